@@ -1,0 +1,1 @@
+//! Us against the rivals, measured in one run.

@@ -1,0 +1,1 @@
+//! Blob-backed logs: storage account, container, lifecycle, PersistentVolume and claim.

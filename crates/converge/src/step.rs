@@ -1,0 +1,287 @@
+//! [`Step`]: observe → decide → perform, and its erased form. It owns the contract between domains
+//! and the workflow; it refuses to know what any step does.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+
+use crate::{Change, Observer, Proof};
+
+/// What a failing step left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Written {
+    /// Nothing was written.
+    #[default]
+    Nothing,
+    /// Something was written; running again continues.
+    Something,
+}
+
+/// A step's failure: any typed error of a domain, with what was written.
+#[derive(Debug)]
+pub struct StepError {
+    /// Whether anything was written before the failure.
+    pub written: Written,
+    /// The domain's own error, with its code and help.
+    pub source: Box<dyn miette::Diagnostic + Send + Sync>,
+}
+
+impl StepError {
+    /// A failure before any write.
+    pub fn before_writes(source: impl miette::Diagnostic + Send + Sync + 'static) -> Self {
+        Self {
+            written: Written::Nothing,
+            source: Box::new(source),
+        }
+    }
+
+    /// A failure after at least one write.
+    pub fn after_writes(source: impl miette::Diagnostic + Send + Sync + 'static) -> Self {
+        Self {
+            written: Written::Something,
+            source: Box::new(source),
+        }
+    }
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.source, f)
+    }
+}
+
+impl Error for StepError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.source()
+    }
+}
+
+/// What a step wants to do after it has looked.
+#[derive(Debug, Clone)]
+pub enum Decision<Action, Output> {
+    /// It is as declared; the output is known.
+    Done {
+        /// What later steps may use.
+        output: Output,
+        /// How that is known.
+        proof: Proof,
+    },
+    /// Something must be done; what changes is listed.
+    Act {
+        /// What to do.
+        action: Action,
+        /// The rows of the plan.
+        changes: Vec<Change>,
+    },
+    /// It cannot be decided before an earlier step has acted; what is predicted is listed.
+    Later {
+        /// The rows of the plan, all predicted.
+        changes: Vec<Change>,
+    },
+}
+
+/// What a performed step returns.
+#[derive(Debug, Clone)]
+pub struct StepOutcome<Output> {
+    /// What later steps may use.
+    pub output: Output,
+    /// What was done, in a few words: `installed, revision 1`.
+    pub did: String,
+    /// How the result is known.
+    pub proof: Proof,
+}
+
+/// What a step is handed besides its own inputs.
+#[derive(Debug, Clone, Default)]
+pub struct StepContext {
+    /// Where its events go.
+    pub observer: Observer,
+}
+
+/// One idempotent piece of the workflow.
+///
+/// `observe` reads and probes, `decide` is pure, `perform` writes and waits until the effect is
+/// seen. After a crash at any point, running the step again converges: a step keeps no state but
+/// the world's.
+///
+/// # Cancellation
+/// Dropping `observe` leaves nothing behind. Dropping `perform` may leave what it wrote so far; the
+/// next run observes that and continues.
+#[async_trait]
+pub trait Step: fmt::Debug + Send + Sync {
+    /// What was seen.
+    type Observed: Send + Sync;
+    /// What to do about it.
+    type Action: Send + Sync;
+    /// What later steps may use.
+    type Output: Clone + Send + Sync + 'static;
+
+    /// The step's name in events and reports.
+    fn name(&self) -> &'static str;
+
+    /// Looks. Makes no Write.
+    ///
+    /// # Errors
+    /// What could not be read. Nothing was written.
+    async fn observe(&self, context: &StepContext) -> Result<Self::Observed, StepError>;
+
+    /// Decides from what was seen; pure.
+    ///
+    /// # Errors
+    /// What cannot be brought about, such as a conflict or a pair that cannot work.
+    fn decide(
+        &self,
+        observed: &Self::Observed,
+    ) -> Result<Decision<Self::Action, Self::Output>, StepError>;
+
+    /// Does it and waits for the effect.
+    ///
+    /// # Errors
+    /// What failed, and whether anything was written.
+    async fn perform(
+        &self,
+        action: Self::Action,
+        context: &StepContext,
+    ) -> Result<StepOutcome<Self::Output>, StepError>;
+}
+
+/// A step whose types are erased, wired to the slot that receives its output.
+#[async_trait]
+pub trait ErasedStep: fmt::Debug + Send + Sync {
+    /// The step's name in events and reports.
+    fn name(&self) -> &'static str;
+
+    /// Observes and decides: the rows of the plan, empty when there is nothing to do. A known
+    /// output is put into the slot.
+    ///
+    /// # Errors
+    /// As [`Step::observe`] and [`Step::decide`]. Nothing was written.
+    async fn plan(&self, context: &StepContext) -> Result<Vec<Change>, StepError>;
+
+    /// Observes, decides and performs. The output is put into the slot.
+    ///
+    /// # Errors
+    /// As [`Step::perform`].
+    async fn run(&self, context: &StepContext) -> Result<StepOutcome<()>, StepError>;
+}
+
+/// A typed place for a step's output: empty until known, possibly only after apply.
+pub struct Slot<T>(Arc<OnceLock<T>>);
+
+impl<T: Clone> Slot<T> {
+    /// An empty slot.
+    pub fn new() -> Self {
+        Self(Arc::new(OnceLock::new()))
+    }
+
+    /// The value, if it is known by now.
+    pub fn get(&self) -> Option<T> {
+        self.0.get().cloned()
+    }
+
+    /// Fills the slot; a value that is there stays.
+    pub fn fill(&self, value: T) {
+        let _ = self.0.set(value);
+    }
+}
+
+impl<T: Clone> Default for Slot<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Slot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.get().is_some() {
+            "Slot(known)"
+        } else {
+            "Slot(known after apply)"
+        })
+    }
+}
+
+/// A step together with the slot for its output.
+struct Wired<S: Step> {
+    step: S,
+    slot: Slot<S::Output>,
+}
+
+impl<S: Step> fmt::Debug for Wired<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} → {:?}", self.step, self.slot)
+    }
+}
+
+impl<O: Clone> Slot<O> {
+    /// Erases `step`, whose output will land in this slot.
+    pub fn of<S>(&self, step: S) -> Arc<dyn ErasedStep>
+    where
+        S: Step<Output = O> + 'static,
+        O: Send + Sync + 'static,
+    {
+        Arc::new(Wired {
+            step,
+            slot: self.clone(),
+        })
+    }
+}
+
+#[async_trait]
+impl<S: Step> ErasedStep for Wired<S> {
+    fn name(&self) -> &'static str {
+        self.step.name()
+    }
+
+    async fn plan(&self, context: &StepContext) -> Result<Vec<Change>, StepError> {
+        let observed = self.step.observe(context).await?;
+        Ok(match self.step.decide(&observed)? {
+            Decision::Done { output, .. } => {
+                self.slot.fill(output);
+                Vec::new()
+            }
+            Decision::Act { changes, .. } | Decision::Later { changes } => changes,
+        })
+    }
+
+    async fn run(&self, context: &StepContext) -> Result<StepOutcome<()>, StepError> {
+        let observed = self.step.observe(context).await?;
+        let (output, did, proof) = match self.step.decide(&observed)? {
+            Decision::Done { output, proof } => (output, "unchanged".to_owned(), proof),
+            Decision::Act { action, .. } => {
+                let outcome = self.step.perform(action, context).await?;
+                (outcome.output, outcome.did, outcome.proof)
+            }
+            Decision::Later { .. } => {
+                return Err(StepError::before_writes(Undecided {
+                    step: self.step.name(),
+                }));
+            }
+        };
+        self.slot.fill(output);
+        Ok(StepOutcome {
+            output: (),
+            did,
+            proof,
+        })
+    }
+}
+
+/// A step was run before the steps it depends on: a wiring mistake.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("step `{step}` was run before its inputs were known")]
+#[diagnostic(
+    code(aka::converge::undecided),
+    help("declare the dependency on the step that produces the input")
+)]
+struct Undecided {
+    step: &'static str,
+}

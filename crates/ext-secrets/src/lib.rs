@@ -1,0 +1,1 @@
+//! External Secrets over Key Vault: operator, SecretStore, ExternalSecret, vault secrets and grants.

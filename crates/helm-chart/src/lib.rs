@@ -1,0 +1,1 @@
+//! Helm charts: archives, dependencies, values, schema, functions, Go-dialect YAML, rendering and manifests.

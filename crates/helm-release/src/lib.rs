@@ -1,0 +1,1 @@
+//! Helm releases: records, hooks, schedules, install, upgrade, rollback and uninstall.

@@ -1,0 +1,1 @@
+//! A cluster as a seam: the Kubernetes traits, the real client, readiness and port-forward.

@@ -1,0 +1,1 @@
+//! The workflow: document, graph, plan, apply, report, history, rollback and destroy.

@@ -1,0 +1,1 @@
+//! The proofs: conformance suites and the whole workflow against the sandbox.

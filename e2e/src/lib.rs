@@ -1,0 +1,1 @@
+//! The proofs on real components: a real control plane, real Helm, real storage, real Airflow.

@@ -1,0 +1,2 @@
+//! The `aks-airflow` binary.
+fn main() {}
