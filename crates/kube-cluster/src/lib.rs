@@ -1,1 +1,20 @@
-//! A cluster as a seam: the Kubernetes traits, the real client, readiness and port-forward.
+//! A Kubernetes cluster as a seam: small object-safe traits, the real client, readiness with
+//! reasons, waiting, port-forward.
+//!
+//! [`Cluster`] is what the rest of the project talks to. Every edge is defined: absence is `None`,
+//! deleting nothing is [`Deleted::AlreadyAbsent`], a name that is taken is [`Created::AlreadyExists`],
+//! a lost race is [`Replaced::Stale`], fields owned by others are [`Applied::Conflicts`].
+//!
+//! This crate alone names the `kube` crate. It refuses to know what any object is for.
+
+mod cluster;
+mod error;
+mod object;
+
+pub use cluster::{
+    AccessDecision, AccessQuestion, Applied, ApplyOptions, Cluster, Created, DeleteOptions,
+    Deleted, FieldConflict, ObjectList, Propagation, Query, Replaced, TokenGrant, TokenQuestion,
+    WatchEvent, WatchStream, WriteOptions,
+};
+pub use error::{ClusterError, ClusterErrorKind};
+pub use object::{Discovery, Kind, Object, ObjectRef, Resource};
