@@ -1,0 +1,120 @@
+//! [`List`]: a Go slice. Immutable once made, because no template function writes to an element.
+
+use std::ops::Deref;
+use std::rc::Rc;
+
+use super::{ListType, Value, types};
+
+/// A Go slice with its element type, shared by reference count and read as `[Value]`.
+///
+/// No function of the template world writes to an element, so a list never changes; `append` and
+/// its kin make a new one.
+#[derive(Clone)]
+pub struct List {
+    list_type: ListType,
+    items: Rc<Items>,
+}
+
+struct Items {
+    items: Vec<Value>,
+    nil: bool,
+}
+
+impl List {
+    /// An empty `[]interface {}`.
+    pub fn new() -> Self {
+        Vec::new().into()
+    }
+
+    /// A list of another Go type. The caller makes sure that the items have its element type.
+    pub fn with_type(list_type: ListType, items: Vec<Value>) -> Self {
+        Self {
+            list_type,
+            items: Rc::new(Items { items, nil: false }),
+        }
+    }
+
+    /// The nil slice of a type: empty, but JSON `null`.
+    pub fn nil(list_type: ListType) -> Self {
+        Self {
+            list_type,
+            items: Rc::new(Items {
+                items: Vec::new(),
+                nil: true,
+            }),
+        }
+    }
+
+    /// Whether this is a nil slice.
+    pub fn is_nil(&self) -> bool {
+        self.items.nil
+    }
+
+    /// The Go type.
+    pub fn list_type(&self) -> ListType {
+        self.list_type
+    }
+
+    /// Whether both are the very same list.
+    pub fn ptr_eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.items, &other.items)
+    }
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for List {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.items.items
+    }
+}
+
+impl From<Vec<Value>> for List {
+    fn from(items: Vec<Value>) -> Self {
+        Self::with_type(ListType::ANY, items)
+    }
+}
+
+impl<V: Into<Value>> FromIterator<V> for List {
+    fn from_iter<I: IntoIterator<Item = V>>(items: I) -> Self {
+        items
+            .into_iter()
+            .map(Into::into)
+            .collect::<Vec<Value>>()
+            .into()
+    }
+}
+
+impl std::fmt::Debug for List {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Items {
+    /// The items, if nobody else holds this list.
+    fn into_items(this: Rc<Self>) -> Vec<Value> {
+        Rc::try_unwrap(this)
+            .map_or_else(|_| Vec::new(), |mut items| std::mem::take(&mut items.items))
+    }
+}
+
+impl List {
+    pub(super) fn into_unshared_items(self) -> Vec<Value> {
+        Items::into_items(self.items)
+    }
+}
+
+impl Drop for Items {
+    fn drop(&mut self) {
+        if self.items.iter().any(types::is_container) {
+            types::dismantle(std::mem::take(&mut self.items));
+        }
+    }
+}
