@@ -22,6 +22,7 @@ use crate::{ClusterError, Discovery, Kind, Object, ObjectRef};
 ///
 /// # Cancellation
 /// Dropping a future may leave its request done or not done; look before trying again.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Cluster: fmt::Debug + Send + Sync + 'static {
     /// Reads one object; `None` if it is not there.

@@ -87,6 +87,14 @@ pub enum ClusterErrorKind {
     #[diagnostic(code(aka::cluster::namespace_missing))]
     NamespaceMissing(String),
 
+    /// What had to be there is not: a pod to forward to, a ServiceAccount to ask a token for.
+    #[error("not found: {0}")]
+    #[diagnostic(
+        code(aka::cluster::not_found),
+        help("check the name and the namespace")
+    )]
+    NotFound(String),
+
     /// The server does not serve this kind.
     #[error("the server does not serve {0}")]
     #[diagnostic(
@@ -157,6 +165,13 @@ impl ClusterError {
             self.kind,
             ClusterErrorKind::Forbidden(_) | ClusterErrorKind::Unauthenticated(_)
         )
+    }
+
+    /// Whether an admission webhook did not answer (as opposed to: refused), which passes when its
+    /// pods are ready and its CA bundle is in place.
+    pub fn is_webhook_unavailable(&self) -> bool {
+        matches!(&self.kind, ClusterErrorKind::Admission(message)
+            if message.contains("failed calling webhook") || message.contains("failed to call webhook"))
     }
 
     /// Whether the server does not serve the kind.

@@ -9,12 +9,22 @@
 
 mod cluster;
 mod error;
+mod logs;
 mod object;
+mod port_forward;
 
+#[cfg(any(test, feature = "mock"))]
+pub use cluster::MockCluster;
 pub use cluster::{
     AccessDecision, AccessQuestion, Applied, ApplyOptions, Cluster, Created, DeleteOptions,
     Deleted, FieldConflict, ObjectList, Propagation, Query, Replaced, TokenGrant, TokenQuestion,
     WatchEvent, WatchStream, WriteOptions,
 };
 pub use error::{ClusterError, ClusterErrorKind};
+#[cfg(any(test, feature = "mock"))]
+pub use logs::MockPodLogs;
+pub use logs::{LogLines, LogQuery, PodLogs, last_lines};
 pub use object::{Discovery, Kind, Object, ObjectRef, Resource};
+#[cfg(any(test, feature = "mock"))]
+pub use port_forward::MockPortForward;
+pub use port_forward::{PodStream, PortForward};
