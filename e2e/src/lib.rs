@@ -1,1 +1,16 @@
-//! The proofs on real components: a real control plane, real Helm, real storage, real Airflow.
+//! The ground of the proofs on real components: finding them, starting them on loopback, stopping
+//! them again.
+//!
+//! [`Component`] says where a program is expected and how to get it; [`ControlPlane`] boots etcd,
+//! kube-apiserver, kube-controller-manager and kube-scheduler with their own certificates. The
+//! harness refuses to pass a test whose component is missing: such tests are *ignored*, or fail if
+//! `E2E_REQUIRE` names the component.
+
+mod component;
+mod control_plane;
+mod pki;
+mod process;
+
+pub use component::{Component, Missing, is_required};
+pub use control_plane::{ControlPlane, ControlPlaneError};
+pub use process::{Listening, Process};

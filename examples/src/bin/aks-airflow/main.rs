@@ -1,2 +1,3 @@
 //! The `aks-airflow` binary.
+
 fn main() {}
