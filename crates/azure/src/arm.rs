@@ -21,6 +21,7 @@ use crate::{ApiVersion, ArmError, ResourceId};
 /// # Cancellation
 /// Dropping a `put`, `post` or `delete` may leave the operation running in Azure; look before
 /// trying again.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Arm: fmt::Debug + Send + Sync + 'static {
     /// Reads one resource; `None` if it (or its parent) is not there.
