@@ -2,5 +2,6 @@
 
 pub mod json;
 pub mod number;
+pub mod semver;
 pub mod tree;
 pub mod yaml;

@@ -165,10 +165,7 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             node = &document.nodes[*target];
         }
         let NodeKind::Scalar { text, implicit } = &node.kind else {
-            let shape = match node.kind {
-                NodeKind::Mapping(_) => "map[interface {}]interface {}{…}",
-                _ => "[]interface {}{…}",
-            };
+            let shape = self.go_syntax(id)?;
             return Err(YamlError::syntax(format!("invalid map key: {shape}"), Some(node.mark)));
         };
         let go_type = match self.resolve(node, text, *implicit)? {
@@ -189,12 +186,13 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             Meaning::Value(Resolved::Uint(value)) => format!("uint64, key: {value:#x}"),
             Meaning::Value(_) => "%!s(<nil>), key: <nil>".to_owned(),
         };
-        let value = self.go_syntax(value)?;
+        let value = self.go_syntax(value)?.replace("interface {}(nil)", "<nil>");
         Err(YamlError::unrepresentable(format!("unsupported map key of type: {go_type}, value: {value}")))
     }
 
-    /// A value as Go's `%#v` shows it, exact for scalars.
+    /// A value as Go's `%#v` shows it inside a container.
     fn go_syntax(&mut self, id: NodeId) -> Decode<String> {
+        self.count()?;
         let document = self.document;
         let node = &document.nodes[id];
         Ok(match &node.kind {
@@ -210,8 +208,26 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
                 }
                 Meaning::Value(_) => "interface {}(nil)".to_owned(),
             },
-            NodeKind::Sequence(_) => "[]interface {}{…}".to_owned(),
-            _ => "map[interface {}]interface {}{…}".to_owned(),
+            NodeKind::Sequence(items) => {
+                let mut shown = Vec::with_capacity(items.len());
+                for item in items {
+                    shown.push(self.go_syntax(*item)?);
+                }
+                format!("[]interface {{}}{{{}}}", shown.join(", "))
+            }
+            NodeKind::Mapping(entries) => {
+                let mut shown = Vec::with_capacity(entries.len());
+                for (key, value) in entries {
+                    shown.push(format!("{}:{}", self.go_syntax(*key)?, self.go_syntax(*value)?));
+                }
+                format!("map[interface {{}}]interface {{}}{{{}}}", shown.join(", "))
+            }
+            NodeKind::Alias { name, target } => {
+                self.open_alias(name, *target)?;
+                let shown = self.go_syntax(*target)?;
+                self.open_aliases.pop();
+                shown
+            }
         })
     }
 
@@ -297,9 +313,7 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             Resolved::Bool(_) => "!!bool",
             Resolved::Int(_) | Resolved::Uint(_) => "!!int",
             Resolved::Float(_) => "!!float",
-            Resolved::Timestamp => "!!timestamp",
-            Resolved::Merge => "!!merge",
-            Resolved::Text => "!!str",
+            Resolved::Timestamp | Resolved::Merge | Resolved::Text => "!!str",
         };
         Err(YamlError::syntax(format!("cannot decode {found} `{text}` as a !!{kind}"), Some(node.mark)))
     }

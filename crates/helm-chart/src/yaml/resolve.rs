@@ -28,6 +28,15 @@ pub(super) fn resolve(text: &str) -> Resolved {
     match first {
         b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => word(text),
         b'.' => match word(text) {
+            // Here Go's `ParseFloat` decides, which takes single underscores between digits.
+            Resolved::Text if text.contains('_') => {
+                let joined = text.replace('_', "");
+                let fits = !text.ends_with('_')
+                    && text.as_bytes().windows(3).all(|three| {
+                        three[1] != b'_' || (three[0].is_ascii_digit() && three[2].is_ascii_digit())
+                    });
+                if fits && is_yaml_float(&joined) { float(&joined) } else { Resolved::Text }
+            }
             Resolved::Text if is_yaml_float(text) => float(text),
             resolved => resolved,
         },

@@ -60,6 +60,8 @@ pub(super) struct Token<'a> {
 struct SimpleKey {
     possible: bool,
     required: bool,
+    /// The parser waits until it is clear whether this is a key.
+    awaited: bool,
     token_number: usize,
     mark: Mark,
 }
@@ -124,13 +126,10 @@ impl<'a> Scanner<'a> {
         if self.tokens.is_empty() {
             return Ok(true);
         }
-        if self.ended {
-            return Ok(false);
-        }
         for position in 0..self.simple_keys.len() {
             let key = self.simple_keys[position];
-            if key.possible && key.token_number == self.tokens_taken {
-                return self.simple_key_is_valid(position);
+            if key.possible && key.awaited && key.token_number == self.tokens_taken {
+                return Ok(self.simple_key_is_valid(position)? && !self.ended);
             }
         }
         Ok(false)
@@ -249,6 +248,7 @@ impl<'a> Scanner<'a> {
             let key = SimpleKey {
                 possible: true,
                 required,
+                awaited: true,
                 token_number: self.tokens_taken + self.tokens.len(),
                 mark: self.mark,
             };
@@ -401,7 +401,8 @@ impl<'a> Scanner<'a> {
 
     fn fetch_flow_start(&mut self, kind: TokenKind<'a>) -> Scan<()> {
         self.save_simple_key()?;
-        self.simple_keys.push(SimpleKey { mark: self.mark, ..SimpleKey::default() });
+        let token_number = self.tokens_taken + self.tokens.len();
+        self.simple_keys.push(SimpleKey { mark: self.mark, token_number, ..SimpleKey::default() });
         self.flow_level += 1;
         if self.flow_level > MAX_DEPTH {
             return self.error(self.mark, format!("exceeded max depth of {MAX_DEPTH}"));
@@ -415,7 +416,11 @@ impl<'a> Scanner<'a> {
         self.remove_simple_key()?;
         if self.flow_level > 0 {
             self.flow_level -= 1;
-            self.simple_keys.pop();
+            let closed = self.simple_keys.pop().unwrap_or_default();
+            // go-yaml forgets by token number, and an empty collection shares its own with its key.
+            for key in &mut self.simple_keys {
+                key.awaited &= key.token_number != closed.token_number;
+            }
         }
         self.simple_key_allowed = false;
         self.push_indicator(kind);
