@@ -1,0 +1,344 @@
+//! [`EnsureExternalSecret`]: the ExternalSecret and the Secret it makes (S6 of the guide). It owns
+//! the proof that the Secret holds every key, non-empty and equal to the vault's; it refuses to
+//! believe a condition alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use converge::{
+    Change, ChangeKind, Decision, Proof, Secret, Slot, Step, StepContext, StepError, StepOutcome,
+    Verification,
+};
+use kube_cluster::{Cluster, Object, ObjectRef, WriteOptions};
+use serde_json::json;
+
+use crate::patience::Patience;
+use crate::store::{Verdict, declare, row, verdict};
+use crate::{ExternalSecretSettings, StoreError, StoreReady, VaultFacts, VaultSecrets};
+
+/// Keeps the ExternalSecret as declared and proves what it makes.
+#[derive(Debug, Clone)]
+pub struct EnsureExternalSecret {
+    /// The cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// The vault's data plane, to compare with.
+    pub secrets: Arc<dyn VaultSecrets>,
+    /// The store, from [`EnsureStore`](crate::EnsureStore).
+    pub store: Slot<StoreReady>,
+    /// The vault, from [`FindVault`](crate::FindVault).
+    pub vault: Slot<VaultFacts>,
+    /// Names and keys.
+    pub settings: ExternalSecretSettings,
+    /// Where a plan expects it before the store is known; the store's namespace.
+    pub namespace: String,
+    /// Take fields other managers own; off unless the caller allows it.
+    pub take_fields: bool,
+    /// How long the operator may take; its back-off is forced once where it had failed before.
+    pub limit: Duration,
+}
+
+/// The Secret that is there and proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncedSecret {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its keys.
+    pub keys: Vec<String>,
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct SecretObserved {
+    wanted: Option<Object>,
+    live: Option<Object>,
+    ready: bool,
+    proof: Option<Result<Proof, StoreError>>,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub struct SecretAction {
+    wanted: Object,
+    /// It exists and had failed: nudge it past its back-off.
+    nudge: bool,
+    apply: bool,
+}
+
+impl EnsureExternalSecret {
+    async fn look(&self) -> Result<SecretObserved, StoreError> {
+        let mut observed = SecretObserved {
+            wanted: None,
+            live: None,
+            ready: false,
+            proof: None,
+        };
+        let Some(store) = self.store.get() else {
+            return Ok(observed);
+        };
+        let wanted = self.settings.manifest(store.api, &store.settings);
+        let target = wanted.reference();
+        observed.live = self
+            .cluster
+            .get(target.clone())
+            .await
+            .map_err(StoreError::cluster(&target))?;
+        if let Some(live) = &observed.live {
+            observed.ready = verdict(&*self.cluster, live).await.readiness.is_current();
+            observed.proof = Some(self.prove(&store.settings.namespace).await);
+        }
+        observed.wanted = Some(wanted);
+        Ok(observed)
+    }
+
+    /// Reads the Secret and compares every key with the vault.
+    async fn prove(&self, namespace: &str) -> Result<Proof, StoreError> {
+        let target = ObjectRef::namespaced("v1", "Secret", namespace, &self.settings.target);
+        let secret = self
+            .cluster
+            .get(target.clone())
+            .await
+            .map_err(StoreError::cluster(&target))?;
+        let place = format!("{namespace}/{}", self.settings.target);
+        let mut equal = 0_usize;
+        for mapping in &self.settings.data {
+            let held = secret
+                .as_ref()
+                .and_then(|secret| secret_value(secret, &mapping.key));
+            let Some(held) = held.filter(|held| !held.is_empty()) else {
+                return Err(StoreError::KeyMissing {
+                    target: place,
+                    key: mapping.key.clone(),
+                });
+            };
+            let Some(vault) = self.vault.get() else {
+                continue;
+            };
+            // A caller without the right to read the vault still gets the weaker proof.
+            if let Ok(Some(original)) = self
+                .secrets
+                .get(vault.uri, mapping.vault_secret.clone())
+                .await
+            {
+                if !original.value.same_as(&held) {
+                    return Err(StoreError::Stale {
+                        target: place,
+                        key: mapping.key.clone(),
+                    });
+                }
+                equal += 1;
+            }
+        }
+        Ok(if equal == self.settings.data.len() {
+            Proof::effect("keys present, hash equal")
+        } else {
+            Proof::observed("keys present; the vault's values cannot be read from here")
+        })
+    }
+
+    async fn bring_about(
+        &self,
+        action: SecretAction,
+        context: &StepContext,
+    ) -> Result<Proof, StoreError> {
+        let target = action.wanted.reference();
+        let namespace = target.namespace.clone().unwrap_or_default();
+        if action.apply {
+            declare(&*self.cluster, action.wanted, self.take_fields).await?;
+        }
+        if action.nudge {
+            self.force_sync(&target).await?;
+        }
+        let mut patience = Patience::new(
+            &context.observer,
+            self.limit,
+            Duration::from_millis(200),
+            Duration::from_secs(5),
+        );
+        loop {
+            let live = self
+                .cluster
+                .get(target.clone())
+                .await
+                .map_err(StoreError::cluster(&target))?;
+            let verdict = verdict(
+                &*self.cluster,
+                &live.unwrap_or_else(|| Object::named(&target)),
+            )
+            .await;
+            let proof = if verdict.readiness.is_current() {
+                Some(self.prove(&namespace).await)
+            } else {
+                None
+            };
+            let reason = match &proof {
+                Some(Ok(_)) => String::new(),
+                Some(Err(error)) => error.to_string(),
+                None => verdict.readiness.reason().to_owned(),
+            };
+            match proof {
+                Some(Ok(proof)) => return Ok(proof),
+                Some(Err(error @ StoreError::Cluster { .. })) => return Err(error),
+                proof => {
+                    if !patience.pause(&reason).await {
+                        return Err(self.gave_up(&target, proof, verdict, patience.limit()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn gave_up(
+        &self,
+        target: &ObjectRef,
+        proof: Option<Result<Proof, StoreError>>,
+        verdict: Verdict,
+        limit: Duration,
+    ) -> StoreError {
+        match proof {
+            Some(Err(error)) => error,
+            _ => StoreError::NotReady {
+                target: target.to_string(),
+                limit,
+                blockage: verdict.blockage,
+                message: verdict.message,
+            },
+        }
+    }
+
+    /// The operator does not watch the store and backs off for up to seven minutes; a changed
+    /// annotation makes it look again at once. Source: External Secrets, FAQ on manual refresh.
+    async fn force_sync(&self, target: &ObjectRef) -> Result<(), StoreError> {
+        let Some(live) = self
+            .cluster
+            .get(target.clone())
+            .await
+            .map_err(StoreError::cluster(target))?
+        else {
+            return Ok(());
+        };
+        let mark = live.resource_version().unwrap_or("0").to_owned();
+        let operations = if live.at("/metadata/annotations").is_some() {
+            json!([{"op": "add", "path": "/metadata/annotations/force-sync", "value": mark}])
+        } else {
+            json!([{"op": "add", "path": "/metadata/annotations", "value": {"force-sync": mark}}])
+        };
+        self.cluster
+            .patch(target.clone(), operations, WriteOptions::default())
+            .await
+            .map_err(StoreError::cluster(target))?;
+        Ok(())
+    }
+
+    fn output(&self, namespace: &str) -> SyncedSecret {
+        SyncedSecret {
+            namespace: namespace.to_owned(),
+            name: self.settings.target.clone(),
+            keys: self
+                .settings
+                .data
+                .iter()
+                .map(|mapping| mapping.key.clone())
+                .collect(),
+        }
+    }
+}
+
+/// The decoded value of one key of a Secret, if it is text.
+fn secret_value(secret: &Object, key: &str) -> Option<Secret> {
+    let encoded = secret.at("/data")?.get(key)?.as_str()?;
+    let bytes = azure_core::base64::decode(encoded).ok()?;
+    String::from_utf8(bytes).ok().map(Secret::new)
+}
+
+#[async_trait]
+impl Step for EnsureExternalSecret {
+    type Observed = SecretObserved;
+    type Action = SecretAction;
+    type Output = SyncedSecret;
+
+    fn name(&self) -> &'static str {
+        "secret"
+    }
+
+    async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
+        self.look().await.map_err(StepError::before_writes)
+    }
+
+    fn decide(
+        &self,
+        observed: &Self::Observed,
+    ) -> Result<Decision<Self::Action, Self::Output>, StepError> {
+        let Some(wanted) = &observed.wanted else {
+            let target = format!("ExternalSecret {}/{}", self.namespace, self.settings.name);
+            return Ok(Decision::Later {
+                changes: vec![
+                    Change::new(ChangeKind::Create, target, Verification::Predicted)
+                        .with_note("waits for the store"),
+                ],
+            });
+        };
+        let change = row(wanted, observed.live.as_ref());
+        let namespace = wanted.namespace().unwrap_or_default();
+        match (&change, observed.ready, &observed.proof) {
+            (None, true, Some(Ok(proof))) => Ok(Decision::Done {
+                output: self.output(namespace),
+                proof: proof.clone(),
+            }),
+            _ => {
+                let action = SecretAction {
+                    wanted: wanted.clone(),
+                    nudge: observed.live.is_some(),
+                    apply: change.is_some(),
+                };
+                let change = change.unwrap_or_else(|| {
+                    let why = match &observed.proof {
+                        Some(Err(error)) => error.to_string(),
+                        _ => "not ready; it is nudged".into(),
+                    };
+                    Change::new(
+                        ChangeKind::Run,
+                        wanted.reference().to_string(),
+                        Verification::Verified,
+                    )
+                    .with_note(why)
+                });
+                Ok(Decision::Act {
+                    action,
+                    changes: vec![change],
+                })
+            }
+        }
+    }
+
+    async fn perform(
+        &self,
+        action: Self::Action,
+        context: &StepContext,
+    ) -> Result<StepOutcome<Self::Output>, StepError> {
+        let namespace = action.wanted.namespace().unwrap_or_default().to_owned();
+        let applied = action.apply;
+        let proof = self
+            .bring_about(action, context)
+            .await
+            .map_err(|error| match &error {
+                StoreError::Conflict { .. } => StepError::before_writes(error),
+                _ => StepError::after_writes(error),
+            })?;
+        Ok(StepOutcome {
+            output: self.output(&namespace),
+            did: format!(
+                "{} keys{}",
+                self.settings.data.len(),
+                if applied { "" } else { ", refreshed" }
+            ),
+            proof,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "external_secret/tests.rs"]
+mod tests;

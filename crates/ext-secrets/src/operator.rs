@@ -1,0 +1,531 @@
+//! [`EnsureOperator`]: the operator, installed here or found (S4 of the guide). It owns the gate
+//! between "installed" and "usable": CRDs established, an API version we speak, and a webhook that
+//! really admits; it refuses to take over an operator another release owns.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use converge::{
+    Change, ChangeKind, Decision, Proof, Step, StepContext, StepError, StepOutcome, Verification,
+};
+use helm_release::{
+    PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseId, ReleaseIntent, ReleaseName,
+    ReleasePlan, Releases, Revision,
+};
+use kube_cluster::{Cluster, ClusterError, Discovery, Object, ObjectRef, WriteOptions};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::api_version::served;
+use crate::patience::Patience;
+use crate::{SecretStoreSettings, StoreApi, negotiate};
+
+/// The CRDs this crate's objects need.
+const CRDS: [&str; 2] = [
+    "secretstores.external-secrets.io",
+    "externalsecrets.external-secrets.io",
+];
+
+/// Installs or finds External Secrets, and proves that its webhook admits.
+#[derive(Debug, Clone)]
+pub struct EnsureOperator {
+    /// The cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// Helm releases in it.
+    pub releases: Arc<dyn Releases>,
+    /// Install it, or use the one that is there.
+    pub mode: OperatorMode,
+    /// The namespace in which a SecretStore will be made; the dry-run is tried there.
+    pub namespace: String,
+    /// How long CRDs and webhook may take once the release is applied; two minutes by default in
+    /// [`OperatorSettings::gate`].
+    pub gate: Duration,
+}
+
+/// Where the operator comes from.
+#[derive(Debug, Clone)]
+pub enum OperatorMode {
+    /// It is installed from this chart.
+    Install {
+        /// The chart.
+        chart: Arc<dyn ReleaseChart>,
+        /// Release name, namespace and values.
+        settings: OperatorSettings,
+        /// What may be done on the way.
+        policy: Policy,
+    },
+    /// It is there, installed by somebody else.
+    Existing,
+}
+
+/// How the operator is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct OperatorSettings {
+    /// The release's name; `external-secrets`.
+    pub release: String,
+    /// The release's namespace; `airflow`, as the guide.
+    pub namespace: String,
+    /// Raw chart values, merged over `installCRDs: true`.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub values: Map<String, Value>,
+    /// How long each wait of the release may take, in seconds; 300.
+    pub timeout_seconds: u64,
+    /// How long CRDs and webhook may take afterwards, in seconds; 120.
+    pub gate_seconds: u64,
+}
+
+impl Default for OperatorSettings {
+    fn default() -> Self {
+        Self {
+            release: "external-secrets".into(),
+            namespace: "airflow".into(),
+            values: Map::new(),
+            timeout_seconds: 300,
+            gate_seconds: 120,
+        }
+    }
+}
+
+impl OperatorSettings {
+    /// [`gate_seconds`](Self::gate_seconds) as a duration.
+    pub fn gate(&self) -> Duration {
+        Duration::from_secs(self.gate_seconds)
+    }
+
+    /// The chart values: `installCRDs: true`, then the raw values key by key.
+    pub fn chart_values(&self) -> Value {
+        let mut values = Map::new();
+        values.insert("installCRDs".into(), true.into());
+        for (key, value) in &self.values {
+            values.insert(key.clone(), value.clone());
+        }
+        Value::Object(values)
+    }
+
+    /// The release as declared.
+    ///
+    /// # Errors
+    /// A name Helm refuses.
+    pub fn intent(&self, chart: Arc<dyn ReleaseChart>) -> Result<ReleaseIntent, OperatorError> {
+        let name = ReleaseName::parse(self.release.clone()).map_err(OperatorError::Name)?;
+        let mut intent = ReleaseIntent::new(name, self.namespace.clone(), chart);
+        intent.values = self.chart_values();
+        intent.timeout = Duration::from_secs(self.timeout_seconds);
+        intent.create_namespace = true;
+        Ok(intent)
+    }
+}
+
+/// What later steps may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorFacts {
+    /// The API version to speak.
+    pub api: StoreApi,
+    /// The deployed revision, where it was installed here.
+    pub revision: Option<Revision>,
+    /// The chart's notes, where it was installed here.
+    pub notes: String,
+}
+
+/// The operator is not usable.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum OperatorError {
+    /// The release's name.
+    #[error("External Secrets cannot be installed under this name")]
+    #[diagnostic(code(aka::secrets::release_name))]
+    Name(
+        #[source]
+        #[diagnostic_source]
+        helm_release::InvalidReleaseName,
+    ),
+
+    /// The release failed.
+    #[error("External Secrets cannot be installed")]
+    #[diagnostic(code(aka::secrets::install))]
+    Release(
+        #[source]
+        #[diagnostic_source]
+        ReleaseError,
+    ),
+
+    /// The cluster refused.
+    #[error("cannot look at External Secrets")]
+    #[diagnostic(code(aka::secrets::look))]
+    Cluster(
+        #[source]
+        #[diagnostic_source]
+        ClusterError,
+    ),
+
+    /// Another release owns the CRDs.
+    #[error("External Secrets is there already, installed by {owner}")]
+    #[diagnostic(
+        code(aka::secrets::foreign_operator),
+        help("use it: set `externalSecrets.operator` to `existing`")
+    )]
+    Foreign {
+        /// `release namespace/name`, or who else.
+        owner: String,
+    },
+
+    /// `existing` was asked for and there is none.
+    #[error("the cluster serves no External Secrets API this version writes{}", of_these(.served))]
+    #[diagnostic(
+        code(aka::secrets::no_operator),
+        help(
+            "install the operator: set `externalSecrets.operator` to `install`, or upgrade the existing one to 0.9 or later"
+        )
+    )]
+    NotServed {
+        /// What of the group is served.
+        served: Vec<String>,
+    },
+
+    /// The gate did not open in time.
+    #[error("External Secrets is not usable after {} s: {reason}", .limit.as_secs())]
+    #[diagnostic(
+        code(aka::secrets::gate),
+        help(
+            "look at the deployments `external-secrets-webhook` and `external-secrets-cert-controller`"
+        )
+    )]
+    Gate {
+        /// How long was waited.
+        limit: Duration,
+        /// What was missing last.
+        reason: String,
+    },
+}
+
+fn of_these(served: &[String]) -> String {
+    if served.is_empty() {
+        String::new()
+    } else {
+        format!(", only {}", served.join(", "))
+    }
+}
+
+/// What was seen.
+pub struct OperatorObserved {
+    plan: Option<ReleasePlan>,
+    gate: Result<StoreApi, Closed>,
+    foreign: Option<String>,
+    served: Vec<String>,
+    revision: Option<Revision>,
+}
+
+impl fmt::Debug for OperatorObserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperatorObserved")
+            .field("gate", &self.gate)
+            .field("foreign", &self.foreign)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the gate is closed.
+#[derive(Debug)]
+enum Closed {
+    /// It may open; the sentence says what is missing.
+    Waiting(String),
+    /// It cannot be looked at.
+    Cluster(ClusterError),
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum OperatorAction {
+    /// Apply the release, then wait at the gate.
+    Apply,
+    /// Only wait at the gate.
+    Wait,
+}
+
+impl EnsureOperator {
+    async fn look(&self) -> Result<OperatorObserved, OperatorError> {
+        let discovery = self
+            .cluster
+            .discover()
+            .await
+            .map_err(OperatorError::Cluster)?;
+        let mut observed = OperatorObserved {
+            plan: None,
+            gate: self.gate_once(&discovery).await,
+            foreign: None,
+            served: served(&discovery),
+            revision: None,
+        };
+        if let OperatorMode::Install {
+            chart,
+            settings,
+            policy,
+        } = &self.mode
+        {
+            let intent = settings.intent(Arc::clone(chart))?;
+            if !policy.take_ownership {
+                observed.foreign = self.foreign_owner(&intent.id()).await?;
+            }
+            if observed.foreign.is_none() {
+                let status = self
+                    .releases
+                    .status(intent.id())
+                    .await
+                    .map_err(OperatorError::Release)?;
+                observed.revision = status.and_then(|status| status.deployed);
+                let plan = self.releases.plan(intent, policy.clone()).await;
+                observed.plan = Some(plan.map_err(OperatorError::Release)?);
+            }
+        }
+        Ok(observed)
+    }
+
+    /// The release that owns the CRDs, if it is not ours.
+    async fn foreign_owner(&self, ours: &ReleaseId) -> Result<Option<String>, OperatorError> {
+        let Some(crd) = self.crd(CRDS[0]).await.map_err(OperatorError::Cluster)? else {
+            return Ok(None);
+        };
+        let annotation = |key| crd.annotation(key).unwrap_or_default();
+        let name = annotation("meta.helm.sh/release-name");
+        let namespace = annotation("meta.helm.sh/release-namespace");
+        Ok(match (name, namespace) {
+            ("", _) => Some("something other than Helm".into()),
+            (name, namespace) if name == ours.name.as_str() && namespace == ours.namespace => None,
+            (name, namespace) => Some(format!("release {namespace}/{name}")),
+        })
+    }
+
+    async fn crd(&self, name: &str) -> Result<Option<Object>, ClusterError> {
+        self.cluster
+            .get(ObjectRef::cluster_wide(
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                name,
+            ))
+            .await
+    }
+
+    /// One look at the gate: CRDs, API version, and a dry-run that the webhook must admit.
+    async fn gate_once(&self, discovery: &Discovery) -> Result<StoreApi, Closed> {
+        for name in CRDS {
+            match self.crd(name).await.map_err(Closed::Cluster)? {
+                None => return Err(Closed::Waiting(format!("CRD {name} is not there"))),
+                Some(crd) if !is_established(&crd) => {
+                    return Err(Closed::Waiting(format!("CRD {name} is not established")));
+                }
+                Some(_) => {}
+            }
+        }
+        let api = negotiate(discovery)
+            .ok_or_else(|| Closed::Waiting("the API is not served yet".into()))?;
+        self.webhook_admits(api).await.map(|()| api)
+    }
+
+    async fn webhook_admits(&self, api: StoreApi) -> Result<(), Closed> {
+        let probe = SecretStoreSettings {
+            name: "aks-airflow-admission-probe".into(),
+            namespace: self.namespace.clone(),
+            ..SecretStoreSettings::default()
+        };
+        let vault = "https://probe.vault.azure.net"
+            .parse()
+            .expect("a constant URL");
+        let options = WriteOptions {
+            dry_run: true,
+            ..WriteOptions::default()
+        };
+        match self
+            .cluster
+            .create(probe.manifest(api, &vault), options)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_webhook_unavailable() => {
+                Err(Closed::Waiting(webhook_reason(&error)))
+            }
+            Err(error) if error.is_unknown_kind() => {
+                Err(Closed::Waiting(format!("{api} is not served yet")))
+            }
+            Err(error) => Err(Closed::Cluster(error)),
+        }
+    }
+
+    async fn wait_at_gate(&self, context: &StepContext) -> Result<StoreApi, OperatorError> {
+        let mut patience = Patience::new(
+            &context.observer,
+            self.gate,
+            Duration::from_millis(500),
+            Duration::from_secs(5),
+        );
+        loop {
+            let discovery = self
+                .cluster
+                .discover()
+                .await
+                .map_err(OperatorError::Cluster)?;
+            let reason = match self.gate_once(&discovery).await {
+                Ok(api) => return Ok(api),
+                Err(Closed::Waiting(reason)) => reason,
+                Err(Closed::Cluster(error)) if error.is_transient() => error.to_string(),
+                Err(Closed::Cluster(error)) => return Err(OperatorError::Cluster(error)),
+            };
+            if !patience.pause(&reason).await {
+                return Err(OperatorError::Gate {
+                    limit: patience.limit(),
+                    reason,
+                });
+            }
+        }
+    }
+
+    async fn apply(
+        &self,
+        context: &StepContext,
+    ) -> Result<(String, Option<Revision>, String), OperatorError> {
+        match &self.mode {
+            OperatorMode::Install {
+                chart,
+                settings,
+                policy,
+            } => {
+                let intent = settings.intent(Arc::clone(chart))?;
+                let outcome = self
+                    .releases
+                    .apply(intent, policy.clone(), context.observer.clone())
+                    .await
+                    .map_err(OperatorError::Release)?;
+                Ok((outcome.did, Some(outcome.revision), outcome.notes))
+            }
+            OperatorMode::Existing => Ok(("found".into(), None, String::new())),
+        }
+    }
+}
+
+fn is_established(crd: &Object) -> bool {
+    let conditions = crd.at("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|condition| {
+        condition.get("type").and_then(Value::as_str) == Some("Established")
+            && condition.get("status").and_then(Value::as_str) == Some("True")
+    })
+}
+
+/// The wait's sentence, from the API server's words about a webhook that did not answer.
+fn webhook_reason(error: &ClusterError) -> String {
+    let text =
+        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    let why = if text.contains("x509") {
+        "its CA bundle is not in place yet"
+    } else if text.contains("no endpoints") {
+        "it has no ready pod yet"
+    } else if text.contains("refused") {
+        "it refuses connections yet"
+    } else {
+        "it does not answer yet"
+    };
+    format!("webhook: {why}")
+}
+
+const ADMITTED: &str = "webhook admitted a dry-run";
+
+#[async_trait]
+impl Step for EnsureOperator {
+    type Observed = OperatorObserved;
+    type Action = OperatorAction;
+    type Output = OperatorFacts;
+
+    fn name(&self) -> &'static str {
+        "external-secrets"
+    }
+
+    async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
+        self.look().await.map_err(StepError::before_writes)
+    }
+
+    fn decide(
+        &self,
+        observed: &Self::Observed,
+    ) -> Result<Decision<Self::Action, Self::Output>, StepError> {
+        if let Some(owner) = &observed.foreign {
+            return Err(StepError::before_writes(OperatorError::Foreign {
+                owner: owner.clone(),
+            }));
+        }
+        let gate_row = || {
+            Change::new(
+                ChangeKind::Run,
+                "External Secrets: wait for its webhook",
+                Verification::Verified,
+            )
+        };
+        let facts = |api| OperatorFacts {
+            api,
+            revision: observed.revision,
+            notes: observed
+                .plan
+                .as_ref()
+                .map(|plan| plan.notes.clone())
+                .unwrap_or_default(),
+        };
+        Ok(match (&observed.plan, &observed.gate) {
+            (Some(plan), _) if plan.action != PlannedAction::Nothing => Decision::Act {
+                action: OperatorAction::Apply,
+                changes: plan.changes.clone(),
+            },
+            (_, Ok(api)) => Decision::Done {
+                output: facts(*api),
+                proof: Proof::effect(ADMITTED),
+            },
+            (None, Err(_)) if observed.served.is_empty() || !speaks(&observed.served) => {
+                return Err(StepError::before_writes(OperatorError::NotServed {
+                    served: observed.served.clone(),
+                }));
+            }
+            (_, Err(Closed::Waiting(reason))) => Decision::Act {
+                action: OperatorAction::Wait,
+                changes: vec![gate_row().with_note(reason.clone())],
+            },
+            // The namespace of the dry-run may not be there before the run makes it.
+            (_, Err(Closed::Cluster(error))) => Decision::Act {
+                action: OperatorAction::Wait,
+                changes: vec![gate_row().with_note(error.to_string())],
+            },
+        })
+    }
+
+    async fn perform(
+        &self,
+        action: Self::Action,
+        context: &StepContext,
+    ) -> Result<StepOutcome<Self::Output>, StepError> {
+        let (did, revision, notes) = match action {
+            OperatorAction::Apply => self.apply(context).await.map_err(StepError::after_writes)?,
+            OperatorAction::Wait => ("found".into(), None, String::new()),
+        };
+        let api = self.wait_at_gate(context).await.map_err(match action {
+            OperatorAction::Apply => StepError::after_writes,
+            OperatorAction::Wait => StepError::before_writes,
+        })?;
+        Ok(StepOutcome {
+            output: OperatorFacts {
+                api,
+                revision,
+                notes,
+            },
+            did,
+            proof: Proof::effect(ADMITTED),
+        })
+    }
+}
+
+fn speaks(served: &[String]) -> bool {
+    [StoreApi::V1, StoreApi::V1Beta1]
+        .iter()
+        .any(|api| served.iter().any(|version| version == api.api_version()))
+}
+
+#[cfg(test)]
+#[path = "operator/tests.rs"]
+mod tests;

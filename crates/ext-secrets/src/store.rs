@@ -1,0 +1,432 @@
+//! [`EnsureStore`]: the SecretStore (S5 of the guide). It owns applying it in the API version the
+//! cluster serves and waiting for the operator's verdict; it refuses to call a ready store a proof
+//! of access, which it is not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use converge::{
+    Change, ChangeKind, Decision, FieldChange, Proof, Readiness, Slot, Step, StepContext,
+    StepError, StepOutcome, Verification,
+};
+use kube_cluster::{
+    Applied, ApplyOptions, Cluster, ClusterError, FieldConflict, Kind, Object, ObjectRef, Query,
+};
+use serde_json::Value;
+
+use crate::manifest::differences;
+use crate::patience::Patience;
+use crate::{Blockage, OperatorFacts, SecretStoreSettings, StoreApi, VaultFacts, explain};
+
+/// Keeps the SecretStore as declared and waits until the operator calls it valid.
+#[derive(Debug, Clone)]
+pub struct EnsureStore {
+    /// The cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// The API version, from [`EnsureOperator`](crate::EnsureOperator).
+    pub operator: Slot<OperatorFacts>,
+    /// The vault, from [`FindVault`](crate::FindVault).
+    pub vault: Slot<VaultFacts>,
+    /// Filled once [`ProveExchange`](crate::ProveExchange) has held: the operator caches refusals.
+    pub exchange: Slot<()>,
+    /// Names.
+    pub settings: SecretStoreSettings,
+    /// Take fields other managers own; off unless the caller allows it.
+    pub take_fields: bool,
+    /// How long the operator may take; two minutes is plenty, its requeue is five.
+    pub limit: Duration,
+}
+
+/// What later steps may use: the store, in which API version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreReady {
+    /// The API version it was made in.
+    pub api: StoreApi,
+    /// Its names.
+    pub settings: SecretStoreSettings,
+}
+
+/// A SecretStore or ExternalSecret that does not come to be ready.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The cluster refused.
+    #[error("cannot bring about {target}")]
+    #[diagnostic(code(aka::secrets::apply))]
+    Cluster {
+        /// Which object.
+        target: String,
+        /// Why.
+        #[source]
+        #[diagnostic_source]
+        source: ClusterError,
+    },
+
+    /// Another manager owns fields.
+    #[error("{target} was changed by another manager: {}", fields(.conflicts))]
+    #[diagnostic(
+        code(aka::secrets::conflict),
+        help("allow to take these fields, or declare them as they are")
+    )]
+    Conflict {
+        /// Which object.
+        target: String,
+        /// The fields and their managers.
+        conflicts: Vec<FieldConflict>,
+    },
+
+    /// The operator does not get there.
+    #[error("{target} is not ready after {} s: {blockage}: {message}", .limit.as_secs())]
+    #[diagnostic(code(aka::secrets::not_ready), help("{}", .blockage.help()))]
+    NotReady {
+        /// Which object.
+        target: String,
+        /// How long was waited.
+        limit: Duration,
+        /// What keeps it, as far as can be told.
+        blockage: Blockage,
+        /// The operator's own words.
+        message: String,
+    },
+
+    /// The Secret lacks a key or has an empty one.
+    #[error("Secret {target} has no value for `{key}`")]
+    #[diagnostic(
+        code(aka::secrets::key_missing),
+        help("look at the ExternalSecret's condition; the vault secret may be empty")
+    )]
+    KeyMissing {
+        /// `namespace/name`.
+        target: String,
+        /// Which key.
+        key: String,
+    },
+
+    /// The Secret holds other values than the vault.
+    #[error("Secret {target} does not hold what the vault holds for `{key}`")]
+    #[diagnostic(
+        code(aka::secrets::stale),
+        help(
+            "the operator refreshes by interval; force it with the annotation `force-sync` on the ExternalSecret"
+        )
+    )]
+    Stale {
+        /// `namespace/name`.
+        target: String,
+        /// Which key.
+        key: String,
+    },
+}
+
+fn fields(conflicts: &[FieldConflict]) -> String {
+    conflicts
+        .iter()
+        .map(|conflict| format!("{} by {}", conflict.field, conflict.manager))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+impl StoreError {
+    pub(crate) fn cluster(target: &ObjectRef) -> impl FnOnce(ClusterError) -> Self + '_ {
+        |source| Self::Cluster {
+            target: target.to_string(),
+            source,
+        }
+    }
+}
+
+/// The operator's verdict on one of its objects, with the reason in words.
+pub(crate) struct Verdict {
+    pub(crate) readiness: Readiness,
+    pub(crate) blockage: Blockage,
+    pub(crate) message: String,
+}
+
+/// Reads the `Ready` condition, and events where it is not true.
+pub(crate) async fn verdict(cluster: &dyn Cluster, object: &Object) -> Verdict {
+    let conditions = object.at("/status/conditions").and_then(Value::as_array);
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition.get("type").and_then(Value::as_str) == Some("Ready"));
+    let Some(ready) = ready else {
+        return Verdict {
+            readiness: Readiness::InProgress("the operator has not looked at it yet".into()),
+            blockage: Blockage::Unknown,
+            message: "no condition yet".into(),
+        };
+    };
+    let text = |key: &str| ready.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (reason, message) = (text("reason").to_owned(), text("message").to_owned());
+    if text("status") == "True" {
+        return Verdict {
+            readiness: Readiness::Current(reason),
+            blockage: Blockage::Unknown,
+            message,
+        };
+    }
+    let events = events_of(cluster, object).await;
+    let blockage = explain(&reason, &message, &events);
+    Verdict {
+        readiness: Readiness::InProgress(format!("{reason}: {blockage}")),
+        blockage,
+        message: events.last().cloned().unwrap_or(message),
+    }
+}
+
+/// The messages of an object's warning events, oldest first. Events are a courtesy: without the
+/// right to read them the reason is less telling, not wrong.
+async fn events_of(cluster: &dyn Cluster, object: &Object) -> Vec<String> {
+    let query = Query::all(
+        Kind::new("v1", "Event"),
+        object.namespace().map(str::to_owned),
+    )
+    .with_fields(format!("involvedObject.name={}", object.name()));
+    let Ok(list) = cluster.list(query).await else {
+        return Vec::new();
+    };
+    let kind = object.kind().kind;
+    let mut events: Vec<(String, String)> = list
+        .items
+        .iter()
+        .filter(|event| {
+            event.text("/involvedObject/kind") == Some(&kind)
+                && event.text("/type") != Some("Normal")
+        })
+        .map(|event| {
+            let at = event
+                .text("/lastTimestamp")
+                .or_else(|| event.text("/eventTime"))
+                .unwrap_or_default();
+            (
+                at.to_owned(),
+                event.text("/message").unwrap_or_default().to_owned(),
+            )
+        })
+        .collect();
+    events.sort();
+    events.into_iter().map(|(_, message)| message).collect()
+}
+
+/// Declares an object by server-side apply.
+pub(crate) async fn declare(
+    cluster: &dyn Cluster,
+    object: Object,
+    take: bool,
+) -> Result<Object, StoreError> {
+    let target = object.reference();
+    let options = ApplyOptions {
+        force: take,
+        ..ApplyOptions::default()
+    };
+    match cluster
+        .apply(object, options)
+        .await
+        .map_err(StoreError::cluster(&target))?
+    {
+        Applied::Done(live) => Ok(live),
+        Applied::Conflicts(conflicts) => Err(StoreError::Conflict {
+            target: target.to_string(),
+            conflicts,
+        }),
+    }
+}
+
+/// The plan's row for an object, from what is declared and what is live.
+pub(crate) fn row(wanted: &Object, live: Option<&Object>) -> Option<Change> {
+    let target = wanted.reference().to_string();
+    let Some(live) = live else {
+        return Some(Change::new(
+            ChangeKind::Create,
+            target,
+            Verification::Verified,
+        ));
+    };
+    let paths = differences(wanted.as_map(), live.as_map());
+    if paths.is_empty() {
+        return None;
+    }
+    let fields = paths
+        .into_iter()
+        .map(|path| FieldChange {
+            before: at_path(live, &path),
+            after: at_path(wanted, &path),
+            path,
+            manager: None,
+        })
+        .collect();
+    Some(Change::new(ChangeKind::Update, target, Verification::Verified).with_fields(fields))
+}
+
+fn at_path(object: &Object, path: &str) -> Option<Value> {
+    let pointer: String = path
+        .split('.')
+        .flat_map(|part| part.split('['))
+        .map(|part| format!("/{}", part.trim_end_matches(']')))
+        .collect();
+    object.at(&pointer).cloned()
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct StoreObserved {
+    wanted: Option<Object>,
+    api: Option<StoreApi>,
+    live: Option<Object>,
+    readiness: Readiness,
+}
+
+impl EnsureStore {
+    async fn look(&self) -> Result<StoreObserved, StoreError> {
+        let mut observed = StoreObserved {
+            wanted: None,
+            api: None,
+            live: None,
+            readiness: Readiness::NotFound,
+        };
+        let (Some(operator), Some(vault)) = (self.operator.get(), self.vault.get()) else {
+            return Ok(observed);
+        };
+        let target = self.settings.reference(operator.api);
+        observed.api = Some(operator.api);
+        observed.wanted = Some(self.settings.manifest(operator.api, &vault.uri));
+        observed.live = self
+            .cluster
+            .get(target.clone())
+            .await
+            .map_err(StoreError::cluster(&target))?;
+        if let Some(live) = &observed.live {
+            observed.readiness = verdict(&*self.cluster, live).await.readiness;
+        }
+        Ok(observed)
+    }
+
+    async fn bring_about(
+        &self,
+        api: StoreApi,
+        wanted: Object,
+        context: &StepContext,
+    ) -> Result<StoreReady, StoreError> {
+        let target = wanted.reference();
+        let mut live = declare(&*self.cluster, wanted, self.take_fields).await?;
+        let mut patience = Patience::new(
+            &context.observer,
+            self.limit,
+            Duration::from_millis(200),
+            Duration::from_secs(5),
+        );
+        loop {
+            let verdict = verdict(&*self.cluster, &live).await;
+            if verdict.readiness.is_current() {
+                return Ok(StoreReady {
+                    api,
+                    settings: self.settings.clone(),
+                });
+            }
+            if !patience.pause(verdict.readiness.reason()).await {
+                return Err(StoreError::NotReady {
+                    target: target.to_string(),
+                    limit: patience.limit(),
+                    blockage: verdict.blockage,
+                    message: verdict.message,
+                });
+            }
+            let read = self
+                .cluster
+                .get(target.clone())
+                .await
+                .map_err(StoreError::cluster(&target))?;
+            live = read.unwrap_or_else(|| Object::named(&target));
+        }
+    }
+
+    fn proof() -> Proof {
+        Proof::observed("the operator calls it valid")
+    }
+}
+
+#[async_trait]
+impl Step for EnsureStore {
+    type Observed = StoreObserved;
+    type Action = (StoreApi, Object);
+    type Output = StoreReady;
+
+    fn name(&self) -> &'static str {
+        "secret store"
+    }
+
+    async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
+        self.look().await.map_err(StepError::before_writes)
+    }
+
+    fn decide(
+        &self,
+        observed: &Self::Observed,
+    ) -> Result<Decision<Self::Action, Self::Output>, StepError> {
+        let (Some(wanted), Some(api)) = (&observed.wanted, observed.api) else {
+            let target = format!(
+                "SecretStore {}/{}",
+                self.settings.namespace, self.settings.name
+            );
+            return Ok(Decision::Later {
+                changes: vec![
+                    Change::new(ChangeKind::Create, target, Verification::Predicted)
+                        .with_note("waits for the operator and the vault"),
+                ],
+            });
+        };
+        let change = row(wanted, observed.live.as_ref());
+        if change.is_none() && observed.readiness.is_current() {
+            return Ok(Decision::Done {
+                output: StoreReady {
+                    api,
+                    settings: self.settings.clone(),
+                },
+                proof: Self::proof(),
+            });
+        }
+        let change = change.unwrap_or_else(|| {
+            Change::new(
+                ChangeKind::Run,
+                wanted.reference().to_string(),
+                Verification::Verified,
+            )
+            .with_note(observed.readiness.reason())
+        });
+        if self.exchange.get().is_none() {
+            return Ok(Decision::Later {
+                changes: vec![change.with_note("waits for the token exchange")],
+            });
+        }
+        Ok(Decision::Act {
+            action: (api, wanted.clone()),
+            changes: vec![change],
+        })
+    }
+
+    async fn perform(
+        &self,
+        (api, wanted): Self::Action,
+        context: &StepContext,
+    ) -> Result<StepOutcome<Self::Output>, StepError> {
+        let output =
+            self.bring_about(api, wanted, context)
+                .await
+                .map_err(|error| match &error {
+                    StoreError::Conflict { .. } | StoreError::Cluster { .. } => {
+                        StepError::before_writes(error)
+                    }
+                    _ => StepError::after_writes(error),
+                })?;
+        Ok(StepOutcome {
+            output,
+            did: format!("applied as {api}"),
+            proof: Self::proof(),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "store/tests.rs"]
+mod tests;
