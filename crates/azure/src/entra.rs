@@ -181,7 +181,9 @@ impl fmt::Display for EntraError {
         let sentence = self
             .message
             .strip_prefix(&prefix)
-            .map_or(self.message.as_str(), |rest| rest.trim_start_matches([':', ' ']));
+            .map_or(self.message.as_str(), |rest| {
+                rest.trim_start_matches([':', ' '])
+            });
         write!(f, "Entra refused the token: {prefix}: {sentence}")
     }
 }

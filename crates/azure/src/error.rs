@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use crate::ServiceAnswer;
+
 /// A failed request to Azure Resource Manager.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("cannot {verb} `{target}`")]
@@ -11,9 +13,11 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct ArmError {
     /// What was tried: `read`, `write`, `delete`, `listKeys`.
-    pub verb: String,
+    pub verb: Box<str>,
     /// The resource.
-    pub target: String,
+    pub target: Box<str>,
+    /// Azure's id of the request, which support asks for; where an answer came.
+    pub request_id: Option<Box<str>>,
     /// Why it failed.
     #[source]
     #[diagnostic_source]
@@ -87,6 +91,32 @@ pub enum ArmErrorKind {
         message: String,
     },
 
+    /// The subscription has not registered the resource provider.
+    #[error("the subscription has not registered `{namespace}`")]
+    #[diagnostic(
+        code(aka::azure::not_registered),
+        help(
+            "register the resource provider once: `Subscription → Resource providers` in the portal"
+        )
+    )]
+    NotRegistered {
+        /// The provider: `Microsoft.KeyVault`.
+        namespace: String,
+    },
+
+    /// 429, 5xx after all retries.
+    #[error("Azure is too busy or broken: {status}: {message}")]
+    #[diagnostic(
+        code(aka::azure::unavailable),
+        help("try again later; status.azure.com tells of outages")
+    )]
+    Unavailable {
+        /// The HTTP status.
+        status: u16,
+        /// Azure's sentence.
+        message: String,
+    },
+
     /// 400 and other refusals.
     #[error("Azure refuses the request: {code}: {message}")]
     #[diagnostic(code(aka::azure::refused))]
@@ -134,10 +164,40 @@ impl ArmError {
     /// An error about one resource.
     pub fn new(verb: impl Into<String>, target: impl Into<String>, kind: ArmErrorKind) -> Self {
         Self {
-            verb: verb.into(),
-            target: target.into(),
+            verb: verb.into().into(),
+            target: target.into().into(),
+            request_id: None,
             kind,
         }
+    }
+
+    /// The same error with Azure's id of the request.
+    #[must_use]
+    pub fn with_request_id(mut self, id: Option<String>) -> Self {
+        self.request_id = id.map(Into::into);
+        self
+    }
+
+    /// Azure's code, where it gave one: `RoleAssignmentExists`.
+    pub fn code(&self) -> Option<&str> {
+        match &self.kind {
+            ArmErrorKind::Forbidden { code, .. }
+            | ArmErrorKind::NotFound { code, .. }
+            | ArmErrorKind::Conflict { code, .. }
+            | ArmErrorKind::Refused { code, .. }
+            | ArmErrorKind::OperationFailed { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Whether something that had to be there is not.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.kind, ArmErrorKind::NotFound { .. })
+    }
+
+    /// Whether Azure answered 409 or 412.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.kind, ArmErrorKind::Conflict { .. })
     }
 
     /// Whether the caller lacks a right or a login.
@@ -148,5 +208,33 @@ impl ArmError {
                 | ArmErrorKind::Unauthenticated { .. }
                 | ArmErrorKind::Credential(_)
         )
+    }
+}
+
+impl From<ServiceAnswer> for ArmErrorKind {
+    fn from(answer: ServiceAnswer) -> Self {
+        let ServiceAnswer {
+            status,
+            code,
+            message,
+            target,
+            ..
+        } = answer;
+        if code == "MissingSubscriptionRegistration" {
+            let namespace = target.unwrap_or(message);
+            return Self::NotRegistered { namespace };
+        }
+        match status {
+            401 => Self::Unauthenticated { message },
+            403 => Self::Forbidden { code, message },
+            404 => Self::NotFound { code, message },
+            409 | 412 => Self::Conflict { code, message },
+            429 | 500.. => Self::Unavailable { status, message },
+            _ => Self::Refused {
+                status,
+                code,
+                message,
+            },
+        }
     }
 }
