@@ -168,22 +168,59 @@ pub trait ErasedStep: fmt::Debug + Send + Sync {
 }
 
 /// A typed place for a step's output: empty until known, possibly only after apply.
-pub struct Slot<T>(Arc<OnceLock<T>>);
+///
+/// A slot is either filled by a step or a view of another slot ([`map`](Self::map)).
+pub struct Slot<T>(Place<T>);
+
+enum Place<T> {
+    Own(Arc<OnceLock<T>>),
+    View(Arc<dyn Fn() -> Option<T> + Send + Sync>),
+}
 
 impl<T: Clone> Slot<T> {
     /// An empty slot.
     pub fn new() -> Self {
-        Self(Arc::new(OnceLock::new()))
+        Self(Place::Own(Arc::new(OnceLock::new())))
+    }
+
+    /// A slot whose value is known from the start.
+    pub fn known(value: T) -> Self {
+        let slot = Self::new();
+        slot.fill(value);
+        slot
     }
 
     /// The value, if it is known by now.
     pub fn get(&self) -> Option<T> {
-        self.0.get().cloned()
+        match &self.0 {
+            Place::Own(cell) => cell.get().cloned(),
+            Place::View(view) => view(),
+        }
     }
 
-    /// Fills the slot; a value that is there stays.
+    /// Fills the slot; a value that is there stays, a view takes none.
     pub fn fill(&self, value: T) {
-        let _ = self.0.set(value);
+        if let Place::Own(cell) = &self.0 {
+            let _ = cell.set(value);
+        }
+    }
+
+    /// A view of this slot: known as soon as this one is.
+    ///
+    /// ```
+    /// let name = converge::Slot::<String>::new();
+    /// let length = name.map(|name| name.len());
+    /// assert_eq!(length.get(), None);
+    /// name.fill("airflow".into());
+    /// assert_eq!(length.get(), Some(7));
+    /// ```
+    #[must_use]
+    pub fn map<U>(&self, view: impl Fn(T) -> U + Send + Sync + 'static) -> Slot<U>
+    where
+        T: Send + Sync + 'static,
+    {
+        let source = self.clone();
+        Slot(Place::View(Arc::new(move || source.get().map(&view))))
     }
 }
 
@@ -195,13 +232,20 @@ impl<T: Clone> Default for Slot<T> {
 
 impl<T> Clone for Slot<T> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(match &self.0 {
+            Place::Own(cell) => Place::Own(Arc::clone(cell)),
+            Place::View(view) => Place::View(Arc::clone(view)),
+        })
     }
 }
 
 impl<T> fmt::Debug for Slot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.get().is_some() {
+        let known = match &self.0 {
+            Place::Own(cell) => cell.get().is_some(),
+            Place::View(view) => view().is_some(),
+        };
+        f.write_str(if known {
             "Slot(known)"
         } else {
             "Slot(known after apply)"
