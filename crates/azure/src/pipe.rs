@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
@@ -69,9 +70,9 @@ impl Pipe {
 
     fn dialling<F>(dial: F) -> Self
     where
-        F: Fn(Uri) -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> + Send + Sync + 'static,
+        F: Fn(Uri) -> Dialling + Send + Sync + 'static,
     {
-        Self(Client::builder(TokioExecutor::new()).build(Dial(std::sync::Arc::new(dial))))
+        Self(Client::builder(TokioExecutor::new()).build(Dial(Arc::new(dial))))
     }
 }
 
@@ -151,13 +152,12 @@ fn plain(url: &Url) -> String {
     format!("http{rest}")
 }
 
+/// A stream that is being dialled.
+type Dialling = BoxFuture<'static, io::Result<Box<dyn ByteStream>>>;
+
 /// A connector hyper can use, from any function that dials.
 #[derive(Clone)]
-struct Dial(
-    std::sync::Arc<
-        dyn Fn(Uri) -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> + Send + Sync,
-    >,
-);
+struct Dial(Arc<dyn Fn(Uri) -> Dialling + Send + Sync>);
 
 impl Service<Uri> for Dial {
     type Response = Line;

@@ -134,7 +134,7 @@ impl FromStr for ResourceId {
             .strip_prefix('/')
             .ok_or_else(|| refuse("it does not begin with `/`"))?;
         let segments: Vec<&str> = rest.trim_end_matches('/').split('/').collect();
-        if segments.len() % 2 != 0 {
+        if !segments.len().is_multiple_of(2) {
             return Err(refuse("kinds and names do not pair up"));
         }
         if !segments[0].eq_ignore_ascii_case("subscriptions")
