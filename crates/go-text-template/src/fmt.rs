@@ -10,8 +10,8 @@ mod quote;
 mod sprintf;
 
 pub use float::format_float;
+pub(crate) use quote::is_printable;
 pub use quote::quote;
-pub(crate) use quote::{is_printable, quote_with};
 
 use crate::value::{Text, Value};
 use printer::Printer;

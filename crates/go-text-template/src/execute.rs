@@ -1,0 +1,655 @@
+//! [`Execution`]: running templates. Control flow, output, budgets, and the state functions reach.
+//!
+//! One execution runs any number of templates of one set, one after the other, over values that
+//! they share. It is single-threaded; the set is not touched.
+
+mod builtin;
+mod call;
+mod compare;
+mod complex;
+mod escape;
+mod field;
+mod pipeline;
+
+use std::any::{Any, TypeId};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Frame};
+use crate::fmt;
+use crate::function::{Engine, FunctionError, Purity};
+use crate::node::{At, Branch, Definition, Node, TemplateCall, Unit};
+use crate::templates::{Templates, TextCache};
+use crate::value::{Text, Value};
+
+/// What an execution may spend. Exceeding a budget is an error of kind [`ErrorKind::Limit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Template nodes and pipeline stages executed; 200 million by default.
+    pub steps: u64,
+    /// Bytes of one template's output, and of everything included in it together; 1 GiB by default.
+    pub output: u64,
+    /// Templates running inside one another; 10,000 by default (Go: 100,000).
+    pub depth: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            steps: 200_000_000,
+            output: 1 << 30,
+            depth: 10_000,
+        }
+    }
+}
+
+/// A run of templates over shared values.
+///
+/// Functions reach the caller's own state by its type:
+///
+/// ```
+/// use go_text_template::{Execution, Function, Functions, Templates, Value};
+///
+/// struct Counter(i64);
+/// const NEXT: Function = Function::new("next", &[], |scope, _| {
+///     let counter = scope.state::<Counter>().ok_or("no counter")?;
+///     counter.0 += 1;
+///     Ok(counter.0.into())
+/// });
+///
+/// let mut templates = Templates::new(Functions::new().with(&[NEXT]));
+/// templates.parse("t", "{{ next }}{{ next }}")?;
+/// let mut execution = Execution::new(&templates).with_state(Counter(0));
+/// assert_eq!(execution.execute("t", Value::Nil)?, "12");
+/// assert_eq!(execution.state::<Counter>().map(|counter| counter.0), Some(2));
+/// # Ok::<(), go_text_template::Error>(())
+/// ```
+pub struct Execution<'s> {
+    templates: &'s Templates,
+    cache: Option<&'s TextCache>,
+    limits: Limits,
+    text_name: &'s str,
+    /// The set's units, as far as they were needed.
+    loaded: Vec<Option<Rc<Loaded>>>,
+    texts: HashMap<Text, Rc<Loaded>>,
+    overlay: Option<Rc<Overlay>>,
+    states: Vec<Box<dyn Any>>,
+    impurities: [u64; 6],
+    outermost: String,
+    out: Vec<u8>,
+    variables: Vec<Operand>,
+    steps: u64,
+    written: u64,
+    depth: u32,
+}
+
+/// A unit with what this execution keeps about it.
+struct Loaded {
+    unit: Arc<Unit>,
+    strings: Vec<Value>,
+    hints: Box<[Cell<u32>]>,
+}
+
+impl Loaded {
+    fn new(unit: Arc<Unit>) -> Rc<Self> {
+        let strings = unit
+            .strings
+            .iter()
+            .map(|bytes| Value::String(Text::from(&**bytes)))
+            .collect();
+        let hints = vec![Cell::new(u32::MAX); unit.sites as usize].into();
+        Rc::new(Self {
+            unit,
+            strings,
+            hints,
+        })
+    }
+}
+
+/// The definitions of a text that is being executed, in front of those around it.
+struct Overlay {
+    loaded: Rc<Loaded>,
+    parent: Option<Rc<Overlay>>,
+}
+
+/// A value, and whether Go would hold it as an `interface {}`: that decides how nil behaves and
+/// which type an error names.
+#[derive(Clone, Default)]
+struct Operand {
+    value: Value,
+    interface: bool,
+}
+
+impl Operand {
+    fn concrete(value: Value) -> Self {
+        Self {
+            value,
+            interface: false,
+        }
+    }
+
+    /// The static type Go would name.
+    fn type_name(&self) -> &str {
+        if self.interface {
+            "interface {}"
+        } else {
+            self.value.go_type()
+        }
+    }
+}
+
+/// One running template.
+struct Running<'p> {
+    loaded: &'p Loaded,
+    definition: &'p Definition,
+    /// Where its variables start.
+    base: usize,
+    /// The node that an error points at.
+    at: At<'p>,
+}
+
+/// What a node asks of the nodes around it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
+}
+
+/// A template call's hint holds the unit above, and the definition in these bits.
+const HINT_BITS: u32 = 12;
+const HINT_MASK: u32 = (1 << HINT_BITS) - 1;
+
+impl<'s> Execution<'s> {
+    /// An execution with default limits and without state.
+    pub fn new(templates: &'s Templates) -> Self {
+        Self {
+            templates,
+            cache: None,
+            limits: Limits::default(),
+            text_name: "text",
+            loaded: vec![None; templates.units.len()],
+            texts: HashMap::new(),
+            overlay: None,
+            states: Vec::new(),
+            impurities: [0; 6],
+            outermost: String::new(),
+            out: Vec::new(),
+            variables: Vec::new(),
+            steps: 0,
+            written: 0,
+            depth: 0,
+        }
+    }
+
+    /// The same execution with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The same execution with a cache for the texts that functions execute, which are parsed
+    /// under `name`.
+    #[must_use]
+    pub fn with_text_cache(self, name: &'s str, cache: &'s TextCache) -> Self {
+        Self {
+            cache: Some(cache),
+            text_name: name,
+            ..self
+        }
+    }
+
+    /// The same execution with one more state; functions find it by its type.
+    #[must_use]
+    pub fn with_state(mut self, state: impl Any) -> Self {
+        self.states.push(Box::new(state));
+        self
+    }
+
+    /// The state of this type.
+    pub fn state<T: Any>(&mut self) -> Option<&mut T> {
+        self.states
+            .iter_mut()
+            .find_map(|state| state.downcast_mut())
+    }
+
+    /// How many functions of this purity were called so far.
+    pub fn calls(&self, purity: Purity) -> u64 {
+        self.impurities[purity as usize]
+    }
+
+    /// Executes a template with `dot` as its data and returns the output.
+    ///
+    /// # Errors
+    /// If there is no such template, or if it fails; its output is lost, changes it made to shared
+    /// values stay.
+    pub fn execute(&mut self, name: &str, dot: Value) -> Result<Text, Error> {
+        name.clone_into(&mut self.outermost);
+        self.variables.clear();
+        self.out.clear();
+        self.overlay = None;
+        (self.depth, self.written) = (0, 0);
+        self.output_of(name, Operand::concrete(dot))
+    }
+
+    /// Runs a template and takes its output off the buffer.
+    fn output_of(&mut self, name: &str, dot: Operand) -> Result<Text, Error> {
+        let Some((loaded, index)) = self.find(name) else {
+            let from = if self.overlay.is_some() || self.depth > 0 {
+                self.text_name
+            } else {
+                name
+            };
+            return Err(missing(name, from));
+        };
+        self.take_output(|execution| execution.run(&loaded, index, dot))
+    }
+
+    fn take_output(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<Text, Error> {
+        let start = self.out.len();
+        let result = run(self);
+        let text = result.map(|()| Text::from(&self.out[start..]));
+        self.written += (self.out.len() - start) as u64;
+        self.out.truncate(start);
+        text
+    }
+
+    fn find(&mut self, name: &str) -> Option<(Rc<Loaded>, usize)> {
+        let mut overlay = self.overlay.as_deref();
+        while let Some(layer) = overlay {
+            if let Some(index) = layer.loaded.unit.find(name) {
+                return Some((Rc::clone(&layer.loaded), index));
+            }
+            overlay = layer.parent.as_deref();
+        }
+        let place = self.templates.place(name)?;
+        let slot = &mut self.loaded[place.unit as usize];
+        let loaded = slot.get_or_insert_with(|| {
+            Loaded::new(Arc::clone(&self.templates.units[place.unit as usize]))
+        });
+        Some((Rc::clone(loaded), place.definition as usize))
+    }
+
+    fn run(&mut self, loaded: &Loaded, index: usize, dot: Operand) -> Result<(), Error> {
+        let Some(definition) = loaded.unit.definition(index) else {
+            return Ok(());
+        };
+        let base = self.variables.len();
+        self.variables
+            .resize(base + definition.slots as usize, Operand::default());
+        self.variables[base] = dot.clone();
+        let mut running = Running {
+            loaded,
+            definition,
+            base,
+            at: At::Start,
+        };
+        if self.depth >= self.limits.depth {
+            let message = format!("exceeded maximum template depth ({})", self.limits.depth);
+            return Err(running.error(ErrorKind::Limit, message));
+        }
+        self.depth += 1;
+        let flow = crate::stack::grow(|| self.walk(&mut running, &dot, &definition.body));
+        self.depth -= 1;
+        self.variables.truncate(base);
+        flow.map(|_| ())
+    }
+
+    fn walk<'p>(
+        &mut self,
+        running: &mut Running<'p>,
+        dot: &Operand,
+        nodes: &'p [Node],
+    ) -> Result<Flow, Error> {
+        for node in nodes {
+            self.spend(running)?;
+            let flow = match node {
+                Node::Text { start, end, .. } => {
+                    let text = &running.loaded.unit.text.as_bytes()[*start as usize..*end as usize];
+                    self.out.extend_from_slice(text);
+                    Flow::Next
+                }
+                Node::Action(pipe) => {
+                    let value = self.pipeline(running, dot, pipe)?;
+                    if pipe.targets.is_empty() {
+                        self.print(running, &value)?;
+                    }
+                    Flow::Next
+                }
+                Node::If(branch) => {
+                    let value = self.pipeline(running, dot, &branch.pipe)?;
+                    self.branch(running, dot, dot, value.truth(), branch)?
+                }
+                Node::With(branch) => {
+                    let value = self.pipeline(running, dot, &branch.pipe)?;
+                    let truth = value.truth();
+                    self.branch(running, &Operand::concrete(value), dot, truth, branch)?
+                }
+                Node::Range(branch) => self.range(running, dot, branch)?,
+                Node::Template(call) => {
+                    self.template(running, dot, call)?;
+                    Flow::Next
+                }
+                Node::Break => Flow::Break,
+                Node::Continue => Flow::Continue,
+            };
+            if flow != Flow::Next {
+                return Ok(flow);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn branch<'p>(
+        &mut self,
+        running: &mut Running<'p>,
+        inner: &Operand,
+        outer: &Operand,
+        truth: bool,
+        branch: &'p Branch,
+    ) -> Result<Flow, Error> {
+        let (dot, nodes) = match (truth, &branch.otherwise) {
+            (true, _) => (inner, &branch.body),
+            (false, Some(nodes)) => (outer, nodes),
+            (false, None) => return Ok(Flow::Next),
+        };
+        crate::stack::grow(|| self.walk(running, dot, nodes))
+    }
+
+    fn print(&mut self, running: &Running<'_>, value: &Value) -> Result<(), Error> {
+        match value {
+            Value::Nil => self.out.extend_from_slice(b"<no value>"),
+            Value::String(text) => self.out.extend_from_slice(text.as_bytes()),
+            other => fmt::write_value(&mut self.out, other),
+        }
+        if self.out.len() as u64 + self.written > self.limits.output {
+            let message = format!("the output exceeds {} bytes", self.limits.output);
+            return Err(running.error(ErrorKind::Limit, message));
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, running: &Running<'_>) -> Result<(), Error> {
+        self.steps += 1;
+        if self.steps <= self.limits.steps && self.out.len() as u64 <= self.limits.output {
+            return Ok(());
+        }
+        let message = if self.steps > self.limits.steps {
+            format!("the execution exceeds {} steps", self.limits.steps)
+        } else {
+            format!("the output exceeds {} bytes", self.limits.output)
+        };
+        Err(running.error(ErrorKind::Limit, message))
+    }
+
+    fn range<'p>(
+        &mut self,
+        running: &mut Running<'p>,
+        dot: &Operand,
+        branch: &'p Branch,
+    ) -> Result<Flow, Error> {
+        let value = self.pipeline(running, dot, &branch.pipe)?;
+        let two = branch.pipe.targets.len() > 1;
+        let ran = match value {
+            Value::Nil => false,
+            Value::Int(count) => {
+                self.range_integers(running, branch, two, count, &value, Value::Int)?
+            }
+            Value::Int64(count) => {
+                self.range_integers(running, branch, two, count, &value, Value::Int64)?
+            }
+            Value::Int32(count) => {
+                self.range_integers(running, branch, two, count.into(), &value, |index| {
+                    Value::Int32(index as i32)
+                })?
+            }
+            Value::Uint8(count) => {
+                self.range_integers(running, branch, two, count.into(), &value, |index| {
+                    Value::Uint8(index as u8)
+                })?
+            }
+            Value::Uint64(count) => {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                self.range_integers(running, branch, two, count, &value, |index| {
+                    Value::Uint64(index as u64)
+                })?
+            }
+            Value::Bytes(bytes) => {
+                for (index, byte) in bytes.iter().enumerate() {
+                    let index = Value::Int(index as i64);
+                    if self.iterate(
+                        running,
+                        branch,
+                        index,
+                        Operand::concrete(Value::Uint8(*byte)),
+                    )? == Flow::Break
+                    {
+                        break;
+                    }
+                }
+                !bytes.is_empty()
+            }
+            Value::List(list) => {
+                let interface = list.list_type().element() == crate::value::Type::Any;
+                for (index, item) in list.iter().enumerate() {
+                    let item = Operand {
+                        value: item.clone(),
+                        interface,
+                    };
+                    if self.iterate(running, branch, Value::Int(index as i64), item)? == Flow::Break
+                    {
+                        break;
+                    }
+                }
+                !list.is_empty()
+            }
+            Value::Map(map) => {
+                let interface = map.map_type().element() == crate::value::Type::Any;
+                let entries = map.entries();
+                for (key, item) in entries.iter() {
+                    let item = Operand {
+                        value: item.clone(),
+                        interface,
+                    };
+                    if self.iterate(running, branch, Value::String(key.clone()), item)?
+                        == Flow::Break
+                    {
+                        break;
+                    }
+                }
+                !entries.is_empty()
+            }
+            other => return Err(running.refuse(format!("range can't iterate over {other}"))),
+        };
+        match &branch.otherwise {
+            Some(nodes) if !ran => crate::stack::grow(|| self.walk(running, dot, nodes)),
+            _ => Ok(Flow::Next),
+        }
+    }
+
+    fn range_integers<'p>(
+        &mut self,
+        running: &mut Running<'p>,
+        branch: &'p Branch,
+        two: bool,
+        count: i64,
+        shown: &Value,
+        make: impl Fn(i64) -> Value,
+    ) -> Result<bool, Error> {
+        if two {
+            return Err(running.refuse(format!(
+                "can't use {shown} to iterate over more than one variable"
+            )));
+        }
+        for index in 0..count.max(0) {
+            if self.iterate(running, branch, Value::Nil, Operand::concrete(make(index)))?
+                == Flow::Break
+            {
+                break;
+            }
+        }
+        Ok(count > 0)
+    }
+
+    fn iterate<'p>(
+        &mut self,
+        running: &mut Running<'p>,
+        branch: &'p Branch,
+        index: Value,
+        item: Operand,
+    ) -> Result<Flow, Error> {
+        self.spend(running)?;
+        match branch.pipe.targets.as_slice() {
+            [] => {}
+            [only] => self.set(running, only.slot, item.clone()),
+            [first, second, ..] => {
+                self.set(running, first.slot, Operand::concrete(index));
+                self.set(running, second.slot, item.clone());
+            }
+        }
+        crate::stack::grow(|| self.walk(running, &item, &branch.body))
+    }
+
+    fn set(&mut self, running: &Running<'_>, slot: Option<u32>, operand: Operand) {
+        if let Some(variable) =
+            slot.and_then(|slot| self.variables.get_mut(running.base + slot as usize))
+        {
+            *variable = operand;
+        }
+    }
+
+    fn template<'p>(
+        &mut self,
+        running: &mut Running<'p>,
+        dot: &Operand,
+        call: &'p TemplateCall,
+    ) -> Result<(), Error> {
+        running.at = At::Template(call);
+        let Some((loaded, index)) = self.resolve(running.loaded, call) else {
+            let name = fmt::quote(call.name.as_bytes());
+            return Err(running.refuse(format!("template {name} not defined")));
+        };
+        let dot = match &call.pipe {
+            Some(pipe) => self.pipeline(running, dot, pipe)?,
+            None => Value::Nil,
+        };
+        self.run(&loaded, index, Operand::concrete(dot))
+    }
+
+    /// Like [`Execution::find`], skipping the search by name where a former one left its answer.
+    fn resolve(&mut self, from: &Loaded, call: &TemplateCall) -> Option<(Rc<Loaded>, usize)> {
+        if self.overlay.is_some() {
+            return self.find(&call.name);
+        }
+        let hint = &from.hints[call.site as usize];
+        if let Some(Some(loaded)) = self.loaded.get((hint.get() >> HINT_BITS) as usize) {
+            return Some((Rc::clone(loaded), (hint.get() & HINT_MASK) as usize));
+        }
+        let place = self.templates.place(&call.name)?;
+        if place.definition <= HINT_MASK && place.unit < u32::MAX >> HINT_BITS {
+            hint.set(place.unit << HINT_BITS | place.definition);
+        }
+        self.find(&call.name)
+    }
+
+    /// Parses a text as a layer over the current one.
+    fn layer(&mut self, text: &Text) -> Result<Rc<Overlay>, Error> {
+        let loaded = match self.texts.get(text) {
+            Some(loaded) => Rc::clone(loaded),
+            None => {
+                let functions = self.templates.functions();
+                let source = text.to_str();
+                let unit = match self.cache {
+                    Some(cache) => cache.parse(self.text_name, &source, functions)?,
+                    None => Arc::new(crate::parse::parse(self.text_name, &source, functions)?),
+                };
+                let loaded = Loaded::new(unit);
+                self.texts.insert(text.clone(), Rc::clone(&loaded));
+                loaded
+            }
+        };
+        Ok(Rc::new(Overlay {
+            loaded,
+            parent: self.overlay.clone(),
+        }))
+    }
+}
+
+impl Engine for Execution<'_> {
+    fn execute(&mut self, name: &str, dot: Value) -> Result<Text, FunctionError> {
+        Ok(self.output_of(name, Operand::concrete(dot))?)
+    }
+
+    fn execute_text(&mut self, text: &Text, dot: Value) -> Result<Text, FunctionError> {
+        let layer = self.layer(text)?;
+        let outer = self.overlay.replace(Rc::clone(&layer));
+        let index = layer.loaded.unit.definitions.len() - 1;
+        let output = self
+            .take_output(|execution| execution.run(&layer.loaded, index, Operand::concrete(dot)));
+        self.overlay = outer;
+        Ok(output?)
+    }
+
+    fn state(&mut self, wanted: TypeId) -> Option<&mut dyn Any> {
+        self.states
+            .iter_mut()
+            .map(|state| &mut **state)
+            .find(|state| (**state).type_id() == wanted)
+    }
+
+    fn template_name(&self) -> &str {
+        &self.outermost
+    }
+}
+
+impl Running<'_> {
+    /// The place of the current node, with a message.
+    fn frame(&self, message: String) -> Frame {
+        let source = &*self.loaded.unit.text;
+        let before = &source[..(self.at.offset() as usize).min(source.len())];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Frame {
+            file: self.loaded.unit.name.to_string(),
+            line: before.bytes().filter(|byte| *byte == b'\n').count() as u32 + 1,
+            column: Some((before.len() - line_start) as u32),
+            executing: Some(self.definition.name.to_string()),
+            node: self.at.text(source),
+            message,
+        }
+    }
+
+    fn error(&self, kind: ErrorKind, message: String) -> Error {
+        Error::new(kind, self.frame(message))
+    }
+
+    fn refuse(&self, message: impl Into<String>) -> Error {
+        self.error(ErrorKind::Execute, message.into())
+    }
+}
+
+fn missing(name: &str, from: &str) -> Error {
+    let (name, from) = (fmt::quote(name.as_bytes()), fmt::quote(from.as_bytes()));
+    let message = format!("template: no template {name} associated with template {from}");
+    Error::new(
+        ErrorKind::Missing,
+        Frame {
+            message,
+            ..Frame::default()
+        },
+    )
+}
+
+impl std::fmt::Debug for Execution<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Execution")
+            .field("limits", &self.limits)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,174 @@
+//! Pipelines, commands and operands.
+
+use super::{Execution, Operand, Running};
+use crate::error::Error;
+use crate::node::{At, Command, Expr, ExprKind, Pipe};
+use crate::unquote::Number;
+use crate::value::Value;
+
+impl Execution<'_> {
+    /// Evaluates a pipeline and sets its variables.
+    pub(super) fn pipeline<'p>(
+        &mut self,
+        running: &mut Running<'p>,
+        dot: &Operand,
+        pipe: &'p Pipe,
+    ) -> Result<Value, Error> {
+        running.at = At::Pipe(pipe);
+        let mut value = None;
+        for command in &pipe.commands {
+            value = Some(self.command(running, dot, command, value.take())?.value);
+        }
+        let value = value.unwrap_or_default();
+        for target in &pipe.targets {
+            if target.slot.is_none() {
+                return Err(running.refuse(format!("undefined variable: {}", target.name)));
+            }
+            self.set(running, target.slot, Operand::concrete(value.clone()));
+        }
+        Ok(value)
+    }
+
+    /// Evaluates a command; `last` is the value of the one before it.
+    fn command<'p>(
+        &mut self,
+        running: &mut Running<'p>,
+        dot: &Operand,
+        command: &'p Command,
+        last: Option<Value>,
+    ) -> Result<Operand, Error> {
+        let Some((word, arguments)) = command.words.split_first() else {
+            return Ok(Operand::default());
+        };
+        match &word.kind {
+            ExprKind::Function { name, callee } => {
+                running.at = At::Expr(word);
+                self.call(
+                    running,
+                    dot,
+                    At::Command(command),
+                    name,
+                    *callee,
+                    arguments,
+                    last,
+                )
+            }
+            ExprKind::Fields(_) | ExprKind::Chain { .. } | ExprKind::Variable { .. } => {
+                self.reference(running, dot, word, arguments, last)
+            }
+            ExprKind::Pipe(pipe) => {
+                not_a_function(running, word, arguments, last.as_ref())?;
+                crate::stack::grow(|| self.pipeline(running, dot, pipe)).map(Operand::concrete)
+            }
+            _ => {
+                running.at = At::Expr(word);
+                not_a_function(running, word, arguments, last.as_ref())?;
+                match &word.kind {
+                    ExprKind::Dot => Ok(dot.clone()),
+                    ExprKind::Nil => Err(running.refuse("nil is not a command")),
+                    _ => self.literal(running, word).map(Operand::concrete),
+                }
+            }
+        }
+    }
+
+    /// Evaluates a field, a chain or a variable, with arguments for a method at its end.
+    pub(super) fn reference<'p>(
+        &mut self,
+        running: &mut Running<'p>,
+        dot: &Operand,
+        expr: &'p Expr,
+        arguments: &'p [Expr],
+        last: Option<Value>,
+    ) -> Result<Operand, Error> {
+        running.at = At::Expr(expr);
+        match &expr.kind {
+            ExprKind::Fields(fields) => {
+                self.fields(running, dot, dot, expr, fields, arguments, last)
+            }
+            ExprKind::Chain { base, fields } => {
+                let receiver = self.operand(running, dot, base)?;
+                self.fields(running, dot, &receiver, expr, fields, arguments, last)
+            }
+            ExprKind::Variable { name, slot, fields } => {
+                let slot =
+                    slot.ok_or_else(|| running.refuse(format!("undefined variable: {name}")))?;
+                let variable = self
+                    .variables
+                    .get(running.base + slot as usize)
+                    .cloned()
+                    .unwrap_or_default();
+                if fields.is_empty() {
+                    not_a_function(running, expr, arguments, last.as_ref())?;
+                    return Ok(variable);
+                }
+                self.fields(running, dot, &variable, expr, fields, arguments, last)
+            }
+            _ => self.operand(running, dot, expr),
+        }
+    }
+
+    /// Evaluates an operand for which no type is wanted.
+    pub(super) fn operand<'p>(
+        &mut self,
+        running: &mut Running<'p>,
+        dot: &Operand,
+        expr: &'p Expr,
+    ) -> Result<Operand, Error> {
+        running.at = At::Expr(expr);
+        match &expr.kind {
+            ExprKind::Dot => Ok(dot.clone()),
+            ExprKind::Nil => Ok(Operand::default()),
+            ExprKind::Fields(_) | ExprKind::Chain { .. } | ExprKind::Variable { .. } => {
+                self.reference(running, dot, expr, &[], None)
+            }
+            ExprKind::Pipe(pipe) => {
+                crate::stack::grow(|| self.pipeline(running, dot, pipe)).map(Operand::concrete)
+            }
+            ExprKind::Function { name, callee } => {
+                self.call(running, dot, At::Expr(expr), name, *callee, &[], None)
+            }
+            _ => self.literal(running, expr).map(Operand::concrete),
+        }
+    }
+
+    pub(super) fn literal(&mut self, running: &Running<'_>, expr: &Expr) -> Result<Value, Error> {
+        match &expr.kind {
+            ExprKind::Bool(value) => Ok(Value::Bool(*value)),
+            ExprKind::String { index, .. } => Ok(running.loaded.strings[*index as usize].clone()),
+            ExprKind::Number { number, .. } => ideal(number).ok_or_else(|| {
+                let text = At::Expr(expr).text(&running.loaded.unit.text);
+                running.refuse(format!("{text} overflows int"))
+            }),
+            _ => Ok(Value::Nil),
+        }
+    }
+}
+
+/// The value of a number whose type nothing else decides.
+fn ideal(number: &Number) -> Option<Value> {
+    if let Some((real, imaginary)) = number.complex {
+        return Some(super::complex::value(real, imaginary));
+    }
+    match (number.looks_float, number.float, number.int) {
+        (true, Some(float), _) => Some(Value::Float64(float)),
+        (_, _, Some(int)) => Some(Value::Int(int)),
+        _ => None,
+    }
+}
+
+fn not_a_function(
+    running: &Running<'_>,
+    word: &Expr,
+    arguments: &[Expr],
+    last: Option<&Value>,
+) -> Result<(), Error> {
+    if arguments.is_empty() && last.is_none() {
+        return Ok(());
+    }
+    let text = match &word.kind {
+        ExprKind::Pipe(pipe) => At::Pipe(pipe).text(&running.loaded.unit.text),
+        _ => At::Expr(word).text(&running.loaded.unit.text),
+    };
+    Err(running.refuse(format!("can't give argument to non-function {text}")))
+}
