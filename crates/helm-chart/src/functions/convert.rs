@@ -1,0 +1,119 @@
+//! YAML and JSON into text and back, as Helm spells these functions.
+//!
+//! The plain forms swallow errors: writers return an empty text, readers a map with the key
+//! `Error` (or a list with the text). Formats are [`crate::yaml`]'s and [`crate::json`]'s.
+
+use go_text_template::{FunctionError, List, ListType, Map, MapType, Type, Value};
+
+use super::arguments::{Answer, any, string};
+use super::data::TemplateValues;
+use super::entry::Entry;
+use crate::{json, yaml};
+
+const ANY: &[Type] = &[Type::Any];
+const TEXT: &[Type] = &[Type::String];
+
+/// YAML and JSON functions.
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry::new("toYaml", ANY, |_, args| Ok(or_empty(yaml::to_string(any(args, 0)))), "The value as YAML."),
+    Entry::new("mustToYaml", ANY, |_, args| must(yaml::to_string(any(args, 0))), "The value as YAML, or an error.")
+        .since_helm4(),
+    Entry::new(
+        "toYamlPretty",
+        ANY,
+        |_, args| Ok(or_empty(yaml::to_string_pretty(any(args, 0)))),
+        "The value as YAML with indented sequences.",
+    ),
+    Entry::new(
+        "fromYaml",
+        TEXT,
+        |_, args| Ok(table(yaml::parse_with(&string(args, 0)?, &mut TemplateValues), "unmarshaling")),
+        "The map a YAML text holds.",
+    ),
+    Entry::new(
+        "fromYamlArray",
+        TEXT,
+        |_, args| Ok(array(yaml::parse_with(&string(args, 0)?, &mut TemplateValues), "unmarshaling")),
+        "The list a YAML text holds.",
+    ),
+    Entry::new("toJson", ANY, |_, args| Ok(or_empty(json::to_string(any(args, 0)))), "The value as JSON."),
+    Entry::new("mustToJson", ANY, |_, args| must(json::to_string(any(args, 0))), "The value as JSON, or an error."),
+    Entry::new(
+        "toPrettyJson",
+        ANY,
+        |_, args| Ok(or_empty(json::to_string_pretty(any(args, 0), "  "))),
+        "The value as indented JSON.",
+    ),
+    Entry::new(
+        "mustToPrettyJson",
+        ANY,
+        |_, args| must(json::to_string_pretty(any(args, 0), "  ")),
+        "The value as indented JSON, or an error.",
+    ),
+    Entry::new("toRawJson", ANY, |_, args| must(json::to_string_raw(any(args, 0))), "The value as JSON without HTML escapes."),
+    Entry::new(
+        "mustToRawJson",
+        ANY,
+        |_, args| must(json::to_string_raw(any(args, 0))),
+        "The value as JSON without HTML escapes, or an error.",
+    ),
+    Entry::new(
+        "fromJson",
+        TEXT,
+        |_, args| Ok(table(json::parse_with(&string(args, 0)?, &mut TemplateValues), "")),
+        "The map a JSON text holds.",
+    ),
+    Entry::new(
+        "fromJsonArray",
+        TEXT,
+        |_, args| Ok(array(json::parse_with(&string(args, 0)?, &mut TemplateValues), "")),
+        "The list a JSON text holds.",
+    ),
+    Entry::new(
+        "mustFromJson",
+        TEXT,
+        |_, args| json::parse_with(&string(args, 0)?, &mut TemplateValues).map_err(|error| error.to_string().into()),
+        "The value a JSON text holds, or an error.",
+    ),
+];
+
+fn or_empty<E>(text: Result<String, E>) -> Value {
+    text.unwrap_or_default().into()
+}
+
+fn must<E: ToString>(text: Result<String, E>) -> Answer {
+    text.map(Value::from).map_err(|error| FunctionError::new(error.to_string()))
+}
+
+/// What `encoding/json` says of a value it cannot put into a Go type.
+fn mismatch(found: &Value, wanted: &str, prefix: &str) -> String {
+    let found = match found {
+        Value::Bool(_) => "bool",
+        Value::String(_) => "string",
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+        _ => "number",
+    };
+    let prefix = if prefix.is_empty() { String::new() } else { "error unmarshaling JSON: while decoding JSON: ".to_owned() };
+    format!("{prefix}json: cannot unmarshal {found} into Go value of type {wanted}")
+}
+
+fn table<E: ToString>(parsed: Result<Value, E>, prefix: &str) -> Value {
+    let problem = match parsed {
+        Ok(Value::Map(map)) => return Value::Map(map),
+        Ok(Value::Nil) => return Value::Map(Map::nil(MapType::ANY)),
+        Ok(other) => mismatch(&other, "map[string]interface {}", prefix),
+        Err(error) => error.to_string(),
+    };
+    Value::map([("Error", problem)])
+}
+
+fn array<E: ToString>(parsed: Result<Value, E>, prefix: &str) -> Value {
+    let problem = match parsed {
+        Ok(Value::List(list)) => return Value::List(list),
+        Ok(Value::Nil) => return Value::List(List::nil(ListType::ANY)),
+        Ok(other) => mismatch(&other, "[]interface {}", prefix),
+        Err(error) => error.to_string(),
+    };
+    Value::list([problem])
+}

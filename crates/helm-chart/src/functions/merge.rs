@@ -1,0 +1,107 @@
+//! `merge` and `mergeOverwrite`: merging maps into the first one, in place.
+//!
+//! Follows dario.cat/mergo 1.0.1 as sprig calls it: nested maps are merged, a source map that has
+//! no counterpart is *shared* with the target, and lists are replaced whole.
+
+use go_text_template::{FunctionError, Kind, Map, MapType, Purity, Type, Value};
+
+use super::arguments::{Answer, map};
+use super::defaults::is_empty;
+use super::entry::Entry;
+
+/// Nesting beyond which a merge is refused; maps that contain themselves have no end.
+const MAX_DEPTH: usize = 1_000;
+
+const MAPS: &[Type] = &[Type::Map, Type::Map];
+
+const MERGE: Entry = Entry::variadic(
+    "merge",
+    MAPS,
+    |_, args| Ok(merge(args, false).unwrap_or_else(|_| "".into())),
+    "Merges maps into the first, which wins unless its value is empty.",
+)
+.purity(Purity::Mutates);
+
+const OVERWRITE: Entry = Entry::variadic(
+    "mergeOverwrite",
+    MAPS,
+    |_, args| Ok(merge(args, true).unwrap_or_else(|_| "".into())),
+    "Merges maps into the first; the later ones win.",
+)
+.purity(Purity::Mutates);
+
+const MUST_MERGE: Entry = Entry::variadic(
+    "mustMerge",
+    MAPS,
+    |_, args| merge(args, false),
+    "Like merge, and fails where merge returns an empty text.",
+)
+.purity(Purity::Mutates);
+
+const MUST_OVERWRITE: Entry = Entry::variadic(
+    "mustMergeOverwrite",
+    MAPS,
+    |_, args| merge(args, true),
+    "Like mergeOverwrite, and fails where it returns an empty text.",
+)
+.purity(Purity::Mutates);
+
+/// Merge functions.
+pub(super) const ENTRIES: &[Entry] = &[MERGE, OVERWRITE, MUST_MERGE, MUST_OVERWRITE];
+
+fn merge(args: &[Value], overwrite: bool) -> Answer {
+    let mut target = map(args, 0)?.clone();
+    for source in args[1..].iter().filter_map(Value::as_map) {
+        if target.is_nil() && !source.is_nil() {
+            target = Map::with_type(MapType::ANY);
+        }
+        merge_into(&target, source, overwrite, MAX_DEPTH)?;
+    }
+    Ok(Value::Map(target))
+}
+
+fn merge_into(target: &Map, source: &Map, overwrite: bool, depth: usize) -> Result<(), FunctionError> {
+    let depth = depth.checked_sub(1).ok_or("a map nests too deeply to be merged")?;
+    if target.ptr_eq(source) && !overwrite {
+        return Ok(());
+    }
+    for (key, new) in source.entries().iter() {
+        if new.is_nil() && !overwrite {
+            continue;
+        }
+        let old = target.get_bytes(key.as_bytes());
+        match (&old, new) {
+            (Some(Value::Map(old)), Value::Map(new)) => {
+                merge_into(old, new, overwrite, depth)?;
+                if !old.is_empty() {
+                    continue;
+                }
+            }
+            (Some(Value::Object(pointer)), Value::Map(_)) if pointer.kind() == Kind::Pointer && !overwrite => {
+                return Err("src and dst must be of same type".into());
+            }
+            _ => {}
+        }
+        if overwrite || old.as_ref().is_none_or(is_empty) {
+            target.insert(key, new.clone());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merge;
+    use go_text_template::{Map, Value};
+
+    #[test]
+    fn a_map_that_contains_itself_is_refused() {
+        let (left, right) = (Map::new(), Map::new());
+        left.insert("self", left.clone());
+        right.insert("self", right.clone());
+        assert!(merge(&[Value::Map(left.clone()), Value::Map(right.clone())], true).is_err());
+        // Taking the cycles apart lets both be freed.
+        left.remove("self");
+        right.remove("self");
+    }
+}

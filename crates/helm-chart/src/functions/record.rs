@@ -1,0 +1,81 @@
+//! [`Record`]: a Go struct with named fields, as templates, YAML and JSON see it.
+
+use std::any::Any;
+
+use go_text_template::{Function, Object, Value};
+
+/// A field of a [`Record`].
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// The Go name.
+    pub name: &'static str,
+    /// The key in JSON and YAML.
+    pub key: &'static str,
+    /// Whether JSON and YAML leave an empty value out.
+    pub omit_empty: bool,
+    /// The value.
+    pub value: Value,
+}
+
+impl Field {
+    /// A field whose key is its Go name.
+    pub fn new(name: &'static str, value: impl Into<Value>) -> Self {
+        Self { name, key: name, omit_empty: false, value: value.into() }
+    }
+}
+
+/// A Go struct, or a pointer to one: fields, methods, and perhaps a `String()` of its own.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The Go type, such as `*common.Capabilities`.
+    pub go_type: &'static str,
+    /// The exported fields, in order.
+    pub fields: Vec<Field>,
+    /// The methods.
+    pub methods: &'static [Function],
+    /// What `String()` returns, if there is one.
+    pub text: Option<String>,
+}
+
+impl Record {
+    /// A struct of these fields without methods.
+    pub fn new(go_type: &'static str, fields: Vec<Field>) -> Self {
+        Self { go_type, fields, methods: &[], text: None }
+    }
+}
+
+impl Object for Record {
+    fn go_type(&self) -> &str {
+        self.go_type
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        self.fields.iter().find(|field| field.name == name).map(|field| field.value.clone())
+    }
+
+    fn methods(&self) -> &'static [Function] {
+        self.methods
+    }
+
+    fn print(&self) -> String {
+        if let Some(text) = &self.text {
+            return text.clone();
+        }
+        let pointer = if self.go_type.starts_with('*') { "&" } else { "" };
+        let values: Vec<String> = self.fields.iter().map(|field| field.value.to_string()).collect();
+        format!("{pointer}{{{}}}", values.join(" "))
+    }
+
+    fn is_stringer(&self) -> bool {
+        self.text.is_some()
+    }
+
+    fn deep_equal(&self, other: &dyn Object) -> bool {
+        let other = (other as &dyn Any).downcast_ref::<Self>();
+        other.is_some_and(|other| {
+            self.go_type == other.go_type
+                && self.fields.len() == other.fields.len()
+                && self.fields.iter().zip(&other.fields).all(|(left, right)| left.value.deep_equal(&right.value))
+        })
+    }
+}

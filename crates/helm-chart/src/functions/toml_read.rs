@@ -1,0 +1,465 @@
+//! Reading TOML 1.0: integers become int64, floats float64, dates times, arrays of tables lists.
+//!
+//! Error texts name the line as BurntSushi/toml does; the wording of what is wrong is our own.
+
+use std::collections::HashSet;
+
+use go_text_template::{List, ListType, Map, Type, Value};
+use jiff::tz::TimeZone;
+
+use super::date_parse;
+use super::moment::Moment;
+
+/// Nesting beyond which a document is refused.
+const MAX_DEPTH: usize = 256;
+
+/// `[]map[string]interface {}`, what an array of tables becomes.
+const TABLES: ListType = ListType::named("[]map[string]interface {}", Type::Map);
+
+/// The table a document holds.
+///
+/// # Errors
+/// `toml: line N: …` for what is not TOML.
+pub(super) fn parse(source: &str) -> Result<Map, String> {
+    let mut reader = Reader { source, at: 0, closed: HashSet::new(), headers: HashSet::new(), arrays: HashSet::new() };
+    let root = Map::new();
+    match reader.document(&root) {
+        Ok(()) => Ok(root),
+        Err(problem) => {
+            let line = source.as_bytes()[..reader.at.min(source.len())].iter().filter(|byte| **byte == b'\n').count();
+            Err(format!("toml: line {}: {problem}", line + 1))
+        }
+    }
+}
+
+struct Reader<'a> {
+    source: &'a str,
+    at: usize,
+    /// Inline tables and tables given by dotted keys, which cannot be extended by a header.
+    closed: HashSet<usize>,
+    /// Tables that have had their header.
+    headers: HashSet<usize>,
+    /// Paths of arrays of tables made by headers.
+    arrays: HashSet<Vec<String>>,
+}
+
+impl<'a> Reader<'a> {
+    fn rest(&self) -> &'a str {
+        &self.source[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn take(&mut self, text: &str) -> bool {
+        let found = self.rest().starts_with(text);
+        if found {
+            self.at += text.len();
+        }
+        found
+    }
+
+    fn take_while(&mut self, matches: impl Fn(char) -> bool) -> &'a str {
+        let rest = self.rest();
+        let end = rest.find(|letter| !matches(letter)).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+
+    fn blanks(&mut self) {
+        self.take_while(|letter| letter == ' ' || letter == '\t');
+    }
+
+    /// Blanks, line breaks and comments.
+    fn space(&mut self) -> Result<(), String> {
+        loop {
+            self.take_while(|letter| matches!(letter, ' ' | '\t' | '\n' | '\r'));
+            if self.peek() != Some('#') {
+                return Ok(());
+            }
+            self.comment()?;
+        }
+    }
+
+    fn comment(&mut self) -> Result<(), String> {
+        let text = self.take_while(|letter| letter != '\n');
+        let control = |letter: char| letter.is_ascii_control() && letter != '\t' && letter != '\r';
+        if text.contains(control) { Err("control characters are not allowed inside comments".to_owned()) } else { Ok(()) }
+    }
+
+    fn end_of_line(&mut self) -> Result<(), String> {
+        self.blanks();
+        if self.peek() == Some('#') {
+            self.comment()?;
+        }
+        match self.peek() {
+            None | Some('\n') => Ok(()),
+            Some('\r') if self.rest().starts_with("\r\n") => Ok(()),
+            Some(found) => Err(format!("expected a newline, but got {found:?}")),
+        }
+    }
+
+    fn document(&mut self, root: &Map) -> Result<(), String> {
+        let mut table = root.clone();
+        loop {
+            self.space()?;
+            match self.peek() {
+                None => return Ok(()),
+                Some('[') => table = self.header(root)?,
+                Some(_) => self.assignment(&table, 0)?,
+            }
+            self.end_of_line()?;
+        }
+    }
+
+    fn header(&mut self, root: &Map) -> Result<Map, String> {
+        let array = self.take("[[");
+        if !array {
+            self.take("[");
+        }
+        let path = self.key()?;
+        if !self.take(if array { "]]" } else { "]" }) {
+            return Err("expected ']' after a table name".to_owned());
+        }
+        let Some((last, parents)) = path.split_last() else { return Err("a table needs a name".to_owned()) };
+        let parent = self.descend(root, parents)?;
+        if array {
+            return self.next_of_array(&parent, &path, last);
+        }
+        let table = match parent.get(last) {
+            None => {
+                let table = Map::new();
+                parent.insert(last.as_str(), table.clone());
+                table
+            }
+            Some(Value::Map(table)) if !self.closed.contains(&table.address()) => table,
+            Some(_) => return Err(format!("Key '{}' has already been defined.", path.join("."))),
+        };
+        if !self.headers.insert(table.address()) {
+            return Err(format!("Key '{}' has already been defined.", path.join(".")));
+        }
+        Ok(table)
+    }
+
+    fn next_of_array(&mut self, parent: &Map, path: &[String], last: &str) -> Result<Map, String> {
+        let mut items = match parent.get(last) {
+            None => Vec::new(),
+            Some(Value::List(list)) if self.arrays.contains(path) => list.to_vec(),
+            Some(_) => return Err(format!("Key '{}' was already created and cannot be used as an array.", path.join("."))),
+        };
+        let table = Map::new();
+        items.push(Value::Map(table.clone()));
+        parent.insert(last, Value::List(List::with_type(TABLES, items)));
+        self.arrays.insert(path.to_vec());
+        Ok(table)
+    }
+
+    /// The table at a path, made on the way if need be; of an array of tables, the last one.
+    fn descend(&self, from: &Map, path: &[String]) -> Result<Map, String> {
+        let mut table = from.clone();
+        for key in path {
+            let next = match table.get(key) {
+                None => {
+                    let next = Map::new();
+                    table.insert(key.as_str(), next.clone());
+                    next
+                }
+                Some(Value::Map(next)) if !self.closed.contains(&next.address()) => next,
+                Some(Value::List(list)) if list.list_type() == TABLES => match list.last() {
+                    Some(Value::Map(next)) => next.clone(),
+                    _ => return Err(format!("Key '{key}' is no table.")),
+                },
+                Some(_) => return Err(format!("Key '{key}' has already been defined.")),
+            };
+            table = next;
+        }
+        Ok(table)
+    }
+
+    /// A dotted key.
+    fn key(&mut self) -> Result<Vec<String>, String> {
+        let mut path = Vec::new();
+        loop {
+            self.blanks();
+            path.push(match self.peek() {
+                Some('"') => self.basic_string()?,
+                Some('\'') => self.literal_string()?,
+                _ => {
+                    let bare = self.take_while(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-');
+                    if bare.is_empty() {
+                        let found = self.peek().map_or("end of file".to_owned(), |letter| format!("{letter:?}"));
+                        return Err(format!("expected a key but found {found}"));
+                    }
+                    bare.to_owned()
+                }
+            });
+            self.blanks();
+            if !self.take(".") {
+                return Ok(path);
+            }
+        }
+    }
+
+    fn assignment(&mut self, table: &Map, depth: usize) -> Result<(), String> {
+        let path = self.key()?;
+        if !self.take("=") {
+            return Err("expected '=' after a key".to_owned());
+        }
+        self.blanks();
+        let value = self.value(depth)?;
+        let Some((last, parents)) = path.split_last() else { return Err("expected a key".to_owned()) };
+        let mut target = table.clone();
+        for parent in parents {
+            let next = match target.get(parent) {
+                Some(Value::Map(next)) if !self.headers.contains(&next.address()) => next,
+                None => {
+                    let next = Map::new();
+                    target.insert(parent.as_str(), next.clone());
+                    next
+                }
+                Some(_) => return Err(format!("Key '{parent}' has already been defined.")),
+            };
+            target = next;
+        }
+        if target.contains_key(last) {
+            return Err(format!("Key '{}' has already been defined.", path.join(".")));
+        }
+        target.insert(last.as_str(), value);
+        Ok(())
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, String> {
+        if depth > MAX_DEPTH {
+            return Err("values nest too deeply".to_owned());
+        }
+        match self.peek() {
+            Some('"') if self.take("\"\"\"") => self.multi_line("\"\"\"", true).map(Value::from),
+            Some('\'') if self.take("'''") => self.multi_line("'''", false).map(Value::from),
+            Some('"') => self.basic_string().map(Value::from),
+            Some('\'') => self.literal_string().map(Value::from),
+            Some('[') => self.array(depth),
+            Some('{') => self.inline_table(depth),
+            Some(_) => self.scalar(),
+            None => Err("unexpected EOF; expected value".to_owned()),
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value, String> {
+        self.take("[");
+        let mut items = Vec::new();
+        loop {
+            self.space()?;
+            if self.take("]") {
+                return Ok(items.into());
+            }
+            items.push(self.value(depth + 1)?);
+            self.space()?;
+            if !self.take(",") && self.peek() != Some(']') {
+                return Err("expected a comma (',') or array terminator (']')".to_owned());
+            }
+        }
+    }
+
+    fn inline_table(&mut self, depth: usize) -> Result<Value, String> {
+        self.take("{");
+        let table = Map::new();
+        self.blanks();
+        if !self.take("}") {
+            loop {
+                self.blanks();
+                self.assignment(&table, depth + 1)?;
+                self.blanks();
+                if self.take("}") {
+                    break;
+                }
+                if !self.take(",") {
+                    return Err("expected a comma or an inline table terminator '}'".to_owned());
+                }
+            }
+        }
+        self.closed.insert(table.address());
+        Ok(table.into())
+    }
+
+    fn literal_string(&mut self) -> Result<String, String> {
+        self.take("'");
+        let text = self.take_while(|letter| letter != '\'' && letter != '\n');
+        if self.take("'") { Ok(text.to_owned()) } else { Err("strings cannot contain newlines".to_owned()) }
+    }
+
+    fn basic_string(&mut self) -> Result<String, String> {
+        self.take("\"");
+        let mut out = String::new();
+        loop {
+            out.push_str(self.take_while(|letter| !matches!(letter, '"' | '\\' | '\n')));
+            match self.peek() {
+                Some('"') => {
+                    self.at += 1;
+                    return Ok(out);
+                }
+                Some('\\') => out.push(self.escape()?),
+                _ => return Err("strings cannot contain newlines".to_owned()),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, String> {
+        self.take("\\");
+        let letter = self.peek().ok_or("unexpected EOF")?;
+        self.at += letter.len_utf8();
+        let digits = match letter {
+            'b' => return Ok('\u{8}'),
+            't' => return Ok('\t'),
+            'n' => return Ok('\n'),
+            'f' => return Ok('\u{c}'),
+            'r' => return Ok('\r'),
+            '"' | '\\' => return Ok(letter),
+            'u' => 4,
+            'U' => 8,
+            other => return Err(format!("invalid escape character {other:?}")),
+        };
+        let code = self.rest().get(..digits).ok_or("unexpected EOF")?;
+        let parsed = u32::from_str_radix(code, 16).ok().and_then(char::from_u32);
+        self.at += digits;
+        parsed.ok_or_else(|| format!("Escaped character '\\u{code}' is not valid UTF-8."))
+    }
+
+    fn multi_line(&mut self, quotes: &str, escapes: bool) -> Result<String, String> {
+        if !self.take("\n") {
+            self.take("\r\n");
+        }
+        let mut out = String::new();
+        loop {
+            let quote = quotes.chars().next().unwrap_or('"');
+            out.push_str(self.take_while(|letter| letter != quote && !(escapes && letter == '\\')));
+            if self.rest().starts_with(quotes) {
+                // Up to two quotes may stand right before the closing ones.
+                let run = self.rest().chars().take_while(|letter| *letter == quote).count();
+                out.extend(std::iter::repeat_n(quote, (run - 3).min(2)));
+                self.at += run.min(5);
+                return Ok(out);
+            }
+            match self.peek() {
+                None => return Err("unexpected EOF".to_owned()),
+                Some('\\') if escapes => {
+                    let after = self.rest()[1..].trim_start_matches([' ', '\t', '\r']);
+                    if after.starts_with('\n') {
+                        self.at = self.source.len() - after.trim_start().len();
+                    } else {
+                        out.push(self.escape()?);
+                    }
+                }
+                Some(letter) => {
+                    out.push(letter);
+                    self.at += letter.len_utf8();
+                }
+            }
+        }
+    }
+
+    fn scalar(&mut self) -> Result<Value, String> {
+        let start = self.at;
+        let mut word = self.take_while(|letter| letter.is_ascii_alphanumeric() || "+-._:".contains(letter));
+        // A space may stand between date and time.
+        let date = word.len() == 10 && word.as_bytes()[4] == b'-';
+        if date && self.rest().len() > 2 && self.rest().starts_with(' ') && self.rest().as_bytes()[1].is_ascii_digit() {
+            self.at += 1;
+            self.take_while(|letter| letter.is_ascii_alphanumeric() || "+-.:".contains(letter));
+            word = &self.source[start..self.at];
+        }
+        match word {
+            "true" => return Ok(true.into()),
+            "false" => return Ok(false.into()),
+            "inf" | "+inf" => return Ok(f64::INFINITY.into()),
+            "-inf" => return Ok(f64::NEG_INFINITY.into()),
+            "nan" | "+nan" | "-nan" => return Ok(f64::NAN.into()),
+            "" => {
+                let found = self.peek().map_or("end of file".to_owned(), |letter| format!("{letter:?}"));
+                return Err(format!("expected value but found {found} instead"));
+            }
+            _ => {}
+        }
+        integer(word).or_else(|| float(word)).or_else(|| date_time(word)).ok_or_else(|| {
+            self.at = start;
+            format!("expected value but found {word:?} instead")
+        })
+    }
+}
+
+/// Digits with single underscores between them.
+fn digits(text: &str, base: u32) -> Option<String> {
+    let misplaced = text.starts_with('_') || text.ends_with('_') || text.contains("__") || text.is_empty();
+    let plain = text.replace('_', "");
+    (!misplaced && plain.chars().all(|digit| digit.is_digit(base))).then_some(plain)
+}
+
+fn integer(word: &str) -> Option<Value> {
+    for (prefix, base) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+        if let Some(body) = word.strip_prefix(prefix) {
+            return i64::from_str_radix(&digits(body, base)?, base).ok().map(Value::Int64);
+        }
+    }
+    let body = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let plain = digits(body, 10)?;
+    if plain.len() > 1 && plain.starts_with('0') {
+        return None;
+    }
+    let sign = if word.starts_with('-') { "-" } else { "" };
+    format!("{sign}{plain}").parse().ok().map(Value::Int64)
+}
+
+fn float(word: &str) -> Option<Value> {
+    let body = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let (mantissa, exponent) = match body.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (body, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let whole = digits(whole, 10)?;
+    if whole.len() > 1 && whole.starts_with('0') {
+        return None;
+    }
+    if let Some(fraction) = fraction {
+        digits(fraction, 10)?;
+    }
+    if let Some(exponent) = exponent {
+        digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent), 10)?;
+    }
+    if fraction.is_none() && exponent.is_none() {
+        return None;
+    }
+    word.replace('_', "").parse::<f64>().ok().map(Value::from)
+}
+
+fn date_time(word: &str) -> Option<Value> {
+    let text = word.replacen([' ', 't'], "T", 1).replace('z', "Z");
+    let layouts = ["2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02", "15:04:05"];
+    let parsed = layouts.iter().find_map(|layout| date_parse::parse(layout, &text, &TimeZone::UTC).ok())?;
+    Some(Value::object(Moment(parsed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn documents_are_read() {
+        let table = parse("a = 1 # one\n'b c'.d = \"\\u00e9\"\n[[e]]\nf = [1.5, '''\nx''']\n[[e]]\n[e.g]\nh = {i = true}\n").unwrap();
+        assert_eq!(
+            go_text_template::Value::Map(table).to_string(),
+            "map[a:1 b c:map[d:é] e:[map[f:[1.5 x]] map[g:map[h:map[i:true]]]]]"
+        );
+    }
+
+    #[test]
+    fn what_is_not_toml_is_refused_with_its_line() {
+        for (text, line) in [("a = 1\na = 2", 2), ("[a]\n[a]", 2), ("a = 01", 1), ("a = 1 b = 2", 1), ("\n\na", 3), ("a = {b = 1}\n[a.c]", 2)] {
+            let error = parse(text).unwrap_err();
+            assert!(error.starts_with(&format!("toml: line {line}: ")), "{text:?}: {error}");
+        }
+    }
+}
