@@ -7,12 +7,14 @@
 //!
 //! This crate alone names the `kube` crate. It refuses to know what any object is for.
 
+mod api_server;
 mod cluster;
 mod error;
 mod logs;
 mod object;
 mod port_forward;
 
+pub use api_server::{ConnectOptions, KubeCluster, ServerAddress, TokenError, TokenSource};
 #[cfg(any(test, feature = "mock"))]
 pub use cluster::MockCluster;
 pub use cluster::{
