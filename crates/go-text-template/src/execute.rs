@@ -131,6 +131,14 @@ impl Operand {
         }
     }
 
+    /// What a function declared to return `interface {}` returned.
+    fn returned(value: Value) -> Self {
+        Self {
+            interface: value.is_nil(),
+            value,
+        }
+    }
+
     /// The static type Go would name.
     fn type_name(&self) -> &str {
         if self.interface {
@@ -158,6 +166,9 @@ enum Flow {
     Break,
     Continue,
 }
+
+/// What an action prints for nil.
+const NO_VALUE: &str = "<no value>";
 
 /// A template call's hint holds the unit above, and the definition in these bits.
 const HINT_BITS: u32 = 12;
@@ -364,7 +375,7 @@ impl<'s> Execution<'s> {
 
     fn print(&mut self, running: &Running<'_>, value: &Value) -> Result<(), Error> {
         match value {
-            Value::Nil => self.out.extend_from_slice(b"<no value>"),
+            Value::Nil => self.out.extend_from_slice(NO_VALUE.as_bytes()),
             Value::String(text) => self.out.extend_from_slice(text.as_bytes()),
             other => fmt::write_value(&mut self.out, other),
         }

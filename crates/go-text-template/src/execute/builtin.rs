@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::call::{Arguments, check_count, frame_error};
-use super::{Execution, Operand, Running, compare, escape};
+use super::{Execution, NO_VALUE, Operand, Running, compare, escape};
 use crate::error::Error;
 use crate::fmt;
 use crate::function::{FunctionError, Scope};
@@ -114,6 +114,16 @@ impl Execution<'_> {
                 .map(|operand| operand.value.clone())
                 .collect::<Arguments>()
         };
+        let shown = || {
+            let show = |value: Value| {
+                if value.is_nil() {
+                    NO_VALUE.into()
+                } else {
+                    value
+                }
+            };
+            fmt::sprint(&values().into_iter().map(show).collect::<Arguments>())
+        };
         let truth = |truth: bool| Ok(Operand::concrete(Value::Bool(truth)));
         let text = |text: Text| Ok(Operand::concrete(Value::String(text)));
         match (builtin, operands) {
@@ -123,9 +133,9 @@ impl Execution<'_> {
             }
             (Builtin::Index, [item, indexes @ ..]) => index(item, indexes),
             (Builtin::Slice, [item, indexes @ ..]) => slice(item, indexes).map(Operand::concrete),
-            (Builtin::Html, _) => text(escape::html(fmt::sprint(&values()))),
-            (Builtin::Js, _) => text(escape::javascript(fmt::sprint(&values()))),
-            (Builtin::UrlQuery, _) => text(escape::url_query(&fmt::sprint(&values()))),
+            (Builtin::Html, _) => text(escape::html(shown())),
+            (Builtin::Js, _) => text(escape::javascript(shown())),
+            (Builtin::UrlQuery, _) => text(escape::url_query(&shown())),
             (Builtin::Print, _) => text(fmt::sprint(&values())),
             (Builtin::Println, _) => text(fmt::sprintln(&values())),
             (Builtin::Printf, [format, rest @ ..]) => {
@@ -263,9 +273,11 @@ fn index(item: &Operand, indexes: &[Operand]) -> Result<Operand, FunctionError> 
                         .unwrap_or_else(|| element.zero()),
                     Value::Nil => return Err("value is nil; should be of type string".into()),
                     other => {
-                        return Err(
-                            format!("value has type {}; should be string", other.go_type()).into(),
-                        );
+                        return Err(format!(
+                            "value has type {}; should be string",
+                            other.go_type()
+                        )
+                        .into());
                     }
                 };
                 Operand {

@@ -33,7 +33,7 @@ impl Execution<'_> {
             Callee::Function(index) => {
                 let function = *self.templates.functions().at(index);
                 self.call_function(running, dot, node, &function, None, arguments, last)
-                    .map(Operand::concrete)
+                    .map(Operand::returned)
             }
         }
     }
@@ -61,7 +61,7 @@ impl Execution<'_> {
             arguments,
             last,
         )
-        .map(Operand::concrete)
+        .map(Operand::returned)
     }
 
     #[expect(

@@ -42,6 +42,7 @@ impl Printer {
                 self.pad(&name);
             }
             (_, 'p') => self.print_pointer(value),
+            (Value::List(_) | Value::Map(_), 'w') => self.bad_verb(value, verb),
             _ => self.print_value(value, verb),
         }
     }
@@ -160,14 +161,17 @@ impl Printer {
                 self.out.push(b'}');
             }
             _ => {
-                self.out.push(b'[');
+                let go_syntax = self.flags.sharp_v;
+                self.out
+                    .extend_from_slice(if go_syntax { b"[]uint8{" } else { b"[" });
                 for (index, byte) in bytes.iter().enumerate() {
                     if index > 0 {
-                        self.out.push(b' ');
+                        self.out
+                            .extend_from_slice(if go_syntax { b", " } else { b" " });
                     }
                     self.print_value(&Value::Uint8(*byte), verb);
                 }
-                self.out.push(b']');
+                self.out.push(if go_syntax { b'}' } else { b']' });
             }
         }
     }
