@@ -10,9 +10,12 @@
 mod api_server;
 mod cluster;
 mod error;
+mod explain;
 mod logs;
 mod object;
 mod port_forward;
+mod readiness;
+mod wait;
 
 pub use api_server::{ConnectOptions, KubeCluster, ServerAddress, TokenError, TokenSource};
 #[cfg(any(test, feature = "mock"))]
@@ -23,6 +26,7 @@ pub use cluster::{
     WatchEvent, WatchStream, WriteOptions,
 };
 pub use error::{ClusterError, ClusterErrorKind};
+pub use explain::explain;
 #[cfg(any(test, feature = "mock"))]
 pub use logs::MockPodLogs;
 pub use logs::{LogLines, LogQuery, PodLogs, last_lines};
@@ -30,3 +34,5 @@ pub use object::{Discovery, Kind, Object, ObjectRef, Resource};
 #[cfg(any(test, feature = "mock"))]
 pub use port_forward::MockPortForward;
 pub use port_forward::{PodStream, PortForward};
+pub use readiness::{Condition, condition, readiness, readiness_with_events};
+pub use wait::{Target, Until, WaitError, wait_gone, wait_until};
