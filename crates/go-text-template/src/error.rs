@@ -24,6 +24,7 @@ struct Inner {
     kind: ErrorKind,
     /// Innermost first.
     frames: Vec<Frame>,
+    reason: Option<String>,
     payload: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -78,6 +79,11 @@ impl Error {
         }
     }
 
+    pub(crate) fn with_reason(mut self, reason: String) -> Self {
+        self.inner.reason = Some(reason);
+        self
+    }
+
     pub(crate) fn with_payload(mut self, payload: Box<dyn Any + Send + Sync>) -> Self {
         self.inner.payload = Some(payload);
         self
@@ -102,6 +108,14 @@ impl Error {
     /// The message of the innermost level alone.
     pub fn message(&self) -> &str {
         self.inner.frames.first().map_or("", |frame| &frame.message)
+    }
+
+    /// What the failing function itself said; otherwise the same as [`Error::message`].
+    pub fn reason(&self) -> &str {
+        self.inner
+            .reason
+            .as_deref()
+            .unwrap_or_else(|| self.message())
     }
 
     /// What a function that ended the execution left for its caller.

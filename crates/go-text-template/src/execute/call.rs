@@ -215,10 +215,12 @@ pub(super) fn validate(
 /// Wraps what a function reported, as seen from the current node.
 pub(super) fn frame_error(running: &Running<'_>, name: &str, error: FunctionError) -> Error {
     let calling = |message: &str| format!("error calling {name}: {message}");
+    let failed =
+        |kind, message: String| running.error(kind, calling(&message)).with_reason(message);
     match error {
-        FunctionError::Message(message) => running.error(ErrorKind::Function, calling(&message)),
-        FunctionError::Fail(message) => running.error(ErrorKind::Fail, calling(&message)),
-        FunctionError::Required(message) => running.error(ErrorKind::Required, calling(&message)),
+        FunctionError::Message(message) => failed(ErrorKind::Function, message),
+        FunctionError::Fail(message) => failed(ErrorKind::Fail, message),
+        FunctionError::Required(message) => failed(ErrorKind::Required, message),
         FunctionError::Template { prefix, cause } => cause.within(running.frame(calling(&prefix))),
         FunctionError::Abort(payload) => running
             .error(ErrorKind::Abort, calling("execution stopped"))

@@ -103,6 +103,7 @@ fn cannot_evaluate(running: &Running<'_>, receiver: &Operand, name: &str) -> Err
 fn method(receiver: &Value, name: &str) -> Option<&'static Function> {
     let methods = match receiver {
         Value::Map(map) => map.map_type().methods(),
+        Value::List(list) => list.list_type().methods(),
         Value::Object(object) => object.methods(),
         _ => return None,
     };

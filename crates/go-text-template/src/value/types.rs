@@ -224,10 +224,11 @@ impl std::fmt::Debug for MapType {
 }
 
 /// The Go type of a [`List`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ListType {
     name: &'static str,
     element: Type,
+    methods: &'static [Function],
 }
 
 impl ListType {
@@ -240,7 +241,18 @@ impl ListType {
 
     /// A type of this name whose items have this type.
     pub const fn named(name: &'static str, element: Type) -> Self {
-        Self { name, element }
+        Self {
+            name,
+            element,
+            methods: &[],
+        }
+    }
+
+    /// The same type with methods. Each takes the list as its first argument, which is not among
+    /// its parameter types.
+    #[must_use]
+    pub const fn with_methods(self, methods: &'static [Function]) -> Self {
+        Self { methods, ..self }
     }
 
     /// The name Go prints.
@@ -252,6 +264,11 @@ impl ListType {
     pub const fn element(self) -> Type {
         self.element
     }
+
+    /// The methods.
+    pub const fn methods(self) -> &'static [Function] {
+        self.methods
+    }
 }
 
 impl PartialEq for ListType {
@@ -261,6 +278,12 @@ impl PartialEq for ListType {
 }
 
 impl Eq for ListType {}
+
+impl std::fmt::Debug for ListType {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.name)
+    }
+}
 
 pub(super) fn deep_equal(left: &Value, right: &Value, depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else {
