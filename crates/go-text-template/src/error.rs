@@ -74,6 +74,7 @@ impl Error {
             inner: Box::new(Inner {
                 kind,
                 frames: vec![frame],
+                reason: None,
                 payload: None,
             }),
         }
