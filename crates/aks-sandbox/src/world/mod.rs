@@ -1,0 +1,21 @@
+//! The one state behind every service: Kubernetes objects, Azure's records, faults, the clock and
+//! the request log. It owns consistency (one lock, one revision counter) and persistence; it
+//! refuses rules, which belong to the services and controllers.
+
+mod clock;
+mod entropy;
+mod faults;
+mod folder;
+mod request_log;
+mod spec;
+mod state;
+mod store;
+
+pub use clock::Clock;
+pub use entropy::Entropy;
+pub use faults::{Faults, MigrationFailure};
+pub use folder::FolderError;
+pub use request_log::{Class, Hook, Origin, RequestLog, RequestRecord, Verdict};
+pub use spec::{RegistryImage, WorldSpec};
+pub use state::{Progress, State, World};
+pub use store::{Change, ChangeKind, Key, Store};
