@@ -65,6 +65,14 @@ impl YamlError {
         Self { stage: Stage::Decoding, ..Self::unrepresentable(reason) }
     }
 
+    /// A field of another type than the caller asked for.
+    pub(crate) fn field_mismatch(found: &str, field: &str, wanted: &str) -> Self {
+        let reason = format!(
+            "while decoding JSON: json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
+        );
+        Self { stage: Stage::Decoding, ..Self::unrepresentable(reason) }
+    }
+
     /// Line of the problem, from one, where it is known.
     pub fn line(&self) -> Option<u32> {
         self.line

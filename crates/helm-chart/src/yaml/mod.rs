@@ -22,5 +22,6 @@ pub use error::YamlError;
 pub use read::{
     parse, parse_documents, parse_exact, parse_exact_documents, parse_strict, parse_table, parse_with,
 };
+pub(crate) use read::into_table;
 pub(crate) use scanner::MAX_DEPTH;
 pub use spanned::{Position, Spanned, parse_spanned, parse_spanned_documents};

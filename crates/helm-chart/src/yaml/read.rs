@@ -51,7 +51,7 @@ pub fn parse_strict(text: &str) -> Result<Value, YamlError> {
 /// # Errors
 /// See [`parse_with`]; also when the document is something else than a mapping.
 pub fn parse_table(text: &str) -> Result<Map<String, Value>, YamlError> {
-    table(parse(text)?)
+    into_table(parse(text)?)
 }
 
 /// Reads every document as [`parse`] does.
@@ -79,7 +79,7 @@ fn documents<B: Builder>(text: &str, builder: &mut B) -> Result<Vec<B::Output>, 
     Ok(values)
 }
 
-pub(crate) fn table(value: Value) -> Result<Map<String, Value>, YamlError> {
+pub(crate) fn into_table(value: Value) -> Result<Map<String, Value>, YamlError> {
     let found = match value {
         Value::Object(map) => return Ok(map),
         Value::Null => return Ok(Map::new()),

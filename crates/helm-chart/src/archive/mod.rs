@@ -1,0 +1,11 @@
+//! Packaged charts: reading an archive within Helm's limits, writing one, and the rules of
+//! `.helmignore`. Works on bytes in memory; nothing here touches a file system.
+
+mod ignore;
+mod pattern;
+mod read;
+mod write;
+
+pub use ignore::{IgnoreError, IgnoreRules};
+pub use read::{ArchiveError, MAX_CHART_BYTES, MAX_FILE_BYTES, clean_path, read_archive};
+pub use write::{PackageError, write_archive};

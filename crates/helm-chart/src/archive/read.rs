@@ -1,0 +1,160 @@
+//! From a gzipped tar to files, with the guards of Helm's `pkg/chart/loader/archive` (v4.2.4).
+
+use std::io::{Cursor, Read};
+
+use flate2::read::MultiGzDecoder;
+
+use crate::chart::ChartFile;
+
+/// The most a chart may hold, unpacked.
+pub const MAX_CHART_BYTES: u64 = 100 * 1024 * 1024;
+/// The most a file of a chart may hold, unpacked.
+pub const MAX_FILE_BYTES: u64 = 5 * 1024 * 1024;
+
+/// An archive that is not accepted, in Helm's words.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// It is no gzip stream, or no tar within.
+    #[error("the archive is damaged or no gzipped tar")]
+    #[diagnostic(code(aka::chart::damaged_archive))]
+    Damaged(#[source] std::io::Error),
+    /// It holds nothing.
+    #[error("no files in chart archive")]
+    #[diagnostic(code(aka::chart::empty_archive))]
+    Empty,
+    /// A path is absolute below the top folder.
+    #[error("chart illegally contains absolute paths")]
+    #[diagnostic(code(aka::chart::absolute_path))]
+    AbsolutePath,
+    /// An entry has no place below a top folder.
+    #[error("chart illegally contains content outside the base directory: {0:?}")]
+    #[diagnostic(code(aka::chart::outside_base))]
+    OutsideBase(String),
+    /// A path leads out of the chart.
+    #[error("chart illegally references parent directory")]
+    #[diagnostic(code(aka::chart::parent_path))]
+    ParentPath,
+    /// A path begins like a drive of Windows.
+    #[error("chart contains illegally named files")]
+    #[diagnostic(code(aka::chart::drive_path))]
+    DrivePath,
+    /// `Chart.yaml` is not in a folder.
+    #[error("chart yaml not in base directory")]
+    #[diagnostic(code(aka::chart::no_base))]
+    NoBase,
+    /// The chart is too large.
+    #[error("decompressed chart is larger than the maximum size {MAX_CHART_BYTES}")]
+    #[diagnostic(code(aka::chart::too_large))]
+    TooLarge,
+    /// A file is too large.
+    #[error("decompressed chart file {0:?} is larger than the maximum file size {MAX_FILE_BYTES}")]
+    #[diagnostic(code(aka::chart::file_too_large))]
+    FileTooLarge(String),
+}
+
+/// Unpacks a chart archive.
+///
+/// The first part of every path is dropped. Links are files without content; nothing is followed.
+///
+/// # Errors
+/// [`ArchiveError`] when the archive is damaged, breaks a limit or holds a path it must not.
+pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, ArchiveError> {
+    // Headers and padding do not count as content, yet they are bounded, too.
+    let stream = MultiGzDecoder::new(Cursor::new(bytes)).take(2 * MAX_CHART_BYTES);
+    let mut archive = tar::Archive::new(stream);
+    let mut remaining = MAX_CHART_BYTES;
+    let mut files = Vec::new();
+    for entry in archive.entries().map_err(ArchiveError::Damaged)? {
+        let mut entry = entry.map_err(ArchiveError::Damaged)?;
+        let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let kind = entry.header().entry_type();
+        if kind.is_dir() || raw.ends_with('/') || kind.is_pax_global_extensions() || kind.is_pax_local_extensions() {
+            continue;
+        }
+        let name = inner_path(&raw)?;
+        let declared = entry.size();
+        if declared > remaining {
+            return Err(ArchiveError::TooLarge);
+        }
+        if declared > MAX_FILE_BYTES {
+            return Err(ArchiveError::FileTooLarge(raw));
+        }
+        let mut data = Vec::with_capacity(declared as usize);
+        entry.by_ref().take(remaining).read_to_end(&mut data).map_err(ArchiveError::Damaged)?;
+        remaining -= data.len() as u64;
+        if (data.len() as u64) < declared || remaining == 0 {
+            return Err(ArchiveError::TooLarge);
+        }
+        files.push(ChartFile::new(name, data));
+    }
+    if files.is_empty() { Err(ArchiveError::Empty) } else { Ok(files) }
+}
+
+/// The path below the top folder, cleaned and guarded.
+fn inner_path(raw: &str) -> Result<String, ArchiveError> {
+    let delimiter = if raw.contains('\\') { '\\' } else { '/' };
+    let (top, rest) = raw.split_once(delimiter).unwrap_or((raw, ""));
+    let rest = rest.replace(delimiter, "/");
+    if rest.starts_with('/') {
+        return Err(ArchiveError::AbsolutePath);
+    }
+    let name = clean_path(&rest);
+    if name == "." {
+        return Err(ArchiveError::OutsideBase(raw.to_owned()));
+    }
+    if name.starts_with("..") {
+        return Err(ArchiveError::ParentPath);
+    }
+    if matches!(name.as_bytes(), [drive, b':', b'/', ..] if drive.is_ascii_alphabetic()) {
+        return Err(ArchiveError::DrivePath);
+    }
+    if top == "Chart.yaml" {
+        return Err(ArchiveError::NoBase);
+    }
+    Ok(name)
+}
+
+/// The shortest path that names the same place, as Go's `path.Clean`.
+pub fn clean_path(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => match parts.last() {
+                Some(last) if *last != ".." => {
+                    parts.pop();
+                }
+                _ if rooted => {}
+                _ => parts.push(part),
+            },
+            _ => parts.push(part),
+        }
+    }
+    let joined = parts.join("/");
+    match (rooted, joined.is_empty()) {
+        (true, _) => format!("/{joined}"),
+        (false, true) => ".".to_owned(),
+        (false, false) => joined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{clean_path, inner_path};
+
+    #[test]
+    fn paths_are_cleaned_and_guarded() {
+        for (path, clean) in [("a/./b//c/..", "a/b"), ("", "."), ("../a", "../a"), ("/..", "/"), ("a/../..", "..")] {
+            assert_eq!(clean_path(path), clean);
+        }
+        let refused = |path: &str| inner_path(path).unwrap_err().to_string();
+        assert_eq!(inner_path("top/templates/a.yaml").unwrap(), "templates/a.yaml");
+        assert_eq!(inner_path("top\\templates\\a.yaml").unwrap(), "templates/a.yaml");
+        assert_eq!(refused("top//etc/passwd"), "chart illegally contains absolute paths");
+        assert_eq!(refused("top/../../x"), "chart illegally references parent directory");
+        assert_eq!(refused("alone"), "chart illegally contains content outside the base directory: \"alone\"");
+        assert_eq!(refused("top/c:/x"), "chart contains illegally named files");
+    }
+}

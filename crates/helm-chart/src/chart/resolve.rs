@@ -1,0 +1,279 @@
+//! Which subcharts take part for given values, under which names, with which defaults: aliases,
+//! tags, conditions, imported values (Helm `pkg/chart/v2/util/dependencies.go`).
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{Chart, ChartFile, Dependency, is_compatible};
+use crate::Profile;
+use crate::values::coalesce::{Coalescing, Nulls, ValuesSource, go_value};
+use crate::values::{CoalesceError, Table, lookup_table, lookup_value, merge_tables};
+
+/// A chart and the subcharts that take part, ready for values.
+#[derive(Debug, Clone)]
+pub struct ResolvedChart<'c> {
+    chart: &'c Chart,
+    name: Cow<'c, str>,
+    dependencies: Option<Vec<Dependency>>,
+    children: Vec<ResolvedChart<'c>>,
+    values: Cow<'c, Table>,
+}
+
+/// A chart with everything decided that depends on the user's values.
+#[derive(Debug, Clone)]
+pub struct Resolved<'c> {
+    /// The chart.
+    pub root: ResolvedChart<'c>,
+    /// The values templates see, defaults of all charts included.
+    pub values: Table,
+    /// What Helm would warn about, in its words.
+    pub warnings: Vec<String>,
+}
+
+/// Dependencies that stop an installation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum DependencyError {
+    /// Charts listed in `Chart.yaml` are not under `charts/`.
+    #[error("found in Chart.yaml, but missing in charts/ directory: {}", .names.join(", "))]
+    #[diagnostic(code(aka::chart::missing_dependencies), help("run `helm dependency build` on the chart"))]
+    Missing {
+        /// Names of the missing charts.
+        names: Vec<String>,
+    },
+    /// Values of the chart and the user do not fit.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Values(#[from] CoalesceError),
+}
+
+impl Chart {
+    /// Decides which subcharts take part for `user`'s values and combines all values.
+    ///
+    /// # Errors
+    /// [`DependencyError`] when a listed subchart is missing or values have the wrong shape.
+    pub fn resolve(&self, user: &Table, profile: Profile) -> Result<Resolved<'_>, DependencyError> {
+        let names: Vec<String> = self.missing_dependencies().into_iter().map(str::to_owned).collect();
+        if !names.is_empty() {
+            return Err(DependencyError::Missing { names });
+        }
+        let mut warnings = Vec::new();
+        let mut root = ResolvedChart::whole(self, self.name().into(), profile);
+        // Warnings of these first passes would come again from the last one.
+        root.enable(user, "", profile, &mut warnings)?;
+        root.import_values(profile, &mut warnings)?;
+        let values = root.coalesce(user.clone(), Nulls::Apply, profile, &mut warnings)?;
+        Ok(Resolved { root, values, warnings })
+    }
+}
+
+impl ValuesSource for ResolvedChart<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn values(&self) -> &Table {
+        &self.values
+    }
+
+    fn children(&self) -> &[Self] {
+        &self.children
+    }
+}
+
+impl<'c> ResolvedChart<'c> {
+    /// The chart with all of its subcharts.
+    fn whole(chart: &'c Chart, name: Cow<'c, str>, profile: Profile) -> Self {
+        let child = |child: &'c Chart| Self::whole(child, child.name().into(), profile);
+        Self {
+            chart,
+            name,
+            dependencies: chart.metadata().dependencies.clone(),
+            children: chart.children().iter().map(child).collect(),
+            values: Cow::Borrowed(chart.values(profile)),
+        }
+    }
+
+    /// The chart as packaged.
+    pub fn chart(&self) -> &'c Chart {
+        self.chart
+    }
+
+    /// The name it goes by here: its alias, if it has one.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The subcharts that take part.
+    pub fn children(&self) -> &[ResolvedChart<'c>] {
+        &self.children
+    }
+
+    /// Its default values, imported ones included; Helm stores these in the release.
+    pub fn values(&self) -> &Table {
+        &self.values
+    }
+
+    /// The listed dependencies that take part, under the names they go by.
+    pub fn dependencies(&self) -> &[Dependency] {
+        self.dependencies.as_deref().unwrap_or_default()
+    }
+
+    /// The CRD files, own ones first, each with the path Helm names as its source.
+    pub fn crds(&self) -> Vec<(String, &'c ChartFile)> {
+        let mut crds = Vec::new();
+        self.collect_crds(&self.name, &mut crds);
+        crds
+    }
+
+    fn collect_crds(&self, path: &str, into: &mut Vec<(String, &'c ChartFile)>) {
+        into.extend(self.chart.crds().map(|file| (format!("{path}/{}", file.name), file)));
+        for child in &self.children {
+            child.collect_crds(&format!("{path}/charts/{}", child.name), into);
+        }
+    }
+
+    fn coalesce(
+        &self,
+        mut user: Table,
+        nulls: Nulls,
+        profile: Profile,
+        warnings: &mut Vec<String>,
+    ) -> Result<Table, CoalesceError> {
+        Coalescing { nulls, profile, warnings }.chart(self, &mut user, "")?;
+        Ok(user)
+    }
+
+    fn enable(
+        &mut self,
+        values: &Table,
+        path: &str,
+        profile: Profile,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), CoalesceError> {
+        let Some(mut dependencies) = self.dependencies.take() else { return Ok(()) };
+        self.children = place(std::mem::take(&mut self.children), &mut dependencies);
+        let values = self.coalesce(values.clone(), Nulls::Apply, profile, &mut Vec::new())?;
+        for dependency in &mut dependencies {
+            dependency.enabled = true;
+            apply_tags(dependency, &values, warnings);
+            apply_conditions(dependency, &values, path, warnings);
+        }
+        let disabled: Vec<String> = dependencies
+            .iter()
+            .filter(|dependency| !dependency.enabled)
+            .map(|dependency| dependency.name.clone())
+            .collect();
+        self.children.retain(|child| !disabled.iter().any(|name| *name == *child.name));
+        dependencies.retain(|dependency| !disabled.contains(&dependency.name));
+        for child in &mut self.children {
+            let path = format!("{path}{}.", child.name);
+            child.enable(&values, &path, profile, warnings)?;
+        }
+        self.dependencies = (!dependencies.is_empty()).then_some(dependencies);
+        Ok(())
+    }
+
+    fn import_values(&mut self, profile: Profile, warnings: &mut Vec<String>) -> Result<(), CoalesceError> {
+        for child in &mut self.children {
+            child.import_values(profile, warnings)?;
+        }
+        if self.dependencies.is_none() {
+            return Ok(());
+        }
+        let mut values = self.coalesce(Table::new(), Nulls::Keep, profile, &mut Vec::new())?;
+        let mut imported = Table::new();
+        for dependency in self.dependencies() {
+            for import in &dependency.import_values {
+                let (child, parent) = match import {
+                    Value::String(name) => (format!("exports.{name}"), ".".to_owned()),
+                    Value::Object(map) => {
+                        let part = |key: &str| map.get(key).map_or("<nil>".to_owned(), go_value);
+                        (part("child"), part("parent"))
+                    }
+                    _ => continue,
+                };
+                let path = format!("{}.{child}", dependency.name);
+                match lookup_table(&values, &path) {
+                    Some(table) => {
+                        let nested = nest(&parent, table.clone());
+                        warnings.extend(merge_tables(&mut imported, &nested));
+                    }
+                    None => warnings.push(format!(
+                        "ImportValues missing table from chart {}: {child:?} is not a table",
+                        dependency.name
+                    )),
+                }
+            }
+        }
+        warnings.extend(merge_tables(&mut values, &imported));
+        self.values = Cow::Owned(values);
+        Ok(())
+    }
+}
+
+/// Orders the children by the list, renames them by alias, repeats those that are listed twice.
+fn place<'c>(existing: Vec<ResolvedChart<'c>>, dependencies: &mut [Dependency]) -> Vec<ResolvedChart<'c>> {
+    let fits = |child: &ResolvedChart<'_>, dependency: &Dependency| {
+        child.name == dependency.name && is_compatible(&dependency.version, child.chart.version())
+    };
+    let unlisted = existing.iter().filter(|child| !dependencies.iter().any(|one| fits(child, one)));
+    let mut placed: Vec<ResolvedChart<'c>> = unlisted.cloned().collect();
+    for dependency in dependencies {
+        if let Some(child) = existing.iter().find(|child| fits(child, dependency)) {
+            let mut child = child.clone();
+            if !dependency.alias.is_empty() {
+                child.name = Cow::Owned(dependency.alias.clone());
+            }
+            placed.push(child);
+        }
+        if !dependency.alias.is_empty() {
+            dependency.name.clone_from(&dependency.alias);
+        }
+    }
+    placed
+}
+
+fn apply_tags(dependency: &mut Dependency, values: &Table, warnings: &mut Vec<String>) {
+    let Some(tags) = lookup_table(values, "tags") else { return };
+    let (mut any_true, mut any_false) = (false, false);
+    for tag in &dependency.tags {
+        match tags.get(tag) {
+            None => {}
+            Some(Value::Bool(true)) => any_true = true,
+            Some(Value::Bool(false)) => any_false = true,
+            Some(_) => {
+                warnings.push(format!("returned non-bool value tag={tag} chart={}", dependency.name));
+            }
+        }
+    }
+    dependency.enabled = any_true || !any_false;
+}
+
+fn apply_conditions(dependency: &mut Dependency, values: &Table, path: &str, warnings: &mut Vec<String>) {
+    let conditions = dependency.condition.trim().to_owned();
+    for condition in conditions.split(',').filter(|condition| !condition.is_empty()) {
+        match lookup_value(values, &format!("{path}{condition}")) {
+            Some(Value::Bool(enabled)) => {
+                dependency.enabled = *enabled;
+                return;
+            }
+            Some(_) => warnings
+                .push(format!("returned non-bool value path={condition} chart={}", dependency.name)),
+            None => {}
+        }
+    }
+}
+
+/// `table` under the dotted `path`; `.` is the table itself.
+fn nest(path: &str, table: Table) -> Table {
+    if path == "." {
+        return table;
+    }
+    path.split('.').rev().fold(table, |inner, key| {
+        let mut outer = Table::new();
+        outer.insert(key.to_owned(), Value::Object(inner));
+        outer
+    })
+}

@@ -1,0 +1,13 @@
+//! After rendering: documents, hooks, notes, the order of kinds, and the text Helm stores and prints.
+
+mod hook;
+mod kinds;
+mod object;
+mod sort;
+mod split;
+
+pub use hook::{Hook, HookDeletePolicy, HookEvent, HookOutputLogPolicy};
+pub use kinds::{install_rank, sort_for_install, sort_for_uninstall};
+pub use object::{Manifest, ManifestError};
+pub use sort::{Manifests, NotesScope, TextOptions};
+pub use split::split_documents;

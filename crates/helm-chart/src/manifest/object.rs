@@ -1,0 +1,177 @@
+//! One document of a manifest: its text as rendered, its data, and what it is about.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::Profile;
+use crate::manifest::split_documents;
+use crate::number::write_go_float32;
+use crate::yaml::{YamlError, parse_exact};
+
+/// A rendered text that is no manifest.
+#[derive(Debug, Clone, PartialEq, thiserror::Error, miette::Diagnostic)]
+#[error("YAML parse error on {path}")]
+#[diagnostic(code(aka::chart::manifest_yaml), help("render the chart alone and look at that file"))]
+pub struct ManifestError {
+    /// The file it comes from.
+    pub path: String,
+    /// What is wrong with it.
+    pub source: YamlError,
+}
+
+/// One document of a manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    source: String,
+    text: String,
+    object: Value,
+    head: Head,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Head {
+    api_version: String,
+    kind: String,
+    name: String,
+    namespace: Option<String>,
+    annotations: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Reads one document; `source` is the file it comes from.
+    ///
+    /// # Errors
+    /// [`ManifestError`] when the text is not YAML or not shaped like an object.
+    pub fn parse(source: impl Into<String>, text: impl Into<String>) -> Result<Self, ManifestError> {
+        let (source, text) = (source.into(), text.into());
+        let read = parse_exact(&text).and_then(|object| Ok((Head::read(&object)?, object)));
+        match read {
+            Ok((head, object)) => Ok(Self { source, text, object, head }),
+            Err(error) => Err(ManifestError { path: source, source: error }),
+        }
+    }
+
+    /// Reads the documents of a stored manifest text, with the sources its comments name.
+    ///
+    /// # Errors
+    /// See [`Manifest::parse`].
+    pub fn parse_all(text: &str, profile: Profile) -> Result<Vec<Self>, ManifestError> {
+        let documents = split_documents(text, profile).into_iter().map(|document| {
+            match document.strip_prefix("# Source: ").and_then(|rest| rest.split_once('\n')) {
+                Some((source, body)) => Self::parse(source, body),
+                None => Self::parse("", document),
+            }
+        });
+        documents.collect()
+    }
+
+    /// The file it comes from, such as `airflow/templates/secrets/fernetkey-secret.yaml`.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The document as rendered.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The document as data; null where it holds nothing but comments.
+    pub fn object(&self) -> &Value {
+        &self.object
+    }
+
+    /// `apiVersion`, empty where absent.
+    pub fn api_version(&self) -> &str {
+        &self.head.api_version
+    }
+
+    /// `kind`, empty where absent.
+    pub fn kind(&self) -> &str {
+        &self.head.kind
+    }
+
+    /// `metadata.name`, empty where absent.
+    pub fn name(&self) -> &str {
+        &self.head.name
+    }
+
+    /// `metadata.namespace`, where given.
+    pub fn namespace(&self) -> Option<&str> {
+        self.head.namespace.as_deref()
+    }
+
+    /// `metadata.annotations`.
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.head.annotations
+    }
+
+    /// Whether it holds nothing but comments.
+    pub fn is_empty(&self) -> bool {
+        self.object.is_null()
+    }
+}
+
+impl Head {
+    fn read(object: &Value) -> Result<Self, YamlError> {
+        let wanted = "util.SimpleHead";
+        let fields = match object {
+            Value::Null => return Ok(Self::default()),
+            Value::Object(fields) => fields,
+            other => return Err(YamlError::mismatch(json_type(other), wanted)),
+        };
+        let mut head = Self::default();
+        head.api_version = text(fields.get("apiVersion"), "SimpleHead.apiVersion")?;
+        head.kind = text(fields.get("kind"), "SimpleHead.kind")?;
+        let metadata = match fields.get("metadata") {
+            None | Some(Value::Null) => return Ok(head),
+            Some(Value::Object(metadata)) => metadata,
+            Some(other) => {
+                return Err(YamlError::field_mismatch(json_type(other), "SimpleHead.metadata", "struct"));
+            }
+        };
+        head.name = text(metadata.get("name"), "SimpleHead.metadata.name")?;
+        head.namespace = metadata.get("namespace").and_then(Value::as_str).map(str::to_owned);
+        match metadata.get("annotations") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(annotations)) => {
+                for (key, value) in annotations {
+                    let value = text(Some(value), "SimpleHead.metadata.annotations")?;
+                    head.annotations.insert(key.clone(), value);
+                }
+            }
+            Some(other) => {
+                let field = "SimpleHead.metadata.annotations";
+                return Err(YamlError::field_mismatch(json_type(other), field, "map[string]string"));
+            }
+        }
+        Ok(head)
+    }
+}
+
+/// A text field; unquoted numbers and booleans are taken as text.
+fn text(value: Option<&Value>, field: &str) -> Result<String, YamlError> {
+    Ok(match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(flag)) => flag.to_string(),
+        Some(Value::Number(number)) if number.is_f64() => {
+            let mut text = String::new();
+            write_go_float32(&mut text, number.as_f64().unwrap_or_default());
+            text
+        }
+        Some(Value::Number(number)) => number.to_string(),
+        Some(other) => return Err(YamlError::field_mismatch(json_type(other), field, "string")),
+    })
+}
+
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}

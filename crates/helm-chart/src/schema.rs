@@ -1,0 +1,327 @@
+//! `values.schema.json`: values checked against the schemas of a chart and its subcharts, with the
+//! messages Helm prints (santhosh-tekuri/jsonschema v6). Schemas are compiled once per chart;
+//! nothing is fetched: a remote `$ref` is an error.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{JsonType, ValidationError};
+use serde_json::Value;
+
+use crate::chart::{Chart, ResolvedChart};
+use crate::values::Table;
+use crate::values::coalesce::{go_type, go_value};
+
+/// A schema ready for use.
+pub(crate) type Validator = jsonschema::Validator;
+
+/// Values that a schema refuses.
+///
+/// Displayed as Helm prints it; the order of messages is by place and keyword, where Helm's is
+/// random.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+#[error("values don't meet the specifications of the schema(s) in the following chart(s):\n{report}")]
+#[diagnostic(code(aka::values::schema), help("compare the values with the chart's values.schema.json"))]
+pub struct SchemaError {
+    /// Per chart a line with its name, then one line per problem.
+    pub report: String,
+}
+
+/// Checks the final values of `chart` and its subcharts.
+///
+/// # Errors
+/// [`SchemaError`] with every problem found; also when a schema cannot be compiled.
+pub fn validate(chart: &ResolvedChart<'_>, values: &Table) -> Result<(), SchemaError> {
+    let mut report = String::new();
+    validate_into(chart, &Value::Object(values.clone()), &mut report);
+    if report.is_empty() { Ok(()) } else { Err(SchemaError { report }) }
+}
+
+fn validate_into(chart: &ResolvedChart<'_>, values: &Value, report: &mut String) {
+    if let Some(problems) = problems(chart.chart(), values) {
+        let _ = writeln!(report, "{}:\n{problems}", chart.name());
+    }
+    for child in chart.children() {
+        match values.get(child.name()) {
+            None | Some(Value::Null) => {}
+            Some(table @ Value::Object(_)) => validate_into(child, table, report),
+            Some(other) => {
+                let (name, found) = (child.name(), go_type(other));
+                let _ = writeln!(report, "{name}:\ninvalid type for values: expected object (map), got {found}");
+            }
+        }
+    }
+}
+
+fn problems(chart: &Chart, values: &Value) -> Option<String> {
+    let schema = chart.schema()?;
+    let validator = chart.validator.get_or_init(|| compile(schema));
+    match validator {
+        Err(problem) => Some(problem.clone()),
+        Ok(validator) if validator.is_valid(values) => None,
+        Ok(validator) => {
+            let mut root = Place::default();
+            for error in validator.iter_errors(values) {
+                root.add(&error);
+            }
+            let mut text = String::new();
+            root.show("", 0, true, &mut text);
+            Some(text.trim_start_matches('\n').to_owned())
+        }
+    }
+}
+
+fn compile(schema: &[u8]) -> Result<Validator, String> {
+    let schema: Value = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
+    jsonschema::options().offline().build(&schema).map_err(|error| error.to_string())
+}
+
+/// The problems at one place of the values and below it.
+#[derive(Default)]
+struct Place {
+    own: Vec<Problem>,
+    below: BTreeMap<String, Place>,
+}
+
+struct Problem {
+    text: String,
+    causes: Vec<Place>,
+    missing: Vec<String>,
+}
+
+impl Place {
+    fn of<'e>(errors: impl IntoIterator<Item = &'e ValidationError<'e>>) -> Self {
+        let mut place = Self::default();
+        for error in errors {
+            place.add(error);
+        }
+        place
+    }
+
+    fn add(&mut self, error: &ValidationError<'_>) {
+        let mut place = self;
+        for segment in error.instance_path().as_str().split('/').skip(1) {
+            place = place.below.entry(segment.to_owned()).or_default();
+        }
+        if let ValidationErrorKind::Required { property } = error.kind() {
+            let name = property.as_str().unwrap_or_default().to_owned();
+            // All properties missing at a place share one message.
+            if let Some(problem) = place.own.iter_mut().find(|problem| !problem.missing.is_empty()) {
+                problem.missing.push(name);
+            } else {
+                place.own.push(Problem { text: String::new(), causes: Vec::new(), missing: vec![name] });
+            }
+            return;
+        }
+        place.own.push(Problem { text: describe(error), causes: causes(error), missing: Vec::new() });
+    }
+
+    fn show(&self, path: &str, indent: usize, is_root: bool, into: &mut String) {
+        let mut indent = indent;
+        if !is_root && self.own.len() + self.below.len() > 1 {
+            line(path, indent, "validation failed", into);
+            indent += 1;
+        }
+        for problem in &self.own {
+            let text = match problem.missing.as_slice() {
+                [] => problem.text.clone(),
+                [one] => format!("missing property {}", quote(one)),
+                several => format!("missing properties {}", join_quoted(several)),
+            };
+            line(path, indent, &text, into);
+            for cause in &problem.causes {
+                cause.show("", indent + 1, false, into);
+            }
+        }
+        for (segment, place) in &self.below {
+            place.show(&format!("{path}/{segment}"), indent, false, into);
+        }
+    }
+}
+
+fn line(path: &str, indent: usize, text: &str, into: &mut String) {
+    into.push('\n');
+    for _ in 0..indent {
+        into.push_str("  ");
+    }
+    let _ = write!(into, "- at {}: {text}", quote(path));
+}
+
+fn causes(error: &ValidationError<'_>) -> Vec<Place> {
+    match error.kind() {
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            context.iter().map(Place::of).collect()
+        }
+        ValidationErrorKind::PropertyNames { error } => vec![Place::of([&**error])],
+        _ => Vec::new(),
+    }
+}
+
+fn describe(error: &ValidationError<'_>) -> String {
+    let value = error.instance().as_ref();
+    let size = match value {
+        Value::Array(items) => items.len(),
+        Value::Object(entries) => entries.len(),
+        Value::String(text) => text.chars().count(),
+        _ => 0,
+    };
+    match error.kind() {
+        ValidationErrorKind::AdditionalItems { limit } => {
+            format!("last {} additionalItem(s) not allowed", size.saturating_sub(*limit))
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            format!("additional properties {} not allowed", join_quoted(unexpected))
+        }
+        ValidationErrorKind::AnyOf { .. } => "'anyOf' failed".to_owned(),
+        ValidationErrorKind::OneOfNotValid { .. } => "'oneOf' failed, none matched".to_owned(),
+        ValidationErrorKind::OneOfMultipleValid { context } => {
+            let mut matched = (0..context.len()).filter(|index| context[*index].is_empty());
+            let (first, second) = (matched.next().unwrap_or(0), matched.next().unwrap_or(1));
+            format!("'oneOf' failed, subschemas {first}, {second} matched")
+        }
+        ValidationErrorKind::Not { .. } => "'not' failed".to_owned(),
+        ValidationErrorKind::Constant { expected_value } => match &**expected_value {
+            Value::Array(_) | Value::Object(_) => "'const' failed".to_owned(),
+            wanted => format!("value must be {}", display(wanted)),
+        },
+        ValidationErrorKind::Contains => {
+            "min 1 items required to match contains schema, but none matched".to_owned()
+        }
+        ValidationErrorKind::Enum { options } => describe_enum(options),
+        ValidationErrorKind::ExclusiveMaximum { limit } => bound("exclusiveMaximum", value, limit),
+        ValidationErrorKind::ExclusiveMinimum { limit } => bound("exclusiveMinimum", value, limit),
+        ValidationErrorKind::Maximum { limit } => bound("maximum", value, limit),
+        ValidationErrorKind::Minimum { limit } => bound("minimum", value, limit),
+        ValidationErrorKind::MultipleOf { multiple_of } => {
+            bound("multipleOf", value, &Value::from(*multiple_of))
+        }
+        ValidationErrorKind::FalseSchema => "false schema".to_owned(),
+        ValidationErrorKind::Format { format } => {
+            format!("{} is not valid {format}", display(value))
+        }
+        ValidationErrorKind::MaxItems { limit } => format!("maxItems: got {size}, want {limit}"),
+        ValidationErrorKind::MinItems { limit } => format!("minItems: got {size}, want {limit}"),
+        ValidationErrorKind::MaxLength { limit } => format!("maxLength: got {size}, want {limit}"),
+        ValidationErrorKind::MinLength { limit } => format!("minLength: got {size}, want {limit}"),
+        ValidationErrorKind::MaxProperties { limit } => format!("maxProperties: got {size}, want {limit}"),
+        ValidationErrorKind::MinProperties { limit } => format!("minProperties: got {size}, want {limit}"),
+        ValidationErrorKind::Pattern { pattern } => {
+            format!("{} does not match pattern {}", display(value), quote(pattern))
+        }
+        ValidationErrorKind::PropertyNames { error } => {
+            format!("invalid propertyName {}", display(error.instance()))
+        }
+        ValidationErrorKind::Type { kind } => {
+            let wanted: Vec<&str> = match kind {
+                TypeKind::Single(one) => vec![type_name(*one)],
+                TypeKind::Multiple(several) => several.into_iter().map(type_name).collect(),
+            };
+            format!("got {}, want {}", json_type(value), wanted.join(" or "))
+        }
+        ValidationErrorKind::UniqueItems => {
+            let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+            let twin = (1..items.len())
+                .find_map(|later| Some((items[..later].iter().position(|item| *item == items[later])?, later)));
+            let (first, second) = twin.unwrap_or_default();
+            format!("items at {first} and {second} are equal")
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn describe_enum(options: &Value) -> String {
+    let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
+    if options.iter().any(|option| option.is_array() || option.is_object()) {
+        return "'enum' failed".to_owned();
+    }
+    let shown: Vec<String> = options.iter().map(display).collect();
+    match shown.as_slice() {
+        [one] => format!("value must be {one}"),
+        several => format!("value must be one of {}", several.join(", ")),
+    }
+}
+
+fn bound(keyword: &str, value: &Value, limit: &Value) -> String {
+    format!("{keyword}: got {}, want {}", plain_number(value), plain_number(limit))
+}
+
+/// A number in the fewest digits, without exponent where it has none in the source.
+fn plain_number(value: &Value) -> String {
+    match value.as_f64() {
+        Some(number) => number.to_string(),
+        None => go_value(value),
+    }
+}
+
+fn display(value: &Value) -> String {
+    match value {
+        Value::String(text) => quote(text),
+        Value::Array(_) | Value::Object(_) => "value".to_owned(),
+        other => go_value(other),
+    }
+}
+
+fn quote(text: &str) -> String {
+    let escaped = format!("{text:?}").replace("\\\"", "\"").replace('\'', "\\'");
+    format!("'{}'", &escaped[1..escaped.len() - 1])
+}
+
+fn join_quoted(texts: &[String]) -> String {
+    texts.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", ")
+}
+
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn type_name(kind: JsonType) -> &'static str {
+    match kind {
+        JsonType::Array => "array",
+        JsonType::Boolean => "boolean",
+        JsonType::Integer => "integer",
+        JsonType::Null => "null",
+        JsonType::Number => "number",
+        JsonType::Object => "object",
+        JsonType::String => "string",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::validate;
+    use crate::{Chart, ChartFile, Profile, Values};
+
+    #[test]
+    fn problems_read_as_helm_prints_them() {
+        let schema = r#"{"type": "object", "required": ["name"], "properties": {
+            "age": {"type": "integer", "minimum": 0},
+            "o": {"oneOf": [{"type": "string"}, {"type": "boolean"}]},
+            "e": {"enum": ["a", "b"]}}}"#;
+        let chart = Chart::from_files(vec![
+            ChartFile::new("Chart.yaml", "apiVersion: v2\nname: p\nversion: 1.0.0\n"),
+            ChartFile::new("values.schema.json", schema),
+        ])
+        .unwrap();
+        let values = Values::parse("age: -1\no: 5\ne: c\n").unwrap();
+        let resolved = chart.resolve(values.as_table(), Profile::Helm4).unwrap();
+        let report = validate(&resolved.root, &resolved.values).unwrap_err().report;
+        assert_eq!(
+            report,
+            "p:\n- at '': missing property 'name'\n- at '/age': minimum: got -1, want 0\n\
+             - at '/e': value must be one of 'a', 'b'\n- at '/o': 'oneOf' failed, none matched\n\
+             \u{20} - at '/o': got number, want string\n  - at '/o': got number, want boolean\n"
+        );
+        let fine = Values::parse("name: x\nage: 2.0\n").unwrap();
+        let resolved = chart.resolve(fine.as_table(), Profile::Helm4).unwrap();
+        assert!(validate(&resolved.root, &resolved.values).is_ok());
+    }
+}

@@ -1,0 +1,16 @@
+//! What configures a chart: values files, the `--set` family, and how they combine with the
+//! defaults of charts and subcharts. Warnings are returned, never printed.
+
+pub(crate) mod coalesce;
+mod path;
+mod set;
+mod user;
+
+pub use coalesce::{CoalesceError, coalesce_tables, merge_tables};
+pub(crate) use path::{lookup_table, lookup_value};
+pub use set::SetError;
+pub(crate) use user::parse_table;
+pub use user::{ValueOptions, Values, ValuesError};
+
+/// A YAML table: keys to values.
+pub type Table = serde_json::Map<String, serde_json::Value>;
