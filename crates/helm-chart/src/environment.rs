@@ -33,13 +33,20 @@ impl Environment {
     ///
     /// The seed is as secret as the passwords and keys a chart draws from it.
     pub fn new(now: Timestamp, seed: [u8; 32]) -> Self {
-        Self { now, zone: TimeZone::UTC, seed }
+        Self {
+            now,
+            zone: TimeZone::UTC,
+            seed,
+        }
     }
 
     /// A fixed environment for tests and comparisons: 1 January 2024 in UTC and a published seed.
     /// Nothing drawn in it is secret.
     pub fn sealed() -> Self {
-        Self::new(Timestamp::constant(1_704_067_200, 0), *b"a sealed environment has no luck")
+        Self::new(
+            Timestamp::constant(1_704_067_200, 0),
+            *b"a sealed environment has no luck",
+        )
     }
 
     /// The same environment in another local zone, which `date` and `toDate` use.
@@ -55,7 +62,11 @@ impl Environment {
 
     /// A fresh tape for one render. Tapes of equal environments hold the same bytes.
     pub fn tape(&self) -> Tape {
-        Tape { environment: self.clone(), counts: HashMap::new(), sources: Vec::new() }
+        Tape {
+            environment: self.clone(),
+            counts: HashMap::new(),
+            sources: Vec::new(),
+        }
     }
 }
 
@@ -115,7 +126,10 @@ impl Tape {
     /// The stream of random bytes for the next call of `function` in `template`.
     pub fn draw(&mut self, template: &str, function: &'static str) -> ChaCha20Rng {
         self.record(template, function, SourceKind::Random);
-        let count = self.counts.entry((template.to_owned(), function)).or_default();
+        let count = self
+            .counts
+            .entry((template.to_owned(), function))
+            .or_default();
         let mut hash = Sha256::new();
         hash.update(self.environment.seed);
         hash.update((template.len() as u64).to_be_bytes());
@@ -138,7 +152,11 @@ impl Tape {
     }
 
     fn record(&mut self, template: &str, function: &'static str, kind: SourceKind) {
-        self.sources.push(Source { template: template.to_owned(), function, kind });
+        self.sources.push(Source {
+            template: template.to_owned(),
+            function,
+            kind,
+        });
     }
 }
 
@@ -163,7 +181,10 @@ mod tests {
         let mut first = Environment::sealed().tape();
         let mut second = Environment::sealed().tape();
         second.draw("other.yaml", "uuidv4");
-        assert_eq!(first.draw("a.yaml", "uuidv4").next_u64(), second.draw("a.yaml", "uuidv4").next_u64());
+        assert_eq!(
+            first.draw("a.yaml", "uuidv4").next_u64(),
+            second.draw("a.yaml", "uuidv4").next_u64()
+        );
     }
 
     #[test]
@@ -175,7 +196,11 @@ mod tests {
         drawn.sort_unstable();
         drawn.dedup();
         assert_eq!(drawn.len(), 4);
-        assert!(tape.sources().iter().all(|source| source.kind == SourceKind::Random));
+        assert!(
+            tape.sources()
+                .iter()
+                .all(|source| source.kind == SourceKind::Random)
+        );
     }
 
     #[test]

@@ -28,7 +28,9 @@ pub(super) fn any(arguments: &[Value], index: usize) -> &Value {
 
 /// The string at `index`, any bytes.
 pub(super) fn text(arguments: &[Value], index: usize) -> Result<&Text, FunctionError> {
-    any(arguments, index).as_text().ok_or_else(|| wrong(index, "string"))
+    any(arguments, index)
+        .as_text()
+        .ok_or_else(|| wrong(index, "string"))
 }
 
 /// The string at `index`, with U+FFFD for what is not UTF-8.
@@ -38,12 +40,16 @@ pub(super) fn string(arguments: &[Value], index: usize) -> Result<Cow<'_, str>, 
 
 /// The integer at `index`.
 pub(super) fn int(arguments: &[Value], index: usize) -> Result<i64, FunctionError> {
-    any(arguments, index).as_i64().ok_or_else(|| wrong(index, "number"))
+    any(arguments, index)
+        .as_i64()
+        .ok_or_else(|| wrong(index, "number"))
 }
 
 /// The map at `index`.
 pub(super) fn map(arguments: &[Value], index: usize) -> Result<&Map, FunctionError> {
-    any(arguments, index).as_map().ok_or_else(|| wrong(index, "map"))
+    any(arguments, index)
+        .as_map()
+        .ok_or_else(|| wrong(index, "map"))
 }
 
 /// The text of a value as `toString` gives it: strings and bytes as they are, else `%v`.
@@ -58,14 +64,16 @@ pub(super) fn to_text(value: &Value) -> Text {
 pub(super) fn items(value: &Value) -> Option<Cow<'_, [Value]>> {
     match value {
         Value::List(list) => Some(Cow::Borrowed(list)),
-        Value::Bytes(bytes) => Some(Cow::Owned(bytes.iter().copied().map(Value::Uint8).collect())),
+        Value::Bytes(bytes) => Some(Cow::Owned(
+            bytes.iter().copied().map(Value::Uint8).collect(),
+        )),
         _ => None,
     }
 }
 
 /// The tape of the running render.
 pub(super) fn tape<'s>(scope: &'s mut Scope<'_>) -> Result<&'s mut Tape, FunctionError> {
-    scope
-        .state::<Tape>()
-        .ok_or_else(|| FunctionError::new("the render has no environment to ask for time or randomness"))
+    scope.state::<Tape>().ok_or_else(|| {
+        FunctionError::new("the render has no environment to ask for time or randomness")
+    })
 }

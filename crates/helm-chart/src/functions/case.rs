@@ -7,7 +7,9 @@ use go_text_template::Type;
 
 use super::arguments::{string, text};
 use super::entry::Entry;
-use super::letters::{is_letter, is_lower, is_punctuation, is_title, is_upper, to_lower, to_title, to_upper};
+use super::letters::{
+    is_letter, is_lower, is_punctuation, is_title, is_upper, to_lower, to_title, to_upper,
+};
 
 const ONE: &[Type] = &[Type::String];
 
@@ -16,13 +18,25 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "upper",
         ONE,
-        |_, args| Ok(string(args, 0)?.chars().map(to_upper).collect::<String>().into()),
+        |_, args| {
+            Ok(string(args, 0)?
+                .chars()
+                .map(to_upper)
+                .collect::<String>()
+                .into())
+        },
         "The text in upper case.",
     ),
     Entry::new(
         "lower",
         ONE,
-        |_, args| Ok(string(args, 0)?.chars().map(to_lower).collect::<String>().into()),
+        |_, args| {
+            Ok(string(args, 0)?
+                .chars()
+                .map(to_lower)
+                .collect::<String>()
+                .into())
+        },
         "The text in lower case.",
     ),
     Entry::new(
@@ -37,7 +51,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         |_, args| Ok(untitle(&string(args, 0)?).into()),
         "The text with the first letter of every word in lower case.",
     ),
-    Entry::new("swapcase", ONE, |_, args| Ok(swap(&string(args, 0)?).into()), "The text with upper and lower case swapped."),
+    Entry::new(
+        "swapcase",
+        ONE,
+        |_, args| Ok(swap(&string(args, 0)?).into()),
+        "The text with upper and lower case swapped.",
+    ),
     Entry::new(
         "initials",
         ONE,
@@ -52,7 +71,13 @@ pub(super) const ENTRIES: &[Entry] = &[
             if !source.as_bytes().iter().any(|byte| is_space(*byte)) {
                 return Ok(source.clone().into());
             }
-            Ok(source.as_bytes().iter().filter(|byte| !is_space(**byte)).map(latin).collect::<String>().into())
+            Ok(source
+                .as_bytes()
+                .iter()
+                .filter(|byte| !is_space(**byte))
+                .map(latin)
+                .collect::<String>()
+                .into())
         },
         "The text without white space.",
     ),
@@ -101,7 +126,11 @@ fn untitle(source: &str) -> String {
     source
         .chars()
         .map(|letter| {
-            let shown = if at_start && !letter.is_whitespace() { to_lower(letter) } else { letter };
+            let shown = if at_start && !letter.is_whitespace() {
+                to_lower(letter)
+            } else {
+                letter
+            };
             at_start = letter.is_whitespace();
             shown
         })
@@ -116,7 +145,14 @@ fn swap(source: &str) -> String {
             let (shown, next) = if is_upper(letter) || is_title(letter) {
                 (to_lower(letter), false)
             } else if is_lower(letter) {
-                (if at_start { to_title(letter) } else { to_upper(letter) }, false)
+                (
+                    if at_start {
+                        to_title(letter)
+                    } else {
+                        to_upper(letter)
+                    },
+                    false,
+                )
             } else {
                 (letter, letter.is_whitespace())
             };
@@ -213,9 +249,15 @@ fn is_alphabet(letter: char) -> bool {
 
 /// The first run of letters of one kind, and the rest.
 fn next_word(source: &str) -> (Word, &str, &str) {
-    let Some(first) = source.chars().next() else { return (Word::End, "", "") };
+    let Some(first) = source.chars().next() else {
+        return (Word::End, "", "");
+    };
     let run = |matches: &dyn Fn(char) -> bool| {
-        source.char_indices().skip(1).find(|(_, letter)| !matches(*letter)).map_or(source.len(), |(at, _)| at)
+        source
+            .char_indices()
+            .skip(1)
+            .find(|(_, letter)| !matches(*letter))
+            .map_or(source.len(), |(at, _)| at)
     };
     let small = |letter: char| is_alphabet(letter) && !is_upper(letter);
     let (word, end) = if is_connector(first) {
@@ -230,7 +272,10 @@ fn next_word(source: &str) -> (Word, &str, &str) {
         (Word::Number, run(&char::is_numeric))
     } else {
         let other = |letter: char| {
-            !is_connector(letter) && !is_alphabet(letter) && !letter.is_numeric() && !is_punctuation(letter)
+            !is_connector(letter)
+                && !is_alphabet(letter)
+                && !letter.is_numeric()
+                && !is_punctuation(letter)
         };
         (Word::Other, run(&other))
     };
@@ -249,7 +294,11 @@ fn capitals(
             let end = run(&is_upper);
             let next = source[end..].chars().next();
             let last = source[..end].chars().next_back().map_or(0, char::len_utf8);
-            if next.is_some_and(is_alphabet) { end - last } else { end }
+            if next.is_some_and(is_alphabet) {
+                end - last
+            } else {
+                end
+            }
         }
         Some(second) if is_alphabet(second) => run(small),
         _ => first.len_utf8(),
@@ -258,7 +307,13 @@ fn capitals(
 
 fn push_word(out: &mut String, word: Word, run: &str, connector: char) {
     if word == Word::Upper || word == Word::Connector {
-        out.extend(run.chars().map(|letter| if is_connector(letter) { connector } else { to_lower(letter) }));
+        out.extend(run.chars().map(|letter| {
+            if is_connector(letter) {
+                connector
+            } else {
+                to_lower(letter)
+            }
+        }));
     } else {
         out.push_str(run);
     }
@@ -327,4 +382,3 @@ fn swallow<'a>(
     }
     (word, run, rest)
 }
-

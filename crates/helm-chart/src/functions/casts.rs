@@ -3,8 +3,8 @@
 use go_text_template::{FunctionError, Type, Value, fmt};
 
 use super::arguments::{any, string};
-use super::moment::Named;
 use super::entry::Entry;
+use super::moment::Named;
 
 /// Conversion functions.
 pub(super) const ENTRIES: &[Entry] = &[
@@ -74,7 +74,11 @@ pub(super) fn to_decimal(value: &Value) -> Result<super::decimal::Decimal, Funct
 fn truncate(number: f64) -> i64 {
     let whole = number.trunc();
     let limit = 2f64.powi(63);
-    if whole >= -limit && whole < limit { whole as i64 } else { i64::MIN }
+    if whole >= -limit && whole < limit {
+        whole as i64
+    } else {
+        i64::MIN
+    }
 }
 
 /// An integer in Go's literal syntax: base prefixes, underscores, and `.000` cut off.
@@ -107,26 +111,71 @@ fn without_underscores(body: &str, prefixed: bool) -> Option<String> {
     if !body.contains('_') {
         return Some(body.to_owned());
     }
-    let misplaced = body.ends_with('_') || body.contains("__") || (!prefixed && body.starts_with('_'));
+    let misplaced =
+        body.ends_with('_') || body.contains("__") || (!prefixed && body.starts_with('_'));
     (!misplaced).then(|| body.replace('_', ""))
 }
 
 /// Cuts `.`, if only zeros (at least one) follow it.
 fn without_zero_fraction(text: &str) -> &str {
     match text.rsplit_once('.') {
-        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => whole,
+        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
+            whole
+        }
         _ => text,
     }
 }
 
 fn go_float(text: &str) -> Option<f64> {
-    let unsigned = text.trim_start_matches(['+', '-']);
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if unsigned.eq_ignore_ascii_case("nan") {
         return (unsigned.len() == text.len()).then_some(f64::NAN);
     }
-    let number: f64 = text.parse().ok()?;
-    let spelled = unsigned.starts_with(['i', 'I']);
-    (number.is_finite() || spelled).then_some(number)
+    if unsigned.starts_with(['+', '-']) {
+        return None;
+    }
+    let hexadecimal = unsigned
+        .get(..2)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x"));
+    let plain = without_float_underscores(unsigned, hexadecimal)?;
+    let spelled = plain.starts_with(['i', 'I']);
+    let number = if hexadecimal {
+        hex_float(&plain[2..])?
+    } else {
+        plain.parse().ok()?
+    };
+    let signed = if text.starts_with('-') {
+        -number
+    } else {
+        number
+    };
+    (number.is_finite() || spelled).then_some(signed)
+}
+
+/// Underscores may stand between digits, and between `0x` and the first digit.
+fn without_float_underscores(text: &str, hexadecimal: bool) -> Option<String> {
+    let bytes = text.as_bytes();
+    let is_digit = |byte: &u8| byte.is_ascii_digit() || (hexadecimal && byte.is_ascii_hexdigit());
+    let between = |at: usize| {
+        let after_prefix = hexadecimal && at == 2;
+        (after_prefix || bytes[..at].last().is_some_and(is_digit))
+            && bytes.get(at + 1).is_some_and(is_digit)
+    };
+    let misplaced = (0..bytes.len()).any(|at| bytes[at] == b'_' && !between(at));
+    (!misplaced).then(|| text.replace('_', ""))
+}
+
+/// `1.8p3` in hexadecimal; the exponent is required.
+fn hex_float(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = text.split_once(['p', 'P'])?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let value = u64::from_str_radix(&digits, 16).ok()? as f64;
+    let shift = exponent
+        .parse::<i32>()
+        .ok()?
+        .saturating_sub(4 * fraction.len() as i32);
+    Some(value * 2f64.powi(shift))
 }
 
 /// `strconv.Atoi` with its error ignored: 0 for no number, the nearest limit for too large a one.
@@ -135,7 +184,11 @@ pub(super) fn decimal_prefixless(text: &str) -> i64 {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return 0;
     }
-    let limit = if text.starts_with('-') { i64::MIN } else { i64::MAX };
+    let limit = if text.starts_with('-') {
+        i64::MIN
+    } else {
+        i64::MAX
+    };
     text.parse().unwrap_or(limit)
 }
 
@@ -144,7 +197,11 @@ fn octal(value: &Value) -> i64 {
     let text = text.to_str();
     let digits = text.strip_prefix(['+', '-']).unwrap_or(&text);
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-    if plain { i64::from_str_radix(&text, 8).unwrap_or(0) } else { 0 }
+    if plain {
+        i64::from_str_radix(&text, 8).unwrap_or(0)
+    } else {
+        0
+    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use std::time::Duration;
 use chacha20::rand_core::Rng;
 use go_text_template::{FunctionError, Purity, Scope, Type, Value, fmt};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyUsagePurpose, SanType, SerialNumber,
 };
 
 use super::arguments::{Answer, any, int, string, tape};
@@ -78,19 +78,27 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 fn certificate(cert: String, key: String) -> Value {
-    Value::object(Record::new(CERTIFICATE, vec![Field::new("Cert", cert), Field::new("Key", key)]))
+    Value::object(Record::new(
+        CERTIFICATE,
+        vec![Field::new("Cert", cert), Field::new("Key", key)],
+    ))
 }
 
 fn custom(cert: &str, key: &str) -> Answer {
     let text = |encoded: &str, what: &str| match decode_base64(encoded.as_bytes()) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(_) => Err(FunctionError::new(format!("unable to decode base64 {what}"))),
+        Err(_) => Err(FunctionError::new(format!(
+            "unable to decode base64 {what}"
+        ))),
     };
     let (cert, key) = (text(cert, "certificate")?, text(key, "private key")?);
     let block = Block::first_in(&cert).ok_or("unable to decode certificate")?;
     // Reading a certificate needs some key beside it; only the certificate is looked at.
     let pair = SigningPair::parse(&key);
-    let reader = pair.as_ref().ok().map(|key| Issuer::from_ca_cert_der(&block.der.as_slice().into(), &key.pair));
+    let reader = pair
+        .as_ref()
+        .ok()
+        .map(|key| Issuer::from_ca_cert_der(&block.der.as_slice().into(), &key.pair));
     if let Some(Err(error)) = reader {
         return Err(format!("error parsing certificate: decodedCert.Bytes: {error}").into());
     }
@@ -99,7 +107,11 @@ fn custom(cert: &str, key: &str) -> Answer {
 }
 
 /// The key handed in, or a new RSA key of 2048 bits.
-fn key_of(scope: &mut Scope<'_>, function: &'static str, pem: Option<&str>) -> Result<SigningPair, FunctionError> {
+fn key_of(
+    scope: &mut Scope<'_>,
+    function: &'static str,
+    pem: Option<&str>,
+) -> Result<SigningPair, FunctionError> {
     let Some(pem) = pem else {
         let block = rsa_key(&mut draw(scope, function)?, 2048)
             .map_err(|error| format!("error generating rsa key: {error}"))?;
@@ -108,7 +120,12 @@ fn key_of(scope: &mut Scope<'_>, function: &'static str, pem: Option<&str>) -> R
     SigningPair::parse(pem).map_err(|error| format!("parsing private key: {error}").into())
 }
 
-fn authority(scope: &mut Scope<'_>, function: &'static str, args: &[Value], pem: Option<&str>) -> Answer {
+fn authority(
+    scope: &mut Scope<'_>,
+    function: &'static str,
+    args: &[Value],
+    pem: Option<&str>,
+) -> Answer {
     let key = key_of(scope, function, pem)?;
     let mut params = parameters(scope, function, &string(args, 0)?, int(args, 1)?)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -128,28 +145,42 @@ fn leaf(
     let names = alternative_names(any(args, 1), any(args, 2))?;
     let mut params = parameters(scope, function, &string(args, 0)?, int(args, 3)?)?;
     params.subject_alt_names = names;
-    let Some((signer_cert, signer_key)) = signer else { return self_signed(&params, &key) };
+    let Some((signer_cert, signer_key)) = signer else {
+        return self_signed(&params, &key);
+    };
     params.use_authority_key_identifier_extension = true;
     let failed = |error: rcgen::Error| format!("error creating certificate: {error}");
     let issuer = Issuer::from_ca_cert_der(&signer_cert.der.as_slice().into(), &signer_key.pair)
         .map_err(|error| format!("error parsing certificate: decodedSignerCert.Bytes: {error}"))?;
     let signed = params.signed_by(&key.pair, &issuer).map_err(failed)?;
-    Ok(certificate(Block::new("CERTIFICATE", signed.der().to_vec()).to_pem(), key.block.to_pem()))
+    Ok(certificate(
+        Block::new("CERTIFICATE", signed.der().to_vec()).to_pem(),
+        key.block.to_pem(),
+    ))
 }
 
 fn self_signed(params: &CertificateParams, key: &SigningPair) -> Answer {
-    let signed = params.self_signed(&key.pair).map_err(|error| format!("error creating certificate: {error}"))?;
-    Ok(certificate(Block::new("CERTIFICATE", signed.der().to_vec()).to_pem(), key.block.to_pem()))
+    let signed = params
+        .self_signed(&key.pair)
+        .map_err(|error| format!("error creating certificate: {error}"))?;
+    Ok(certificate(
+        Block::new("CERTIFICATE", signed.der().to_vec()).to_pem(),
+        key.block.to_pem(),
+    ))
 }
 
 fn read_signer(authority: &Value) -> Result<(Block, SigningPair), FunctionError> {
     let record = authority.downcast::<Record>().ok_or("not a certificate")?;
     let field = |name: &str| {
         use go_text_template::Object;
-        record.field(name).map(|value| value.to_string()).unwrap_or_default()
+        record
+            .field(name)
+            .map(|value| value.to_string())
+            .unwrap_or_default()
     };
     let cert = Block::first_in(&field("Cert")).ok_or("unable to decode certificate")?;
-    let key = SigningPair::parse(&field("Key")).map_err(|error| format!("error parsing private key: {error}"))?;
+    let key = SigningPair::parse(&field("Key"))
+        .map_err(|error| format!("error parsing private key: {error}"))?;
     Ok((cert, key))
 }
 
@@ -173,24 +204,39 @@ fn parameters(
         let span = Duration::from_secs(seconds.unsigned_abs());
         // Beyond year 9999 a certificate has no date.
         let latest = Duration::from_secs(253_402_300_799);
-        if seconds < 0 { epoch - span.min(Duration::from_secs(62_135_596_800)) } else { epoch + span.min(latest) }
+        if seconds < 0 {
+            epoch - span.min(Duration::from_secs(62_135_596_800))
+        } else {
+            epoch + span.min(latest)
+        }
     };
     params.not_before = at(now);
     params.not_after = at(now.saturating_add(days.saturating_mul(DAY)));
     params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.key_usages = vec![
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::KeyEncipherment,
+    ];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     Ok(params)
 }
 
 /// Host names and addresses, in the order Go writes them.
 fn alternative_names(addresses: &Value, hosts: &Value) -> Result<Vec<SanType>, FunctionError> {
-    let items = |value: &Value| value.as_list().map(|list| list.to_vec()).unwrap_or_default();
+    let items = |value: &Value| {
+        value
+            .as_list()
+            .map(|list| list.to_vec())
+            .unwrap_or_default()
+    };
     let mut ips = Vec::new();
     for address in items(addresses) {
-        let text = address
-            .as_text()
-            .ok_or_else(|| FunctionError::new(format!("error parsing ip: {address} is not a string")))?;
+        let text = address.as_text().ok_or_else(|| {
+            FunctionError::new(format!("error parsing ip: {address} is not a string"))
+        })?;
         let ip: IpAddr = text
             .as_str()
             .and_then(|text| text.parse().ok())
@@ -200,7 +246,9 @@ fn alternative_names(addresses: &Value, hosts: &Value) -> Result<Vec<SanType>, F
     let mut names = Vec::new();
     for host in items(hosts) {
         let text = host.as_text().ok_or_else(|| {
-            FunctionError::new(format!("error processing alternate dns name: {host} is not a string"))
+            FunctionError::new(format!(
+                "error processing alternate dns name: {host} is not a string"
+            ))
         })?;
         let name = text.to_str().into_owned().try_into().map_err(|_| {
             let quoted = fmt::quote(text.as_bytes());

@@ -15,9 +15,19 @@ const TEXT: &[Type] = &[Type::String];
 
 /// YAML and JSON functions.
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry::new("toYaml", ANY, |_, args| Ok(or_empty(yaml::to_string(any(args, 0)))), "The value as YAML."),
-    Entry::new("mustToYaml", ANY, |_, args| must(yaml::to_string(any(args, 0))), "The value as YAML, or an error.")
-        .since_helm4(),
+    Entry::new(
+        "toYaml",
+        ANY,
+        |_, args| Ok(or_empty(yaml::to_string(any(args, 0)))),
+        "The value as YAML.",
+    ),
+    Entry::new(
+        "mustToYaml",
+        ANY,
+        |_, args| must(yaml::to_string(any(args, 0))),
+        "The value as YAML, or an error.",
+    )
+    .since_helm4(),
     Entry::new(
         "toYamlPretty",
         ANY,
@@ -27,17 +37,27 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "fromYaml",
         TEXT,
-        |_, args| Ok(table(yaml::parse_with(&string(args, 0)?, &mut TemplateValues), "unmarshaling")),
+        |_, args| Ok(table(from_yaml(args), YAML_PREFIX)),
         "The map a YAML text holds.",
     ),
     Entry::new(
         "fromYamlArray",
         TEXT,
-        |_, args| Ok(array(yaml::parse_with(&string(args, 0)?, &mut TemplateValues), "unmarshaling")),
+        |_, args| Ok(array(from_yaml(args), YAML_PREFIX)),
         "The list a YAML text holds.",
     ),
-    Entry::new("toJson", ANY, |_, args| Ok(or_empty(json::to_string(any(args, 0)))), "The value as JSON."),
-    Entry::new("mustToJson", ANY, |_, args| must(json::to_string(any(args, 0))), "The value as JSON, or an error."),
+    Entry::new(
+        "toJson",
+        ANY,
+        |_, args| Ok(or_empty(json::to_string(any(args, 0)))),
+        "The value as JSON.",
+    ),
+    Entry::new(
+        "mustToJson",
+        ANY,
+        |_, args| must(json::to_string(any(args, 0))),
+        "The value as JSON, or an error.",
+    ),
     Entry::new(
         "toPrettyJson",
         ANY,
@@ -50,7 +70,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         |_, args| must(json::to_string_pretty(any(args, 0), "  ")),
         "The value as indented JSON, or an error.",
     ),
-    Entry::new("toRawJson", ANY, |_, args| must(json::to_string_raw(any(args, 0))), "The value as JSON without HTML escapes."),
+    Entry::new(
+        "toRawJson",
+        ANY,
+        |_, args| must(json::to_string_raw(any(args, 0))),
+        "The value as JSON without HTML escapes.",
+    ),
     Entry::new(
         "mustToRawJson",
         ANY,
@@ -60,29 +85,51 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "fromJson",
         TEXT,
-        |_, args| Ok(table(json::parse_with(&string(args, 0)?, &mut TemplateValues), "")),
+        |_, args| {
+            Ok(table(
+                json::parse_with(&string(args, 0)?, &mut TemplateValues),
+                "",
+            ))
+        },
         "The map a JSON text holds.",
     ),
     Entry::new(
         "fromJsonArray",
         TEXT,
-        |_, args| Ok(array(json::parse_with(&string(args, 0)?, &mut TemplateValues), "")),
+        |_, args| {
+            Ok(array(
+                json::parse_with(&string(args, 0)?, &mut TemplateValues),
+                "",
+            ))
+        },
         "The list a JSON text holds.",
     ),
     Entry::new(
         "mustFromJson",
         TEXT,
-        |_, args| json::parse_with(&string(args, 0)?, &mut TemplateValues).map_err(|error| error.to_string().into()),
+        |_, args| {
+            json::parse_with(&string(args, 0)?, &mut TemplateValues)
+                .map_err(|error| error.to_string().into())
+        },
         "The value a JSON text holds, or an error.",
     ),
 ];
+
+/// What sigs.k8s.io/yaml puts before the complaints of `encoding/json`.
+const YAML_PREFIX: &str = "error unmarshaling JSON: while decoding JSON: ";
+
+fn from_yaml(args: &[Value]) -> Result<Value, String> {
+    let source = string(args, 0).map_err(|error| error.to_string())?;
+    yaml::parse_with(&source, &mut TemplateValues).map_err(|error| error.to_string())
+}
 
 fn or_empty<E>(text: Result<String, E>) -> Value {
     text.unwrap_or_default().into()
 }
 
 fn must<E: ToString>(text: Result<String, E>) -> Answer {
-    text.map(Value::from).map_err(|error| FunctionError::new(error.to_string()))
+    text.map(Value::from)
+        .map_err(|error| FunctionError::new(error.to_string()))
 }
 
 /// What `encoding/json` says of a value it cannot put into a Go type.
@@ -94,14 +141,15 @@ fn mismatch(found: &Value, wanted: &str, prefix: &str) -> String {
         Value::Map(_) => "object",
         _ => "number",
     };
-    let prefix = if prefix.is_empty() { String::new() } else { "error unmarshaling JSON: while decoding JSON: ".to_owned() };
     format!("{prefix}json: cannot unmarshal {found} into Go value of type {wanted}")
 }
 
 fn table<E: ToString>(parsed: Result<Value, E>, prefix: &str) -> Value {
     let problem = match parsed {
         Ok(Value::Map(map)) => return Value::Map(map),
-        Ok(Value::Nil) => return Value::Map(Map::nil(MapType::ANY)),
+        // A JSON null makes Go's map nil, an empty YAML document leaves it empty.
+        Ok(Value::Nil) if prefix.is_empty() => return Value::Map(Map::nil(MapType::ANY)),
+        Ok(Value::Nil) => return Map::new().into(),
         Ok(other) => mismatch(&other, "map[string]interface {}", prefix),
         Err(error) => error.to_string(),
     };
@@ -111,7 +159,8 @@ fn table<E: ToString>(parsed: Result<Value, E>, prefix: &str) -> Value {
 fn array<E: ToString>(parsed: Result<Value, E>, prefix: &str) -> Value {
     let problem = match parsed {
         Ok(Value::List(list)) => return Value::List(list),
-        Ok(Value::Nil) => return Value::List(List::nil(ListType::ANY)),
+        Ok(Value::Nil) if prefix.is_empty() => return Value::List(List::nil(ListType::ANY)),
+        Ok(Value::Nil) => return List::new().into(),
         Ok(other) => mismatch(&other, "[]interface {}", prefix),
         Err(error) => error.to_string(),
     };

@@ -27,7 +27,11 @@ impl Tree for Value {
             Self::Map(map) if map.is_nil() => sink.null(),
             Self::Map(map) => {
                 let entries = map.entries();
-                sink.map(entries.iter().map(|(key, value)| (key.as_str().unwrap_or("\u{FFFD}"), value)))
+                sink.map(
+                    entries
+                        .iter()
+                        .map(|(key, value)| (key.as_str().unwrap_or("\u{FFFD}"), value)),
+                )
             }
             Self::Object(_) => accept_object(self, sink),
         }
@@ -37,12 +41,18 @@ impl Tree for Value {
 /// Objects show what their Go types marshal to; one without exported fields is an empty map.
 fn accept_object<S: TreeSink>(value: &Value, sink: &mut S) -> Result<(), S::Error> {
     if let Some(record) = value.downcast::<Record>() {
-        let shown = record.fields.iter().filter(|field| !(field.omit_empty && is_empty(&field.value)));
+        let shown = record
+            .fields
+            .iter()
+            .filter(|field| !(field.omit_empty && is_empty(&field.value)));
         let entries: Vec<(&str, &Value)> = shown.map(|field| (field.key, &field.value)).collect();
         return sink.map(entries.into_iter());
     }
     if let Some(moment) = value.downcast::<Moment>() {
-        return sink.string(&super::date_format::format(&moment.0, "2006-01-02T15:04:05.999999999Z07:00"));
+        return sink.string(&super::date_format::format(
+            &moment.0,
+            "2006-01-02T15:04:05.999999999Z07:00",
+        ));
     }
     if let Some(named) = value.downcast::<Named>() {
         return sink.int(named.plain());
@@ -91,6 +101,10 @@ impl Builder for TemplateValues {
     }
 
     fn map(&mut self, entries: Vec<(Cow<'_, str>, Value)>) -> Value {
-        Value::map(entries.into_iter().map(|(key, value)| (Text::from(key), value)))
+        Value::map(
+            entries
+                .into_iter()
+                .map(|(key, value)| (Text::from(key), value)),
+        )
     }
 }

@@ -9,13 +9,30 @@ use super::instant::{Civil, Instant};
 
 /// Month names, January first.
 pub(super) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 /// Weekday names, Sunday first.
-pub(super) const WEEKDAYS: [&str; 7] =
-    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(super) const WEEKDAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 
 /// `instant` as `layout` describes it.
 pub(crate) fn format(instant: &Instant, layout: &str) -> String {
@@ -26,7 +43,9 @@ pub(crate) fn format(instant: &Instant, layout: &str) -> String {
     loop {
         let piece = next_piece(rest);
         out.push_str(piece.literal);
-        let Some(element) = piece.element else { return out };
+        let Some(element) = piece.element else {
+            return out;
+        };
         // Writing to a String cannot fail.
         let _ = write_element(&mut out, element, &civil, instant.nanos, offset, &name);
         rest = piece.rest;
@@ -49,7 +68,11 @@ fn write_element(
 ) -> fmt::Result {
     let month = MONTHS[civil.month as usize - 1];
     let weekday = WEEKDAYS[civil.weekday()];
-    let hour12 = if civil.hour % 12 == 0 { 12 } else { civil.hour % 12 };
+    let hour12 = if civil.hour % 12 == 0 {
+        12
+    } else {
+        civil.hour % 12
+    };
     match element {
         Element::LongMonth => out.write_str(month),
         Element::ShortMonth => out.write_str(&month[..3]),
@@ -78,9 +101,11 @@ fn write_element(
         Element::ZoneName => out.write_str(zone),
         Element::Offset { zulu: true, .. } if offset == 0 => out.write_char('Z'),
         Element::Offset { style, .. } => write_offset(out, offset, style),
-        Element::Fraction { digits, trim, separator } => {
-            write_fraction(out, nanos, digits, trim, char::from(separator))
-        }
+        Element::Fraction {
+            digits,
+            trim,
+            separator,
+        } => write_fraction(out, nanos, digits, trim, char::from(separator)),
     }
 }
 
@@ -122,14 +147,24 @@ mod tests {
     use crate::functions::instant::{Instant, Zone};
 
     fn check(layout: &str, expected: &str) {
-        let instant = Instant { seconds: 1_136_239_445, nanos: 120_000_000, zone: Zone::Utc };
+        let instant = Instant {
+            seconds: 1_136_239_445,
+            nanos: 120_000_000,
+            zone: Zone::Utc,
+        };
         assert_eq!(format(&instant, layout), expected, "{layout}");
     }
 
     #[test]
     fn layouts_print_as_in_go() {
-        check("Mon Jan _2 15:04:05.000 MST 2006", "Mon Jan  2 22:04:05.120 UTC 2006");
-        check("Monday, 02-Jan-06 3:04pm Z07:00 -0700", "Monday, 02-Jan-06 10:04pm Z +0000");
+        check(
+            "Mon Jan _2 15:04:05.000 MST 2006",
+            "Mon Jan  2 22:04:05.120 UTC 2006",
+        );
+        check(
+            "Monday, 02-Jan-06 3:04pm Z07:00 -0700",
+            "Monday, 02-Jan-06 10:04pm Z +0000",
+        );
         check("002 __2 .999999", "002   2 .12");
         check("5 4 3 2 1", "5 4 10 2 1");
     }

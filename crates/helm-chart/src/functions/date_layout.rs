@@ -45,9 +45,16 @@ pub(super) enum Element {
     LowerHalf,
     ZoneName,
     /// A numeric offset; `zulu` prints and accepts `Z` for UTC.
-    Offset { style: OffsetStyle, zulu: bool },
+    Offset {
+        style: OffsetStyle,
+        zulu: bool,
+    },
     /// Fractional seconds; `trim` drops trailing zeros (`.999`), else exactly `digits` (`.000`).
-    Fraction { digits: usize, trim: bool, separator: u8 },
+    Fraction {
+        digits: usize,
+        trim: bool,
+        separator: u8,
+    },
 }
 
 /// The part of a layout up to and including its next element.
@@ -88,13 +95,22 @@ pub(super) fn next_piece(layout: &str) -> Piece<'_> {
             };
         }
     }
-    Piece { literal: layout, element: None, spelling: "", rest: "" }
+    Piece {
+        literal: layout,
+        element: None,
+        spelling: "",
+        rest: "",
+    }
 }
 
 /// The element `text` starts with: what it is, how many bytes before it are still literal, and
 /// how many bytes are used up in all.
 fn element_at(text: &str, first: u8) -> Option<(Element, usize, usize)> {
-    let lower_after = |length: usize| text.as_bytes().get(length).is_some_and(u8::is_ascii_lowercase);
+    let lower_after = |length: usize| {
+        text.as_bytes()
+            .get(length)
+            .is_some_and(u8::is_ascii_lowercase)
+    };
     let found = |element, length| Some((element, 0, length));
     match first {
         b'J' if text.starts_with("January") => found(Element::LongMonth, 7),
@@ -124,11 +140,19 @@ fn element_at(text: &str, first: u8) -> Option<(Element, usize, usize)> {
         b'5' => found(Element::Second, 1),
         b'P' if text.starts_with("PM") => found(Element::UpperHalf, 2),
         b'p' if text.starts_with("pm") => found(Element::LowerHalf, 2),
-        b'-' | b'Z' => OFFSETS.iter().find(|(spelling, _)| text[1..].starts_with(spelling)).map(
-            |(spelling, style)| {
-                (Element::Offset { style: *style, zulu: first == b'Z' }, 0, 1 + spelling.len())
-            },
-        ),
+        b'-' | b'Z' => OFFSETS
+            .iter()
+            .find(|(spelling, _)| text[1..].starts_with(spelling))
+            .map(|(spelling, style)| {
+                (
+                    Element::Offset {
+                        style: *style,
+                        zulu: first == b'Z',
+                    },
+                    0,
+                    1 + spelling.len(),
+                )
+            }),
         b'.' | b',' => fraction_at(text.as_bytes(), first),
         _ => None,
     }
@@ -141,7 +165,15 @@ fn fraction_at(text: &[u8], separator: u8) -> Option<(Element, usize, usize)> {
     if text.get(1 + digits).is_some_and(u8::is_ascii_digit) {
         return None;
     }
-    Some((Element::Fraction { digits, trim: digit == b'9', separator }, 0, 1 + digits))
+    Some((
+        Element::Fraction {
+            digits,
+            trim: digit == b'9',
+            separator,
+        },
+        0,
+        1 + digits,
+    ))
 }
 
 #[cfg(test)]
@@ -152,7 +184,9 @@ mod tests {
         let mut found = Vec::new();
         loop {
             let piece = next_piece(layout);
-            let Some(element) = piece.element else { return found };
+            let Some(element) = piece.element else {
+                return found;
+            };
             found.push(element);
             layout = piece.rest;
         }
@@ -183,6 +217,9 @@ mod tests {
     #[test]
     fn an_underscore_before_the_year_is_text() {
         let piece = next_piece("_2006");
-        assert_eq!((piece.literal, piece.element), ("_", Some(Element::LongYear)));
+        assert_eq!(
+            (piece.literal, piece.element),
+            ("_", Some(Element::LongYear))
+        );
     }
 }

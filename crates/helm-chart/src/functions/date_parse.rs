@@ -63,10 +63,12 @@ pub(crate) fn parse(layout: &str, value: &str, local: &TimeZone) -> Result<Insta
             }
             return Err(problem(&format!("extra text: {}", quote(rest))));
         };
-        rest = fields.read(element, rest, &piece).map_err(|failure| match failure {
-            Bad => mismatch(rest, piece.spelling),
-            OutOfRange(what) => problem(&format!("{what} out of range")),
-        })?;
+        rest = fields
+            .read(element, rest, &piece)
+            .map_err(|failure| match failure {
+                Bad => mismatch(rest, piece.spelling),
+                OutOfRange(what) => problem(&format!("{what} out of range")),
+            })?;
         pattern = piece.rest;
     }
     fields.finish(local).map_err(problem)
@@ -171,12 +173,20 @@ impl Fields {
             Element::LowerHalf => rest = self.half_of_day(value, ["am", "pm"])?,
             Element::ZoneName => rest = self.zone_name(value)?,
             Element::Offset { style, zulu } => rest = self.offset(value, style, zulu)?,
-            Element::Fraction { digits, trim: false, .. } => {
+            Element::Fraction {
+                digits,
+                trim: false,
+                ..
+            } => {
                 rest = self.fraction(value, 1 + digits)?;
             }
             Element::Fraction { .. } => {
                 let digits = fraction_digits(value);
-                rest = if digits == 0 { value } else { self.fraction(value, 1 + digits)? };
+                rest = if digits == 0 {
+                    value
+                } else {
+                    self.fraction(value, 1 + digits)?
+                };
             }
         }
         Ok(rest)
@@ -189,8 +199,15 @@ impl Fields {
         piece: &Piece<'_>,
     ) -> Result<&'a str, Mismatch> {
         let digits = fraction_digits(value);
-        let announced = matches!(next_piece(piece.rest).element, Some(Element::Fraction { .. }));
-        if digits == 0 || announced { Ok(value) } else { self.fraction(value, 1 + digits) }
+        let announced = matches!(
+            next_piece(piece.rest).element,
+            Some(Element::Fraction { .. })
+        );
+        if digits == 0 || announced {
+            Ok(value)
+        } else {
+            self.fraction(value, 1 + digits)
+        }
     }
 
     fn fraction<'a>(&mut self, value: &'a str, length: usize) -> Result<&'a str, Mismatch> {
@@ -249,7 +266,10 @@ impl Fields {
             return Err(Bad);
         }
         let two = |at: Option<usize>| match at {
-            Some(at) => text.get(at..at + 2).ok_or(Bad).and_then(|part| number(part, true)),
+            Some(at) => text
+                .get(at..at + 2)
+                .ok_or(Bad)
+                .and_then(|part| number(part, true)),
             None => Ok((0, "")),
         };
         let hours = two(Some(1))?.0;
@@ -281,7 +301,14 @@ impl Fields {
             return Err("day out of range");
         }
         let (hour, minute, second) = (self.hour, self.minute, self.second);
-        let civil = Civil { year: self.year, month, day, hour, minute, second };
+        let civil = Civil {
+            year: self.year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        };
         Ok(self.in_zone(civil, local))
     }
 
@@ -314,22 +341,43 @@ impl Fields {
             let (in_force, name) = here.at(seconds);
             let is_local =
                 in_force == offset && (self.zone_name.is_empty() || name == self.zone_name);
-            let zone = if is_local { here } else { Zone::Fixed { offset, name: self.zone_name } };
-            return Instant { seconds, nanos: self.nanos, zone };
+            let zone = if is_local {
+                here
+            } else {
+                Zone::Fixed {
+                    offset,
+                    name: self.zone_name,
+                }
+            };
+            return Instant {
+                seconds,
+                nanos: self.nanos,
+                zone,
+            };
         }
         if self.zone_name.is_empty() {
             return Instant::from_civil(civil, self.nanos, here);
         }
-        // An abbreviation is only known if the local zone uses it at that time; otherwise Go
-        // makes up a zone of that name without an offset.
+        // An abbreviation is only known if the local zone uses it at that time; otherwise Go makes up
+        // a zone of that name, and reads the time as UTC whatever the name says.
         let at_home = Instant::from_civil(civil, self.nanos, here);
         if at_home.offset().1 == self.zone_name {
             return at_home;
         }
-        let hours = self.zone_name.strip_prefix("GMT").and_then(|text| text.parse::<i32>().ok());
+        let hours = self
+            .zone_name
+            .strip_prefix("GMT")
+            .and_then(|text| text.parse::<i32>().ok());
         let offset = hours.unwrap_or(0) * 3600;
-        let seconds = civil.seconds() - i64::from(offset);
-        Instant { seconds, nanos: self.nanos, zone: Zone::Fixed { offset, name: self.zone_name } }
+        let zone = Zone::Fixed {
+            offset,
+            name: self.zone_name,
+        };
+        Instant {
+            seconds: civil.seconds(),
+            nanos: self.nanos,
+            zone,
+        }
     }
 }
 
@@ -338,7 +386,11 @@ fn in_range(
     range: std::ops::RangeInclusive<u32>,
     what: &'static str,
 ) -> Result<u32, Mismatch> {
-    if range.contains(&value) { Ok(value) } else { Err(OutOfRange(what)) }
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(OutOfRange(what))
+    }
 }
 
 /// Exactly `length` digits.
@@ -369,7 +421,11 @@ fn up_to_three(value: &str, padded: bool) -> Result<(u32, &str), Mismatch> {
 }
 
 fn digits(value: &str, at_most: usize) -> usize {
-    value.bytes().take(at_most).take_while(u8::is_ascii_digit).count()
+    value
+        .bytes()
+        .take(at_most)
+        .take_while(u8::is_ascii_digit)
+        .count()
 }
 
 /// How many digits follow a leading `.` or `,`.
@@ -381,16 +437,14 @@ fn fraction_digits(value: &str) -> usize {
 }
 
 /// The index of the name `value` starts with, cut to `length` letters, in any case.
-fn name<'a>(
-    value: &'a str,
-    names: &[&str],
-    length: usize,
-) -> Result<(usize, &'a str), Mismatch> {
+fn name<'a>(value: &'a str, names: &[&str], length: usize) -> Result<(usize, &'a str), Mismatch> {
     names
         .iter()
         .map(|full| &full[..full.len().min(length)])
         .position(|name| {
-            value.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+            value
+                .get(..name.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(name))
         })
         .map(|index| (index, &value[names[index].len().min(length)..]))
         .ok_or(Bad)
@@ -410,7 +464,11 @@ fn abbreviation_length(value: &str) -> Option<usize> {
     if value.starts_with(['+', '-']) {
         return Some(signed_hours_length(value)).filter(|length| *length > 0);
     }
-    let upper = value.bytes().take(6).take_while(u8::is_ascii_uppercase).count();
+    let upper = value
+        .bytes()
+        .take(6)
+        .take_while(u8::is_ascii_uppercase)
+        .count();
     let known = match upper {
         3 => true,
         4 => value.as_bytes()[3] == b'T' || value.starts_with("WITA"),
@@ -422,7 +480,9 @@ fn abbreviation_length(value: &str) -> Option<usize> {
 
 /// The length of a signed hour of at most 23, or 0.
 fn signed_hours_length(value: &str) -> usize {
-    let Some(rest) = value.strip_prefix(['+', '-']) else { return 0 };
+    let Some(rest) = value.strip_prefix(['+', '-']) else {
+        return 0;
+    };
     let length = digits(rest, usize::MAX);
     let fits = rest[..length].parse::<u64>().is_ok_and(|hours| hours <= 23);
     if fits { 1 + length } else { 0 }
@@ -435,20 +495,36 @@ mod tests {
 
     fn check(layout: &str, value: &str, expected: Result<&str, &str>) {
         let parsed = parse(layout, value, &TimeZone::UTC).map(|instant| instant.to_string());
-        assert_eq!(parsed.as_deref().map_err(String::as_str), expected, "{layout} {value}");
+        assert_eq!(
+            parsed.as_deref().map_err(String::as_str),
+            expected,
+            "{layout} {value}"
+        );
     }
 
     #[test]
     fn values_are_read_as_in_go() {
-        check("2006-01-02", "2024-02-29", Ok("2024-02-29 00:00:00 +0000 UTC"));
+        check(
+            "2006-01-02",
+            "2024-02-29",
+            Ok("2024-02-29 00:00:00 +0000 UTC"),
+        );
         check(
             "2006-01-02T15:04:05Z07:00",
             "2024-01-02T03:04:05.678+02:00",
             Ok("2024-01-02 03:04:05.678 +0200 +0200"),
         );
-        check("Jan _2 3:04PM 06", "feb  3 1:15PM 99", Ok("1999-02-03 13:15:00 +0000 UTC"));
+        check(
+            "Jan _2 3:04PM 06",
+            "feb  3 1:15PM 99",
+            Ok("1999-02-03 13:15:00 +0000 UTC"),
+        );
         check("2006 __2", "2024  60", Ok("2024-02-29 00:00:00 +0000 UTC"));
-        check("15:04 MST", "10:00 PST", Ok("0000-01-01 10:00:00 +0000 PST"));
+        check(
+            "15:04 MST",
+            "10:00 PST",
+            Ok("0000-01-01 10:00:00 +0000 PST"),
+        );
     }
 
     #[test]
@@ -458,8 +534,20 @@ mod tests {
             "bad",
             Err("parsing time \"bad\" as \"2006-01-02\": cannot parse \"bad\" as \"2006\""),
         );
-        check("2006-01-02", "2023-02-29", Err("parsing time \"2023-02-29\": day out of range"));
-        check("2006-01", "2023-13", Err("parsing time \"2023-13\": month out of range"));
-        check("2006", "2023x", Err("parsing time \"2023x\": extra text: \"x\""));
+        check(
+            "2006-01-02",
+            "2023-02-29",
+            Err("parsing time \"2023-02-29\": day out of range"),
+        );
+        check(
+            "2006-01",
+            "2023-13",
+            Err("parsing time \"2023-13\": month out of range"),
+        );
+        check(
+            "2006",
+            "2023x",
+            Err("parsing time \"2023x\": extra text: \"x\""),
+        );
     }
 }

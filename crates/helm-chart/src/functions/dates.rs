@@ -20,7 +20,15 @@ const HTML: &str = "2006-01-02";
 const IN_ZONE: Entry = Entry::new(
     "dateInZone",
     &[Type::String, Type::Any, Type::String],
-    |scope, args| shown(scope, "dateInZone", &string(args, 0)?, any(args, 1), &string(args, 2)?),
+    |scope, args| {
+        shown(
+            scope,
+            "dateInZone",
+            &string(args, 0)?,
+            any(args, 1),
+            &string(args, 2)?,
+        )
+    },
     "A time by a layout, as seen in a zone; an unknown zone is UTC.",
 )
 .purity(Purity::Clock);
@@ -39,7 +47,11 @@ const MODIFY: Entry = Entry::new(
 const MUST_MODIFY: Entry = Entry::new(
     "mustDateModify",
     &[Type::String, Type::Named(TIME)],
-    |_, args| Ok(Value::object(Moment(instant(args, 1)?.plus(GoDuration::parse(&string(args, 0)?)?)))),
+    |_, args| {
+        Ok(Value::object(Moment(
+            instant(args, 1)?.plus(GoDuration::parse(&string(args, 0)?)?),
+        )))
+    },
     "The time moved by a duration.",
 );
 
@@ -71,7 +83,15 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "htmlDateInZone",
         &[Type::Any, Type::String],
-        |scope, args| shown(scope, "htmlDateInZone", HTML, any(args, 0), &string(args, 1)?),
+        |scope, args| {
+            shown(
+                scope,
+                "htmlDateInZone",
+                HTML,
+                any(args, 0),
+                &string(args, 1)?,
+            )
+        },
         "The date of a time as year-month-day, in a zone.",
     )
     .purity(Purity::Clock),
@@ -84,14 +104,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[Type::String, Type::String],
         |scope, args| {
             let parsed = parse(&string(args, 0)?, &string(args, 1)?, &local(scope)?);
-            Ok(Value::object(Moment(parsed.unwrap_or_else(|_| Instant::zero()))))
+            Ok(Value::object(Moment(
+                parsed.unwrap_or_else(|_| Instant::zero()),
+            )))
         },
         "The time a text holds by a layout; the zero time if it does not.",
     ),
     Entry::new(
         "mustToDate",
         &[Type::String, Type::String],
-        |scope, args| Ok(Value::object(Moment(parse(&string(args, 0)?, &string(args, 1)?, &local(scope)?)?))),
+        |scope, args| {
+            Ok(Value::object(Moment(parse(
+                &string(args, 0)?,
+                &string(args, 1)?,
+                &local(scope)?,
+            )?)))
+        },
         "The time a text holds by a layout.",
     ),
     Entry::new(
@@ -100,8 +128,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         |_, args| Ok(instant(args, 0)?.seconds.to_string().into()),
         "Seconds since 1970, as text.",
     ),
-    Entry::new("ago", &[Type::Any], |scope, args| ago(scope, any(args, 0)), "How long ago a time was, in whole seconds.")
-        .purity(Purity::Clock),
+    Entry::new(
+        "ago",
+        &[Type::Any],
+        |scope, args| ago(scope, any(args, 0)),
+        "How long ago a time was, in whole seconds.",
+    )
+    .purity(Purity::Clock),
     Entry::new(
         "duration",
         &[Type::Any],
@@ -132,7 +165,10 @@ fn current(scope: &mut Scope<'_>, function: &'static str) -> Result<Instant, Fun
     let template = scope.template_name().to_owned();
     let tape = tape(scope)?;
     let now = tape.now(&template, function);
-    Ok(Instant::from_timestamp(now, Zone::Named(tape.zone().clone())))
+    Ok(Instant::from_timestamp(
+        now,
+        Zone::Named(tape.zone().clone()),
+    ))
 }
 
 /// The instant a value stands for; none for what is no time.
@@ -144,7 +180,13 @@ fn moment_of(value: &Value) -> Option<Instant> {
     }
 }
 
-fn shown(scope: &mut Scope<'_>, function: &'static str, layout: &str, value: &Value, zone: &str) -> Answer {
+fn shown(
+    scope: &mut Scope<'_>,
+    function: &'static str,
+    layout: &str,
+    value: &Value,
+    zone: &str,
+) -> Answer {
     let moment = match moment_of(value) {
         Some(moment) => moment,
         None => current(scope, function)?,
@@ -156,7 +198,11 @@ fn shown(scope: &mut Scope<'_>, function: &'static str, layout: &str, value: &Va
 fn ago(scope: &mut Scope<'_>, value: &Value) -> Answer {
     let now = current(scope, "ago")?;
     // Unlike `date`, sprig does not know an int32 here.
-    let then = if matches!(value, Value::Int32(_)) { None } else { moment_of(value) };
+    let then = if matches!(value, Value::Int32(_)) {
+        None
+    } else {
+        moment_of(value)
+    };
     let passed = now.since(&then.unwrap_or_else(|| now.clone()));
     Ok(passed.rounded_to_second().to_string().into())
 }

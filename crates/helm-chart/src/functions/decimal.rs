@@ -37,11 +37,19 @@ impl Decimal {
         let text = format!("{:e}", value.abs());
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let places = mantissa.len().saturating_sub(2) as i64;
-        let mut digits: Vec<u8> =
-            mantissa.bytes().rev().filter(u8::is_ascii_digit).map(|byte| byte - b'0').collect();
+        let mut digits: Vec<u8> = mantissa
+            .bytes()
+            .rev()
+            .filter(u8::is_ascii_digit)
+            .map(|byte| byte - b'0')
+            .collect();
         trim(&mut digits);
         let exponent = exponent.parse::<i64>().unwrap_or(0) - places;
-        Ok(Self { negative: value < 0.0, digits, exponent })
+        Ok(Self {
+            negative: value < 0.0,
+            digits,
+            exponent,
+        })
     }
 
     /// The nearest float.
@@ -53,7 +61,12 @@ impl Decimal {
         if self.negative {
             text.push('-');
         }
-        text.extend(self.digits.iter().rev().map(|digit| char::from(b'0' + digit)));
+        text.extend(
+            self.digits
+                .iter()
+                .rev()
+                .map(|digit| char::from(b'0' + digit)),
+        );
         text.push('e');
         text.push_str(&self.exponent.to_string());
         text.parse().unwrap_or(0.0)
@@ -70,12 +83,19 @@ impl Decimal {
         } else {
             (self.negative, subtract(&left, &right))
         };
-        Self { negative, digits, exponent }
+        Self {
+            negative,
+            digits,
+            exponent,
+        }
     }
 
     /// The exact difference.
     pub(super) fn minus(&self, other: &Self) -> Self {
-        self.plus(&Self { negative: !other.negative, ..other.clone() })
+        self.plus(&Self {
+            negative: !other.negative,
+            ..other.clone()
+        })
     }
 
     /// The exact product.
@@ -130,7 +150,9 @@ fn trim(digits: &mut Vec<u8>) {
 }
 
 fn compare(left: &[u8], right: &[u8]) -> Ordering {
-    left.len().cmp(&right.len()).then_with(|| left.iter().rev().cmp(right.iter().rev()))
+    left.len()
+        .cmp(&right.len())
+        .then_with(|| left.iter().rev().cmp(right.iter().rev()))
 }
 
 fn add(left: &[u8], right: &[u8]) -> Vec<u8> {
@@ -218,9 +240,18 @@ mod tests {
 
     #[test]
     fn quotients_keep_sixteen_places() {
-        same(decimal(1.0).divided_by(&decimal(3.0)).unwrap().to_float(), 0.333_333_333_333_333_3);
-        same(decimal(2.0).divided_by(&decimal(-3.0)).unwrap().to_float(), -0.666_666_666_666_666_7);
-        same(decimal(1e-17).divided_by(&decimal(1.0)).unwrap().to_float(), 0.0);
+        same(
+            decimal(1.0).divided_by(&decimal(3.0)).unwrap().to_float(),
+            0.333_333_333_333_333_3,
+        );
+        same(
+            decimal(2.0).divided_by(&decimal(-3.0)).unwrap().to_float(),
+            -0.666_666_666_666_666_7,
+        );
+        same(
+            decimal(1e-17).divided_by(&decimal(1.0)).unwrap().to_float(),
+            0.0,
+        );
         assert!(decimal(1.0).divided_by(&decimal(0.0)).is_err());
     }
 }

@@ -13,11 +13,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         |_, args| Ok(any(args, if is_empty(any(args, 1)) { 0 } else { 1 }).clone()),
         "The second value unless it is empty (false and 0 are), else the first.",
     ),
-    Entry::new("empty", &[Type::Any], |_, args| Ok(is_empty(any(args, 0)).into()), "Whether the value is empty."),
+    Entry::new(
+        "empty",
+        &[Type::Any],
+        |_, args| Ok(is_empty(any(args, 0)).into()),
+        "Whether the value is empty.",
+    ),
     Entry::variadic(
         "coalesce",
         &[Type::Any],
-        |_, args| Ok(args.iter().find(|value| !is_empty(value)).cloned().unwrap_or_default()),
+        |_, args| {
+            Ok(args
+                .iter()
+                .find(|value| !is_empty(value))
+                .cloned()
+                .unwrap_or_default())
+        },
         "The first value that is not empty.",
     ),
     Entry::variadic(
@@ -35,7 +46,17 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "ternary",
         &[Type::Any, Type::Any, Type::Bool],
-        |_, args| Ok(any(args, if args.get(2).and_then(Value::as_bool) == Some(true) { 0 } else { 1 }).clone()),
+        |_, args| {
+            Ok(any(
+                args,
+                if args.get(2).and_then(Value::as_bool) == Some(true) {
+                    0
+                } else {
+                    1
+                },
+            )
+            .clone())
+        },
         "The first value if the third is true, else the second.",
     ),
 ];

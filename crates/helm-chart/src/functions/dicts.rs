@@ -21,15 +21,25 @@ const COPY: Entry = Entry::new(
 
 /// Dictionary functions.
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry::variadic("dict", &[Type::Any], |_, args| Ok(dict(args)), "A map of the keys and values given in turn."),
+    Entry::variadic(
+        "dict",
+        &[Type::Any],
+        |_, args| Ok(dict(args)),
+        "A map of the keys and values given in turn.",
+    ),
     Entry::new(
         "get",
         &[Type::Map, Type::String],
         |_, args| Ok(entry(map(args, 0)?, text(args, 1)?).unwrap_or_else(|| "".into())),
         "The value under a key, or an empty text.",
     ),
-    Entry::new("set", &[Type::Map, Type::String, Type::Any], |_, args| set(args), "Sets a key of the map, and returns the map.")
-        .purity(Purity::Mutates),
+    Entry::new(
+        "set",
+        &[Type::Map, Type::String, Type::Any],
+        |_, args| set(args),
+        "Sets a key of the map, and returns the map.",
+    )
+    .purity(Purity::Mutates),
     Entry::new(
         "unset",
         &[Type::Map, Type::String],
@@ -51,20 +61,35 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[Type::String, Type::Map],
         |_, args| {
             let key = text(args, 0)?;
-            Ok(args[1..].iter().filter_map(|dict| entry(dict.as_map()?, key)).collect::<Vec<_>>().into())
+            Ok(args[1..]
+                .iter()
+                .filter_map(|dict| entry(dict.as_map()?, key))
+                .collect::<Vec<_>>()
+                .into())
         },
         "The values under one key in several maps.",
     ),
     Entry::variadic(
         "keys",
         &[Type::Map],
-        |_, args| Ok(Value::strings(args.iter().filter_map(Value::as_map).flat_map(Map::keys))),
+        |_, args| {
+            Ok(Value::strings(
+                args.iter().filter_map(Value::as_map).flat_map(Map::keys),
+            ))
+        },
         "The keys of the maps, sorted within each (Go's order is random).",
     ),
     Entry::new(
         "values",
         &[Type::Map],
-        |_, args| Ok(map(args, 0)?.entries().iter().map(|(_, value)| value.clone()).collect::<Vec<_>>().into()),
+        |_, args| {
+            Ok(map(args, 0)?
+                .entries()
+                .iter()
+                .map(|(_, value)| value.clone())
+                .collect::<Vec<_>>()
+                .into())
+        },
         "The values of the map in the order of the keys (Go's order is random).",
     ),
     Entry::variadic(
@@ -72,7 +97,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[Type::Map, Type::String],
         |_, args| {
             let source = map(args, 0)?;
-            let found = |key: &Value| Some((key.as_text()?.clone(), entry(source, key.as_text()?)?));
+            let found =
+                |key: &Value| Some((key.as_text()?.clone(), entry(source, key.as_text()?)?));
             Ok(Value::map(args[1..].iter().filter_map(found)))
         },
         "A new map with only these keys.",
@@ -81,8 +107,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         "omit",
         &[Type::Map, Type::String],
         |_, args| {
-            let kept = |key: &Text| !args[1..].iter().any(|omitted| omitted.as_text() == Some(key));
-            Ok(Value::map(map(args, 0)?.entries().iter().filter(|(key, _)| kept(key)).cloned()))
+            let kept = |key: &Text| {
+                !args[1..]
+                    .iter()
+                    .any(|omitted| omitted.as_text() == Some(key))
+            };
+            Ok(Value::map(
+                map(args, 0)?
+                    .entries()
+                    .iter()
+                    .filter(|(key, _)| kept(key))
+                    .cloned(),
+            ))
         },
         "A new map without these keys.",
     ),
@@ -101,7 +137,12 @@ fn entry(map: &Map, key: &Text) -> Option<Value> {
 }
 
 fn dict(args: &[Value]) -> Value {
-    let pairs = args.chunks(2).map(|pair| (to_text(&pair[0]), pair.get(1).cloned().unwrap_or_else(|| "".into())));
+    let pairs = args.chunks(2).map(|pair| {
+        (
+            to_text(&pair[0]),
+            pair.get(1).cloned().unwrap_or_else(|| "".into()),
+        )
+    });
     Value::map(pairs)
 }
 
@@ -116,8 +157,14 @@ fn set(args: &[Value]) -> Answer {
 
 /// Go's refusal to see another type in an interface.
 fn conversion(value: &Value, wanted: &str) -> FunctionError {
-    let found = if value.is_nil() { "nil" } else { value.go_type() };
-    FunctionError::new(format!("interface conversion: interface {{}} is {found}, not {wanted}"))
+    let found = if value.is_nil() {
+        "nil"
+    } else {
+        value.go_type()
+    };
+    FunctionError::new(format!(
+        "interface conversion: interface {{}} is {found}, not {wanted}"
+    ))
 }
 
 /// Only the plain map type will do; `.Values` has another.
@@ -152,7 +199,9 @@ fn dig(args: &[Value]) -> Answer {
 
 /// A copy of every map and list inside `value`.
 fn deep_copy(value: &Value, depth: usize) -> Answer {
-    let depth = depth.checked_sub(1).ok_or("a value nests too deeply to be copied")?;
+    let depth = depth
+        .checked_sub(1)
+        .ok_or("a value nests too deeply to be copied")?;
     Ok(match value {
         Value::Map(map) if map.is_nil() => value.clone(),
         Value::Map(map) => {
@@ -164,7 +213,10 @@ fn deep_copy(value: &Value, depth: usize) -> Answer {
         }
         Value::List(list) if list.is_nil() => value.clone(),
         Value::List(list) => {
-            let copy = list.iter().map(|item| deep_copy(item, depth)).collect::<Result<_, _>>()?;
+            let copy = list
+                .iter()
+                .map(|item| deep_copy(item, depth))
+                .collect::<Result<_, _>>()?;
             Value::List(List::with_type(list.list_type(), copy))
         }
         other => other.clone(),

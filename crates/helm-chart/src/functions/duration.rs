@@ -43,10 +43,10 @@ impl GoDuration {
             (MINUTE, "m"),
             (SECOND as u64, "s"),
         ];
-        units
-            .iter()
-            .find(|(unit, _)| span > *unit)
-            .map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", span / unit))
+        units.iter().find(|(unit, _)| span > *unit).map_or_else(
+            || "0s".to_owned(),
+            |(unit, name)| format!("{}{name}", span / unit),
+        )
     }
 
     /// Parses Go's duration syntax: a sign and numbers with units (`-1.5h10m`).
@@ -157,7 +157,10 @@ fn write_fraction(out: &mut fmt::Formatter<'_>, value: u64, digits: usize) -> fm
 }
 
 fn leading_digits(text: &str) -> (&str, &str) {
-    let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .bytes()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -209,7 +212,11 @@ mod tests {
 
     fn check(text: &str, expected: Result<&str, &str>) {
         let parsed = GoDuration::parse(text).map(|duration| duration.to_string());
-        assert_eq!(parsed.as_deref().map_err(String::as_str), expected, "{text:?}");
+        assert_eq!(
+            parsed.as_deref().map_err(String::as_str),
+            expected,
+            "{text:?}"
+        );
     }
 
     #[test]
@@ -229,7 +236,10 @@ mod tests {
         check("", Err("time: invalid duration \"\""));
         check("5", Err("time: missing unit in duration \"5\""));
         check("5x", Err("time: unknown unit \"x\" in duration \"5x\""));
-        check("9223372036854775808ns", Err("time: invalid duration \"9223372036854775808ns\""));
+        check(
+            "9223372036854775808ns",
+            Err("time: invalid duration \"9223372036854775808ns\""),
+        );
     }
 
     #[test]

@@ -11,28 +11,60 @@ const ONE: &[Type] = &[Type::String];
 
 /// Encoding functions.
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry::new("b64enc", ONE, |_, args| Ok(encode_base64(text(args, 0)?.as_bytes()).into()), "The text in base64."),
+    Entry::new(
+        "b64enc",
+        ONE,
+        |_, args| Ok(encode_base64(text(args, 0)?.as_bytes()).into()),
+        "The text in base64.",
+    ),
     Entry::new(
         "b64dec",
         ONE,
-        |_, args| Ok(decode_base64(text(args, 0)?.as_bytes()).map_or_else(Text::from, Text::from).into()),
+        |_, args| {
+            Ok(decode_base64(text(args, 0)?.as_bytes())
+                .map_or_else(Text::from, Text::from)
+                .into())
+        },
         "What a base64 text stands for, or the text of the error.",
     ),
     Entry::new(
         "b32enc",
         ONE,
-        |_, args| Ok(data_encoding::BASE32.encode(text(args, 0)?.as_bytes()).into()),
+        |_, args| {
+            Ok(data_encoding::BASE32
+                .encode(text(args, 0)?.as_bytes())
+                .into())
+        },
         "The text in base32.",
     ),
     Entry::new(
         "b32dec",
         ONE,
-        |_, args| Ok(decode_base32(text(args, 0)?.as_bytes()).map_or_else(Text::from, Text::from).into()),
+        |_, args| {
+            Ok(decode_base32(text(args, 0)?.as_bytes())
+                .map_or_else(Text::from, Text::from)
+                .into())
+        },
         "What a base32 text stands for, or the text of the error.",
     ),
-    Entry::new("sha1sum", ONE, |_, args| Ok(hex::<Sha1>(text(args, 0)?).into()), "The SHA-1 of the text in hexadecimal."),
-    Entry::new("sha256sum", ONE, |_, args| Ok(hex::<Sha256>(text(args, 0)?).into()), "The SHA-256 of the text in hexadecimal."),
-    Entry::new("sha512sum", ONE, |_, args| Ok(hex::<Sha512>(text(args, 0)?).into()), "The SHA-512 of the text in hexadecimal."),
+    Entry::new(
+        "sha1sum",
+        ONE,
+        |_, args| Ok(hex::<Sha1>(text(args, 0)?).into()),
+        "The SHA-1 of the text in hexadecimal.",
+    ),
+    Entry::new(
+        "sha256sum",
+        ONE,
+        |_, args| Ok(hex::<Sha256>(text(args, 0)?).into()),
+        "The SHA-256 of the text in hexadecimal.",
+    ),
+    Entry::new(
+        "sha512sum",
+        ONE,
+        |_, args| Ok(hex::<Sha512>(text(args, 0)?).into()),
+        "The SHA-512 of the text in hexadecimal.",
+    ),
     Entry::new(
         "adler32sum",
         ONE,
@@ -100,10 +132,19 @@ pub(super) fn decode_base64(source: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// The end of a base64 text from its first padding at `at` on.
-fn close_base64(source: &[u8], at: usize, group: u32, filled: usize, mut out: Vec<u8>) -> Result<Vec<u8>, String> {
+fn close_base64(
+    source: &[u8],
+    at: usize,
+    group: u32,
+    filled: usize,
+    mut out: Vec<u8>,
+) -> Result<Vec<u8>, String> {
     let corrupt = |at: usize| Err(format!("illegal base64 data at input byte {at}"));
     let after_breaks = |from: usize| {
-        let more = source[from..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+        let more = source[from..]
+            .iter()
+            .take_while(|byte| matches!(byte, b'\n' | b'\r'))
+            .count();
         from + more
     };
     let mut next = at + 1;
@@ -127,13 +168,19 @@ fn close_base64(source: &[u8], at: usize, group: u32, filled: usize, mut out: Ve
 /// Standard base32, padded, line breaks anywhere.
 fn decode_base32(source: &[u8]) -> Result<Vec<u8>, String> {
     let corrupt = |at: usize| Err(format!("illegal base32 data at input byte {at}"));
-    let source: Vec<u8> = source.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
+    let source: Vec<u8> = source
+        .iter()
+        .copied()
+        .filter(|byte| !matches!(byte, b'\n' | b'\r'))
+        .collect();
     let mut out = Vec::with_capacity(source.len() / 8 * 5);
     let mut at = 0;
     while at < source.len() {
         let (mut group, mut filled) = (0u64, 0usize);
         while filled < 8 {
-            let Some(byte) = source.get(at) else { return corrupt(source.len() - filled) };
+            let Some(byte) = source.get(at) else {
+                return corrupt(source.len() - filled);
+            };
             at += 1;
             let left = source.len() - at;
             let value = match byte {
@@ -169,7 +216,10 @@ mod tests {
     use super::{adler32, decode_base32, decode_base64};
 
     fn base64(text: &str) -> String {
-        decode_base64(text.as_bytes()).map_or_else(|error| error, |bytes| String::from_utf8_lossy(&bytes).into_owned())
+        decode_base64(text.as_bytes()).map_or_else(
+            |error| error,
+            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+        )
     }
 
     #[test]
@@ -192,6 +242,6 @@ mod tests {
 
     #[test]
     fn adler_is_reduced() {
-        assert_eq!(adler32(&[0xff; 20_000]), 0x9e9e_d3c9);
+        assert_eq!(adler32(&[0xff; 20_000]), 0x9f51_d664);
     }
 }

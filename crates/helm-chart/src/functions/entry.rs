@@ -18,7 +18,11 @@ impl Entry {
         code: Code,
         docs: &'static str,
     ) -> Self {
-        Self { function: Function::new(name, parameters, code), docs, helm3: true }
+        Self {
+            function: Function::new(name, parameters, code),
+            docs,
+            helm3: true,
+        }
     }
 
     /// A pure function whose last parameter repeats.
@@ -28,22 +32,35 @@ impl Entry {
         code: Code,
         docs: &'static str,
     ) -> Self {
-        Self { function: Function::variadic(name, parameters, code), docs, helm3: true }
+        Self {
+            function: Function::variadic(name, parameters, code),
+            docs,
+            helm3: true,
+        }
     }
 
     /// The same function with another purity.
     pub(super) const fn purity(self, purity: Purity) -> Self {
-        Self { function: self.function.with_purity(purity), ..self }
+        Self {
+            function: self.function.with_purity(purity),
+            ..self
+        }
     }
 
     /// The same function under another name.
     pub(super) const fn named(self, name: &'static str) -> Self {
-        Self { function: self.function.with_name(name), ..self }
+        Self {
+            function: self.function.with_name(name),
+            ..self
+        }
     }
 
     /// The same function, unknown to Helm 3.
     pub(super) const fn since_helm4(self) -> Self {
-        Self { helm3: false, ..self }
+        Self {
+            helm3: false,
+            ..self
+        }
     }
 
     /// The name in templates.

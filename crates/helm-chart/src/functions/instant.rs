@@ -105,12 +105,20 @@ pub(crate) struct Instant {
 impl Instant {
     /// Go's zero time: 1 January of year 1, UTC.
     pub(crate) fn zero() -> Self {
-        Self { seconds: ZERO_SECONDS, nanos: 0, zone: Zone::Utc }
+        Self {
+            seconds: ZERO_SECONDS,
+            nanos: 0,
+            zone: Zone::Utc,
+        }
     }
 
     /// `seconds` after the Unix epoch, in UTC until [`Self::shown_in`] says otherwise.
     pub(crate) fn from_unix(seconds: i64) -> Self {
-        Self { seconds, nanos: 0, zone: Zone::Utc }
+        Self {
+            seconds,
+            nanos: 0,
+            zone: Zone::Utc,
+        }
     }
 
     /// `timestamp`, shown in `zone`.
@@ -123,20 +131,18 @@ impl Instant {
         }
     }
 
-    /// What a clock in `zone` shows, as an instant; a time skipped or repeated by the zone is
-    /// read as Go reads it, with the offset in force just before.
+    /// What a clock in `zone` shows, as an instant. A time that the zone skips or repeats is read
+    /// as Go's `time.Date` reads it, by looking the offset up twice.
     pub(super) fn from_civil(civil: Civil, nanos: u32, zone: Zone) -> Self {
         let wall = civil.seconds();
-        let (first, _) = zone.at(wall);
-        let mut seconds = wall - i64::from(first);
-        let (second, _) = zone.at(seconds);
-        if second != first {
-            let other = wall - i64::from(second);
-            if zone.at(other).0 == second {
-                seconds = other;
-            }
+        let (guess, _) = zone.at(wall);
+        let (offset, _) = zone.at(wall - i64::from(guess));
+        let offset = if guess == 0 { 0 } else { offset };
+        Self {
+            seconds: wall - i64::from(offset),
+            nanos,
+            zone,
         }
-        Self { seconds, nanos, zone }
     }
 
     /// The same instant, shown in `zone`.
@@ -176,7 +182,14 @@ impl Instant {
         let local = self.seconds.wrapping_add(i64::from(self.offset().0));
         let (year, month, day) = civil_from_days(local.div_euclid(DAY));
         let rest = local.rem_euclid(DAY) as u32;
-        Civil { year, month, day, hour: rest / 3600, minute: rest / 60 % 60, second: rest % 60 }
+        Civil {
+            year,
+            month,
+            day,
+            hour: rest / 3600,
+            minute: rest / 60 % 60,
+            second: rest % 60,
+        }
     }
 
     /// Seconds and nanoseconds, the same for the same instant in any zone.
@@ -232,17 +245,49 @@ mod tests {
 
     #[test]
     fn civil_dates_go_there_and_back() {
-        for seconds in [0, -1, 1_709_164_800, -62_135_596_800, 253_402_300_800, 4_107_542_400] {
+        for seconds in [
+            0,
+            -1,
+            1_709_164_800,
+            -62_135_596_800,
+            253_402_300_800,
+            4_107_542_400,
+        ] {
             let instant = Instant::from_unix(seconds);
             assert_eq!(instant.civil().seconds(), seconds);
         }
     }
 
     #[test]
-    fn a_repeated_hour_is_read_with_the_earlier_offset() {
-        let zone = Zone::Named(TimeZone::get("Europe/Berlin").unwrap());
-        let civil = Civil { year: 2024, month: 10, day: 27, hour: 2, minute: 30, second: 0 };
-        assert_eq!(Instant::from_civil(civil, 0, zone).offset().1, "CEST");
+    fn skipped_and_repeated_hours_are_read_as_in_go() {
+        let shown = |zone: &str, month, day, hour| {
+            let zone = Zone::Named(TimeZone::get(zone).unwrap());
+            let civil = Civil {
+                year: 2024,
+                month,
+                day,
+                hour,
+                minute: 30,
+                second: 0,
+            };
+            Instant::from_civil(civil, 0, zone).to_string()
+        };
+        assert_eq!(
+            shown("Europe/Berlin", 10, 27, 2),
+            "2024-10-27 02:30:00 +0100 CET"
+        );
+        assert_eq!(
+            shown("Europe/Berlin", 3, 31, 2),
+            "2024-03-31 03:30:00 +0200 CEST"
+        );
+        assert_eq!(
+            shown("America/New_York", 11, 3, 1),
+            "2024-11-03 01:30:00 -0400 EDT"
+        );
+        assert_eq!(
+            shown("America/New_York", 3, 10, 2),
+            "2024-03-10 01:30:00 -0500 EST"
+        );
     }
 
     #[test]

@@ -17,41 +17,47 @@ use super::entry::Entry;
 use super::random::draw;
 
 /// Key functions.
-pub(super) const ENTRIES: &[Entry] = &[
-    Entry::new(
-        "genPrivateKey",
-        &[Type::String],
-        |scope, args| {
-            let kind = string(args, 0)?;
-            let mut source = draw(scope, "genPrivateKey")?;
-            let key = match &*kind {
-                "" | "rsa" => rsa_key(&mut source, 4096),
-                "dsa" => Ok(dsa_key(&mut source)),
-                "ecdsa" => ecdsa_key(&mut source),
-                "ed25519" => Ok(ed25519_key(&mut source)),
-                other => return Ok(format!("Unknown type {other}").into()),
-            };
-            Ok(key.map_or_else(|error| format!("failed to generate private key: {error}"), |key| key.to_pem()).into())
-        },
-        "A private key as PEM: rsa (4096 bits), dsa, ecdsa (P-256) or ed25519.",
-    )
-    .purity(Purity::Random),
-];
+pub(super) const ENTRIES: &[Entry] = &[Entry::new(
+    "genPrivateKey",
+    &[Type::String],
+    |scope, args| {
+        let kind = string(args, 0)?;
+        let mut source = draw(scope, "genPrivateKey")?;
+        let key = match &*kind {
+            "" | "rsa" => rsa_key(&mut source, 4096),
+            "dsa" => Ok(dsa_key(&mut source)),
+            "ecdsa" => ecdsa_key(&mut source),
+            "ed25519" => Ok(ed25519_key(&mut source)),
+            other => return Ok(format!("Unknown type {other}").into()),
+        };
+        Ok(key
+            .map_or_else(
+                |error| format!("failed to generate private key: {error}"),
+                |key| key.to_pem(),
+            )
+            .into())
+    },
+    "A private key as PEM: rsa (4096 bits), dsa, ecdsa (P-256) or ed25519.",
+)
+.purity(Purity::Random)];
 
 /// The order of the group of P-256, the bound of its private keys.
 const P256_ORDER: [u8; 32] = [
-    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
-    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 /// Object identifier of P-256, with tag and length.
 const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 /// Object identifier of RSA keys, with tag and length.
-const RSA: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const RSA: [u8; 11] = [
+    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01,
+];
 /// Object identifier of elliptic curve keys, with tag and length.
 const CURVE: [u8; 9] = [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 /// PKCS #8 of an Ed25519 key up to the 32 bytes of its seed.
-const ED25519: [u8; 16] =
-    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+const ED25519: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 
 /// A labelled block of a PEM file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +68,10 @@ pub(super) struct Block {
 
 impl Block {
     pub(super) fn new(label: &str, der: Vec<u8>) -> Self {
-        Self { label: label.to_owned(), der }
+        Self {
+            label: label.to_owned(),
+            der,
+        }
     }
 
     /// The first block in a text.
@@ -72,7 +81,10 @@ impl Block {
         let (body, _) = body.split_once(&format!("-----END {label}-----"))?;
         // Headers, if any, end with an empty line.
         let body = body.rsplit_once("\n\n").map_or(body, |(_, body)| body);
-        let compact: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let compact: Vec<u8> = body
+            .bytes()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
         Some(Self::new(label, decode_base64(&compact).ok()?))
     }
 
@@ -100,7 +112,8 @@ pub(super) fn rsa_key(source: &mut ChaCha20Rng, bits: usize) -> Result<Block, St
 }
 
 fn dsa_key(source: &mut ChaCha20Rng) -> Block {
-    let Ok(components) = Components::try_generate_from_rng_with_key_size(source, KeySize::DSA_2048_256);
+    let Ok(components) =
+        Components::try_generate_from_rng_with_key_size(source, KeySize::DSA_2048_256);
     let Ok(key) = dsa::SigningKey::try_generate_from_rng_with_components(source, components);
     let public = key.verifying_key();
     let parameters = public.components();
@@ -125,7 +138,10 @@ fn ecdsa_key(source: &mut ChaCha20Rng) -> Result<Block, String> {
     }
     let half = Block::new("EC PRIVATE KEY", sec1(&secret, None));
     let pair = KeyPair::from_pem(&half.to_pem()).map_err(|error| error.to_string())?;
-    Ok(Block::new("EC PRIVATE KEY", sec1(&secret, Some(pair.public_key_raw()))))
+    Ok(Block::new(
+        "EC PRIVATE KEY",
+        sec1(&secret, Some(pair.public_key_raw())),
+    ))
 }
 
 fn ed25519_key(source: &mut ChaCha20Rng) -> Block {
@@ -147,7 +163,10 @@ fn sec1(secret: &[u8], public: Option<&[u8]>) -> Vec<u8> {
 /// A DER value with a tag.
 fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
-    let first = length.iter().position(|byte| *byte != 0).unwrap_or(length.len() - 1);
+    let first = length
+        .iter()
+        .position(|byte| *byte != 0)
+        .unwrap_or(length.len() - 1);
     let mut out = vec![tag];
     if content.len() >= 0x80 {
         out.push(0x80 | (length.len() - first) as u8);
@@ -159,7 +178,10 @@ fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
 
 /// A positive DER integer.
 fn integer(magnitude: &[u8]) -> Vec<u8> {
-    let first = magnitude.iter().position(|byte| *byte != 0).unwrap_or(magnitude.len() - 1);
+    let first = magnitude
+        .iter()
+        .position(|byte| *byte != 0)
+        .unwrap_or(magnitude.len() - 1);
     let mut content = magnitude[first..].to_vec();
     if content[0] >= 0x80 {
         content.insert(0, 0);
@@ -175,7 +197,8 @@ fn untagged(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         (usize::from(*first), rest)
     } else {
         let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        let fold = |length: usize, digit: &u8| length.checked_mul(256)?.checked_add(usize::from(*digit));
+        let fold =
+            |length: usize, digit: &u8| length.checked_mul(256)?.checked_add(usize::from(*digit));
         (digits.iter().try_fold(0, fold)?, rest)
     };
     let (content, rest) = rest.split_at_checked(length)?;
@@ -209,13 +232,16 @@ impl SigningPair {
             "PRIVATE KEY" => "decoding PEM as PKCS#8",
             "RSA PRIVATE KEY" => "parsing RSA private key from PEM",
             "EC PRIVATE KEY" => "parsing EC private key from PEM",
-            "DSA PRIVATE KEY" => return Err("x509: only RSA, ECDSA and Ed25519 keys can sign".to_owned()),
-            label => match label.strip_suffix(" PRIVATE KEY") {
-                Some(kind) => return Err(format!("invalid private key type {kind}")),
-                None => return Err(format!("no private key data in PEM block of type {label}")),
-            },
+            "DSA PRIVATE KEY" => {
+                return Err("x509: only RSA, ECDSA and Ed25519 keys can sign".to_owned());
+            }
+            label if label.ends_with(" PRIVATE KEY") => {
+                return Err(format!("invalid private key type {label}"));
+            }
+            label => return Err(format!("no private key data in PEM block of type {label}")),
         };
-        let pair = KeyPair::from_pem(&block.to_pem()).map_err(|error| format!("{failed}: {error}"))?;
+        let pair =
+            KeyPair::from_pem(&block.to_pem()).map_err(|error| format!("{failed}: {error}"))?;
         let block = in_go_form(block, &pair);
         Ok(Self { pair, block })
     }
@@ -226,7 +252,9 @@ fn in_go_form(block: Block, pair: &KeyPair) -> Block {
     if block.label != "PRIVATE KEY" {
         return block;
     }
-    let Some((algorithm, key)) = unwrapped(&block.der) else { return block };
+    let Some((algorithm, key)) = unwrapped(&block.der) else {
+        return block;
+    };
     if algorithm.starts_with(&RSA) {
         return Block::new("RSA PRIVATE KEY", key.to_vec());
     }
@@ -262,7 +290,10 @@ mod tests {
     #[test]
     fn blocks_go_there_and_back() {
         let block = Block::new("CERTIFICATE", (0..200).collect());
-        assert_eq!(Block::first_in(&format!("noise\n{}", block.to_pem())), Some(block));
+        assert_eq!(
+            Block::first_in(&format!("noise\n{}", block.to_pem())),
+            Some(block)
+        );
         assert_eq!(Block::first_in("-----BEGIN X-----"), None);
     }
 

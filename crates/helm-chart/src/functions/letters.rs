@@ -10,7 +10,9 @@ macro_rules! category {
         fn $name(letter: char) -> bool {
             static CATEGORY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($pattern).ok());
             let mut buffer = [0; 4];
-            CATEGORY.as_ref().is_some_and(|regex| regex.is_match(letter.encode_utf8(&mut buffer)))
+            CATEGORY
+                .as_ref()
+                .is_some_and(|regex| regex.is_match(letter.encode_utf8(&mut buffer)))
         }
     };
 }
@@ -23,12 +25,20 @@ category!(in_letters, r"^\p{L}$", "Category L.");
 
 /// `unicode.IsUpper`.
 pub(super) fn is_upper(letter: char) -> bool {
-    if letter.is_ascii() { letter.is_ascii_uppercase() } else { in_upper(letter) }
+    if letter.is_ascii() {
+        letter.is_ascii_uppercase()
+    } else {
+        in_upper(letter)
+    }
 }
 
 /// `unicode.IsLower`.
 pub(super) fn is_lower(letter: char) -> bool {
-    if letter.is_ascii() { letter.is_ascii_lowercase() } else { in_lower(letter) }
+    if letter.is_ascii() {
+        letter.is_ascii_lowercase()
+    } else {
+        in_lower(letter)
+    }
 }
 
 /// `unicode.IsTitle`.
@@ -38,7 +48,11 @@ pub(super) fn is_title(letter: char) -> bool {
 
 /// `unicode.IsLetter`.
 pub(super) fn is_letter(letter: char) -> bool {
-    if letter.is_ascii() { letter.is_ascii_alphabetic() } else { in_letters(letter) }
+    if letter.is_ascii() {
+        letter.is_ascii_alphabetic()
+    } else {
+        in_letters(letter)
+    }
 }
 
 /// `unicode.IsPunct`: unlike Rust's ASCII punctuation, without the symbols `` $+<=>^`|~ ``.
@@ -64,7 +78,11 @@ pub(super) fn to_upper(letter: char) -> char {
 
 /// `unicode.ToLower`: always one letter.
 pub(super) fn to_lower(letter: char) -> char {
-    if letter.is_ascii() { letter.to_ascii_lowercase() } else { letter.to_lowercase().next().unwrap_or(letter) }
+    if letter.is_ascii() {
+        letter.to_ascii_lowercase()
+    } else {
+        letter.to_lowercase().next().unwrap_or(letter)
+    }
 }
 
 /// `unicode.ToTitle`: upper case, except for digraphs and Georgian.
@@ -95,7 +113,10 @@ mod tests {
 
     #[test]
     fn case_mapping_is_one_to_one() {
-        assert_eq!((to_upper('ß'), to_upper('é'), to_upper('ᾳ')), ('ß', 'É', 'ᾼ'));
+        assert_eq!(
+            (to_upper('ß'), to_upper('é'), to_upper('ᾳ')),
+            ('ß', 'É', 'ᾼ')
+        );
         assert_eq!((to_lower('İ'), to_lower('Σ')), ('i', 'σ'));
         assert_eq!((to_title('ǆ'), to_upper('ǆ')), ('ǅ', 'Ǆ'));
     }

@@ -31,7 +31,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[Type::Int, Type::String, Type::String],
         |_, args| {
             let separator = text(args, 1)?.as_bytes();
-            let separator = if separator.is_empty() { b"\n" } else { separator };
+            let separator = if separator.is_empty() {
+                b"\n"
+            } else {
+                separator
+            };
             wrap(text(args, 2)?, int(args, 0)?, separator, true).map(Value::from)
         },
         "Like wrap, with a separator of one's own, and breaking long words.",
@@ -40,8 +44,15 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 fn indent(before: &str, spaces: i64, source: &Text) -> Result<Text, FunctionError> {
     let spaces = usize::try_from(spaces).map_err(|_| "strings: negative Repeat count")?;
-    let lines = 1 + source.as_bytes().iter().filter(|byte| **byte == b'\n').count();
-    let length = before.len().saturating_add(source.len()).saturating_add(lines.saturating_mul(spaces));
+    let lines = 1 + source
+        .as_bytes()
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count();
+    let length = before
+        .len()
+        .saturating_add(source.len())
+        .saturating_add(lines.saturating_mul(spaces));
     bounded(length)?;
     let Some(whole) = source.as_str() else {
         return Ok(indent_bytes(before.as_bytes(), spaces, source.as_bytes()));
@@ -70,10 +81,19 @@ fn indent_bytes(before: &[u8], spaces: usize, source: &[u8]) -> Text {
     out.into()
 }
 
-fn wrap(source: &Text, width: i64, separator: &[u8], break_words: bool) -> Result<Text, FunctionError> {
+fn wrap(
+    source: &Text,
+    width: i64,
+    separator: &[u8],
+    break_words: bool,
+) -> Result<Text, FunctionError> {
     let bytes = source.as_bytes();
     let width = usize::try_from(width.max(1)).unwrap_or(1);
-    bounded(bytes.len().saturating_add((bytes.len() / width).saturating_mul(separator.len())))?;
+    bounded(
+        bytes
+            .len()
+            .saturating_add((bytes.len() / width).saturating_mul(separator.len())),
+    )?;
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / width * separator.len());
     let mut offset = 0;
     while bytes.len().saturating_sub(offset) > width {

@@ -15,40 +15,81 @@ const LIST_AND_ITEM: &[Type] = &[Type::Any, Type::Any];
 /// `[][]interface {}`, what `chunk` makes.
 const CHUNKS: ListType = ListType::named("[][]interface {}", Type::List);
 
-const MAKE: Entry =
-    Entry::variadic("list", LIST, |_, args| Ok(Value::List(args.to_vec().into())), "A list of the values.");
-const APPEND: Entry =
-    Entry::new("append", LIST_AND_ITEM, |_, args| append(args), "The list with a value added at the end.");
-const PREPEND: Entry =
-    Entry::new("prepend", LIST_AND_ITEM, |_, args| prepend(args), "The list with a value added in front.");
+const MAKE: Entry = Entry::variadic(
+    "list",
+    LIST,
+    |_, args| Ok(Value::List(args.to_vec().into())),
+    "A list of the values.",
+);
+const APPEND: Entry = Entry::new(
+    "append",
+    LIST_AND_ITEM,
+    |_, args| append(args),
+    "The list with a value added at the end.",
+);
+const PREPEND: Entry = Entry::new(
+    "prepend",
+    LIST_AND_ITEM,
+    |_, args| prepend(args),
+    "The list with a value added in front.",
+);
 const FIRST: Entry = Entry::new(
     "first",
     LIST,
-    |_, args| Ok(slice_of(any(args, 0), "find first on")?.first().cloned().unwrap_or_default()),
+    |_, args| {
+        Ok(slice_of(any(args, 0), "find first on")?
+            .first()
+            .cloned()
+            .unwrap_or_default())
+    },
     "The first item, or nil.",
 );
 const LAST: Entry = Entry::new(
     "last",
     LIST,
-    |_, args| Ok(slice_of(any(args, 0), "find last on")?.last().cloned().unwrap_or_default()),
+    |_, args| {
+        Ok(slice_of(any(args, 0), "find last on")?
+            .last()
+            .cloned()
+            .unwrap_or_default())
+    },
     "The last item, or nil.",
 );
 const REST: Entry = Entry::new(
     "rest",
     LIST,
-    |_, args| Ok(or_nil(slice_of(any(args, 0), "find rest on")?.split_first().map(|(_, rest)| rest.to_vec()))),
+    |_, args| {
+        Ok(or_nil(
+            slice_of(any(args, 0), "find rest on")?
+                .split_first()
+                .map(|(_, rest)| rest.to_vec()),
+        ))
+    },
     "All items but the first.",
 );
 const INITIAL: Entry = Entry::new(
     "initial",
     LIST,
-    |_, args| Ok(or_nil(slice_of(any(args, 0), "find initial on")?.split_last().map(|(_, rest)| rest.to_vec()))),
+    |_, args| {
+        Ok(or_nil(
+            slice_of(any(args, 0), "find initial on")?
+                .split_last()
+                .map(|(_, rest)| rest.to_vec()),
+        ))
+    },
     "All items but the last.",
 );
 const REVERSE: Entry = Entry::new(
     "reverse",
     LIST,
-    |_, args| Ok(slice_of(any(args, 0), "find reverse on")?.iter().rev().cloned().collect::<Vec<_>>().into()),
+    |_, args| {
+        Ok(slice_of(any(args, 0), "find reverse on")?
+            .iter()
+            .rev()
+            .cloned()
+            .collect::<Vec<_>>()
+            .into())
+    },
     "The items in reverse order.",
 );
 const COMPACT: Entry = Entry::new(
@@ -56,18 +97,33 @@ const COMPACT: Entry = Entry::new(
     LIST,
     |_, args| {
         let all = slice_of(any(args, 0), "compact on")?;
-        Ok(all.iter().filter(|item| !is_empty(item)).cloned().collect::<Vec<_>>().into())
+        Ok(all
+            .iter()
+            .filter(|item| !is_empty(item))
+            .cloned()
+            .collect::<Vec<_>>()
+            .into())
     },
     "The items that are not empty.",
 );
-const UNIQ: Entry = Entry::new("uniq", LIST, |_, args| uniq(any(args, 0)), "The items without repetitions.");
+const UNIQ: Entry = Entry::new(
+    "uniq",
+    LIST,
+    |_, args| uniq(any(args, 0)),
+    "The items without repetitions.",
+);
 const WITHOUT: Entry = Entry::variadic(
     "without",
     LIST_AND_ITEM,
     |_, args| {
         let omitted = args.get(1..).unwrap_or_default();
         let all = slice_of(any(args, 0), "find without on")?;
-        Ok(all.iter().filter(|item| !contains(omitted, item)).cloned().collect::<Vec<_>>().into())
+        Ok(all
+            .iter()
+            .filter(|item| !contains(omitted, item))
+            .cloned()
+            .collect::<Vec<_>>()
+            .into())
     },
     "The items that equal none of the values.",
 );
@@ -125,7 +181,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     SLICE.named("mustSlice"),
     CHUNK,
     CHUNK.named("mustChunk"),
-    Entry::variadic("concat", LIST, |_, args| concat(args), "The items of all lists in one."),
+    Entry::variadic(
+        "concat",
+        LIST,
+        |_, args| concat(args),
+        "The items of all lists in one.",
+    ),
 ];
 
 /// The items of `value`, or Go's complaint that it has none.
@@ -175,7 +236,10 @@ fn slice(args: &[Value]) -> Answer {
     let list = any(args, 0);
     let all = items(list).ok_or_else(|| match list {
         Value::Nil => NIL_POINTER.into(),
-        other => FunctionError::new(format!("list should be type of slice or array but {}", other.kind().name())),
+        other => FunctionError::new(format!(
+            "list should be type of slice or array but {}",
+            other.kind().name()
+        )),
     })?;
     if all.is_empty() {
         return Ok(Value::Nil);
@@ -188,7 +252,9 @@ fn slice(args: &[Value]) -> Answer {
     let (start, end) = (start as usize, end as usize);
     Ok(match list {
         Value::Bytes(bytes) => Value::Bytes(bytes[start..end].into()),
-        Value::List(typed) => Value::List(List::with_type(typed.list_type(), all[start..end].to_vec())),
+        Value::List(typed) => {
+            Value::List(List::with_type(typed.list_type(), all[start..end].to_vec()))
+        }
         _ => all[start..end].to_vec().into(),
     })
 }
@@ -206,8 +272,14 @@ fn chunk(size: i64, list: &Value) -> Answer {
     if count == 0.0 {
         return Ok(Value::List(List::with_type(CHUNKS, Vec::new())));
     }
-    let size = usize::try_from(size).ok().filter(|size| *size > 0).ok_or_else(impossible)?;
-    let chunks = all.chunks(size).map(|items| items.to_vec().into()).collect();
+    let size = usize::try_from(size)
+        .ok()
+        .filter(|size| *size > 0)
+        .ok_or_else(impossible)?;
+    let chunks = all
+        .chunks(size)
+        .map(|items| items.to_vec().into())
+        .collect();
     Ok(Value::List(List::with_type(CHUNKS, chunks)))
 }
 
@@ -216,7 +288,10 @@ fn concat(lists: &[Value]) -> Answer {
     for list in lists {
         let more = items(list).ok_or_else(|| match list {
             Value::Nil => NIL_POINTER.into(),
-            other => FunctionError::new(format!("Cannot concat type {} as list", other.kind().name())),
+            other => FunctionError::new(format!(
+                "Cannot concat type {} as list",
+                other.kind().name()
+            )),
         })?;
         all.extend_from_slice(&more);
     }

@@ -22,25 +22,52 @@ const MAX: Entry = Entry::variadic(
 
 /// Number functions.
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry::new("add1", ONE, |_, args| Ok(Value::Int64(to_int(any(args, 0)).wrapping_add(1))), "The integer plus one."),
+    Entry::new(
+        "add1",
+        ONE,
+        |_, args| Ok(Value::Int64(to_int(any(args, 0)).wrapping_add(1))),
+        "The integer plus one.",
+    ),
     Entry::variadic(
         "add",
         ONE,
-        |_, args| Ok(Value::Int64(args.iter().map(to_int).fold(0, i64::wrapping_add))),
+        |_, args| {
+            Ok(Value::Int64(
+                args.iter().map(to_int).fold(0, i64::wrapping_add),
+            ))
+        },
         "The sum of integers.",
     ),
     Entry::new(
         "sub",
         TWO,
-        |_, args| Ok(Value::Int64(to_int(any(args, 0)).wrapping_sub(to_int(any(args, 1))))),
+        |_, args| {
+            Ok(Value::Int64(
+                to_int(any(args, 0)).wrapping_sub(to_int(any(args, 1))),
+            ))
+        },
         "The difference of two integers.",
     ),
-    Entry::new("div", TWO, |_, args| divided(args, i64::wrapping_div), "The quotient of two integers, cut to an integer."),
-    Entry::new("mod", TWO, |_, args| divided(args, i64::wrapping_rem), "The remainder of two integers."),
+    Entry::new(
+        "div",
+        TWO,
+        |_, args| divided(args, i64::wrapping_div),
+        "The quotient of two integers, cut to an integer.",
+    ),
+    Entry::new(
+        "mod",
+        TWO,
+        |_, args| divided(args, i64::wrapping_rem),
+        "The remainder of two integers.",
+    ),
     Entry::variadic(
         "mul",
         TWO,
-        |_, args| Ok(Value::Int64(args.iter().map(to_int).fold(1, i64::wrapping_mul))),
+        |_, args| {
+            Ok(Value::Int64(
+                args.iter().map(to_int).fold(1, i64::wrapping_mul),
+            ))
+        },
         "The product of integers.",
     ),
     MAX,
@@ -54,7 +81,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "add1f",
         ONE,
-        |_, args| decimals(any(args, 0), &[Value::Int(1)], |left, right| Ok(left.plus(right))),
+        |_, args| {
+            decimals(any(args, 0), &[Value::Int(1)], |left, right| {
+                Ok(left.plus(right))
+            })
+        },
         "The float plus one.",
     ),
     Entry::variadic(
@@ -66,7 +97,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::variadic(
         "subf",
         TWO,
-        |_, args| decimals(any(args, 0), &args[1..], |left, right| Ok(left.minus(right))),
+        |_, args| {
+            decimals(
+                any(args, 0),
+                &args[1..],
+                |left, right| Ok(left.minus(right)),
+            )
+        },
         "The first float minus the others.",
     ),
     Entry::variadic(
@@ -78,13 +115,39 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::variadic(
         "mulf",
         TWO,
-        |_, args| decimals(any(args, 0), &args[1..], |left, right| Ok(left.times(right))),
+        |_, args| {
+            decimals(
+                any(args, 0),
+                &args[1..],
+                |left, right| Ok(left.times(right)),
+            )
+        },
         "The product of floats.",
     ),
-    Entry::variadic("maxf", TWO, |_, args| Ok(extreme(args, true).into()), "The largest of the floats."),
-    Entry::variadic("minf", TWO, |_, args| Ok(extreme(args, false).into()), "The smallest of the floats."),
-    Entry::new("floor", ONE, |_, args| Ok(to_float(any(args, 0)).floor().into()), "The float rounded down."),
-    Entry::new("ceil", ONE, |_, args| Ok(to_float(any(args, 0)).ceil().into()), "The float rounded up."),
+    Entry::variadic(
+        "maxf",
+        TWO,
+        |_, args| Ok(extreme(args, true).into()),
+        "The largest of the floats.",
+    ),
+    Entry::variadic(
+        "minf",
+        TWO,
+        |_, args| Ok(extreme(args, false).into()),
+        "The smallest of the floats.",
+    ),
+    Entry::new(
+        "floor",
+        ONE,
+        |_, args| Ok(to_float(any(args, 0)).floor().into()),
+        "The float rounded down.",
+    ),
+    Entry::new(
+        "ceil",
+        ONE,
+        |_, args| Ok(to_float(any(args, 0)).ceil().into()),
+        "The float rounded up.",
+    ),
     Entry::variadic(
         "round",
         &[Type::Any, Type::Int, Type::Float64],
@@ -128,7 +191,11 @@ fn divided(args: &[Value], divide: fn(i64, i64) -> i64) -> Answer {
     }
 }
 
-fn decimals(first: &Value, rest: &[Value], combine: fn(&Decimal, &Decimal) -> Result<Decimal, String>) -> Answer {
+fn decimals(
+    first: &Value,
+    rest: &[Value],
+    combine: fn(&Decimal, &Decimal) -> Result<Decimal, String>,
+) -> Answer {
     let mut total = to_decimal(first)?;
     for value in rest {
         total = combine(&total, &to_decimal(value)?)?;
@@ -138,7 +205,11 @@ fn decimals(first: &Value, rest: &[Value], combine: fn(&Decimal, &Decimal) -> Re
 
 /// `math.Max` or `math.Min` over all: an infinity in that direction wins, then not-a-number.
 fn extreme(args: &[Value], largest: bool) -> f64 {
-    let winner = if largest { f64::INFINITY } else { f64::NEG_INFINITY };
+    let winner = if largest {
+        f64::INFINITY
+    } else {
+        f64::NEG_INFINITY
+    };
     args.iter()
         .map(to_float)
         .reduce(|left, right| {
@@ -159,8 +230,16 @@ fn round(value: f64, places: i64, from: f64) -> f64 {
     let places = i32::try_from(places).unwrap_or(if places < 0 { i32::MIN } else { i32::MAX });
     let power = 10f64.powi(places);
     let digit = power * value;
-    let rest = if digit.is_infinite() { f64::NAN } else { digit - digit.trunc() };
-    let whole = if rest >= from { digit.ceil() } else { digit.floor() };
+    let rest = if digit.is_infinite() {
+        f64::NAN
+    } else {
+        digit - digit.trunc()
+    };
+    let whole = if rest >= from {
+        digit.ceil()
+    } else {
+        digit.floor()
+    };
     whole / power
 }
 
@@ -169,22 +248,35 @@ fn sequence(start: i64, stop: i64, step: i64) -> Result<Vec<i64>, FunctionError>
     if (stop < start && step >= 0) || (stop >= start && step <= 0) {
         return Ok(Vec::new());
     }
-    let count = (i128::from(stop) - i128::from(start)).unsigned_abs().div_ceil(u128::from(step.unsigned_abs()));
+    let count = (i128::from(stop) - i128::from(start))
+        .unsigned_abs()
+        .div_ceil(u128::from(step.unsigned_abs()));
     if count > MAX_SEQUENCE as u128 {
-        return Err(FunctionError::new(format!("a sequence of {count} numbers exceeds the limit of {MAX_SEQUENCE}")));
+        return Err(FunctionError::new(format!(
+            "a sequence of {count} numbers exceeds the limit of {MAX_SEQUENCE}"
+        )));
     }
-    Ok((0..count as i64).map(|index| start + index * step).collect())
+    Ok((0..count as i64)
+        .map(|index| start + index * step)
+        .collect())
 }
 
 fn ints(numbers: Vec<i64>) -> Value {
-    Value::List(List::with_type(ListType::INT, numbers.into_iter().map(Value::Int).collect()))
+    Value::List(List::with_type(
+        ListType::INT,
+        numbers.into_iter().map(Value::Int).collect(),
+    ))
 }
 
 fn inclusive(numbers: &[i64]) -> Result<Vec<i64>, FunctionError> {
     let towards = |start: i64, end: i64| if end < start { -1 } else { 1 };
     match *numbers {
         [end] => sequence(1, end.saturating_add(towards(1, end)), towards(1, end)),
-        [start, end] => sequence(start, end.saturating_add(towards(start, end)), towards(start, end)),
+        [start, end] => sequence(
+            start,
+            end.saturating_add(towards(start, end)),
+            towards(start, end),
+        ),
         [start, step, end] if end < start && step > 0 => sequence(start, end, 1),
         [start, step, end] => sequence(start, end.saturating_add(towards(start, end)), step),
         _ => Ok(Vec::new()),
@@ -197,9 +289,13 @@ mod tests {
 
     #[test]
     fn ties_round_towards_positive_infinity_only_above_zero() {
-        for (value, places, expected) in
-            [(2.5, 0, "3"), (-2.5, 0, "-3"), (1.2345, 2, "1.23"), (123.555_555, 3, "123.556"), (1234.0, -2, "1200")]
-        {
+        for (value, places, expected) in [
+            (2.5, 0, "3"),
+            (-2.5, 0, "-3"),
+            (1.2345, 2, "1.23"),
+            (123.555_555, 3, "123.556"),
+            (1234.0, -2, "1200"),
+        ] {
             assert_eq!(round(value, places, 0.5).to_string(), expected);
         }
     }

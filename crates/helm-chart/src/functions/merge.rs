@@ -60,8 +60,15 @@ fn merge(args: &[Value], overwrite: bool) -> Answer {
     Ok(Value::Map(target))
 }
 
-fn merge_into(target: &Map, source: &Map, overwrite: bool, depth: usize) -> Result<(), FunctionError> {
-    let depth = depth.checked_sub(1).ok_or("a map nests too deeply to be merged")?;
+fn merge_into(
+    target: &Map,
+    source: &Map,
+    overwrite: bool,
+    depth: usize,
+) -> Result<(), FunctionError> {
+    let depth = depth
+        .checked_sub(1)
+        .ok_or("a map nests too deeply to be merged")?;
     if target.ptr_eq(source) && !overwrite {
         return Ok(());
     }
@@ -77,7 +84,9 @@ fn merge_into(target: &Map, source: &Map, overwrite: bool, depth: usize) -> Resu
                     continue;
                 }
             }
-            (Some(Value::Object(pointer)), Value::Map(_)) if pointer.kind() == Kind::Pointer && !overwrite => {
+            (Some(Value::Object(pointer)), Value::Map(_))
+                if pointer.kind() == Kind::Pointer && !overwrite =>
+            {
                 return Err("src and dst must be of same type".into());
             }
             _ => {}

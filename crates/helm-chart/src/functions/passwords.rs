@@ -43,14 +43,30 @@ pub(super) const ENTRIES: &[Entry] = &[
     .purity(Purity::Random),
     Entry::new(
         "derivePassword",
-        &[Type::Uint32, Type::String, Type::String, Type::String, Type::String],
+        &[
+            Type::Uint32,
+            Type::String,
+            Type::String,
+            Type::String,
+            Type::String,
+        ],
         |_, args| {
-            let counter = any(args, 0).as_i64().and_then(|counter| u32::try_from(counter).ok()).unwrap_or(0);
+            let counter = any(args, 0)
+                .as_i64()
+                .and_then(|counter| u32::try_from(counter).ok())
+                .unwrap_or(0);
             let kind = string(args, 1)?;
             let Some(templates) = templates(&kind) else {
                 return Ok(format!("cannot find password template {kind}").into());
             };
-            Ok(derive(counter, templates, text(args, 2)?, text(args, 3)?, text(args, 4)?)?.into())
+            Ok(derive(
+                counter,
+                templates,
+                text(args, 2)?,
+                text(args, 3)?,
+                text(args, 4)?,
+            )?
+            .into())
         },
         "A site password by the Master Password algorithm: counter, type, password, user, site.",
     ),
@@ -77,15 +93,21 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
 ];
 
-fn hash(scope: &mut Scope<'_>, function: &'static str, password: &Text) -> Result<String, FunctionError> {
+fn hash(
+    scope: &mut Scope<'_>,
+    function: &'static str,
+    password: &Text,
+) -> Result<String, FunctionError> {
     if password.len() > BCRYPT_LIMIT {
         let reason = "bcrypt: password length exceeds 72 bytes";
         return Ok(format!("failed to encrypt string with bcrypt: {reason}"));
     }
     let mut salt = [0; 16];
     draw(scope, function)?.fill_bytes(&mut salt);
-    let hashed = bcrypt::hash_with_salt(password.as_bytes(), BCRYPT_COST, salt)
-        .map_err(|error| FunctionError::new(format!("failed to encrypt string with bcrypt: {error}")))?;
+    let hashed =
+        bcrypt::hash_with_salt(password.as_bytes(), BCRYPT_COST, salt).map_err(|error| {
+            FunctionError::new(format!("failed to encrypt string with bcrypt: {error}"))
+        })?;
     Ok(hashed.format_for_version(bcrypt::Version::TwoA))
 }
 
@@ -94,10 +116,26 @@ fn templates(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
         "maximum" => &["anoxxxxxxxxxxxxxxxxx", "axxxxxxxxxxxxxxxxxno"],
         "long" => &[
-            "CvcvnoCvcvCvcv", "CvcvCvcvnoCvcv", "CvcvCvcvCvcvno", "CvccnoCvcvCvcv", "CvccCvcvnoCvcv",
-            "CvccCvcvCvcvno", "CvcvnoCvccCvcv", "CvcvCvccnoCvcv", "CvcvCvccCvcvno", "CvcvnoCvcvCvcc",
-            "CvcvCvcvnoCvcc", "CvcvCvcvCvccno", "CvccnoCvccCvcv", "CvccCvccnoCvcv", "CvccCvccCvcvno",
-            "CvcvnoCvccCvcc", "CvcvCvccnoCvcc", "CvcvCvccCvccno", "CvccnoCvcvCvcc", "CvccCvcvnoCvcc",
+            "CvcvnoCvcvCvcv",
+            "CvcvCvcvnoCvcv",
+            "CvcvCvcvCvcvno",
+            "CvccnoCvcvCvcv",
+            "CvccCvcvnoCvcv",
+            "CvccCvcvCvcvno",
+            "CvcvnoCvccCvcv",
+            "CvcvCvccnoCvcv",
+            "CvcvCvccCvcvno",
+            "CvcvnoCvcvCvcc",
+            "CvcvCvcvnoCvcc",
+            "CvcvCvcvCvccno",
+            "CvccnoCvccCvcv",
+            "CvccCvccnoCvcv",
+            "CvccCvccCvcvno",
+            "CvcvnoCvccCvcc",
+            "CvcvCvccnoCvcc",
+            "CvcvCvccCvccno",
+            "CvccnoCvcvCvcc",
+            "CvccCvcvnoCvcc",
             "CvccCvcvCvccno",
         ],
         "medium" => &["CvcnoCvc", "CvcCvcno"],
@@ -139,7 +177,8 @@ fn derive(
     let mut key = [0; 64];
     scrypt::scrypt(password.as_bytes(), &sized(user), &parameters, &mut key)
         .map_err(|error| failed(error.to_string()))?;
-    let mut seal = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&key).map_err(|error| failed(error.to_string()))?;
+    let mut seal = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&key)
+        .map_err(|error| failed(error.to_string()))?;
     seal.update(&sized(site));
     seal.update(&counter.to_be_bytes());
     let seed = seal.finalize().into_bytes();
@@ -185,7 +224,8 @@ fn decrypt(password: &Text, encoded: &Text) -> Result<Text, FunctionError> {
     let Some((vector, sealed)) = bytes.split_first_chunk::<BLOCK>() else {
         // Go sees the room the decoder made.
         let capacity = encoded.len() / 4 * 3;
-        let message = format!("runtime error: slice bounds out of range [:{BLOCK}] with capacity {capacity}");
+        let message =
+            format!("runtime error: slice bounds out of range [:{BLOCK}] with capacity {capacity}");
         return Err(message.into());
     };
     let (blocks, rest) = sealed.as_chunks::<BLOCK>();
@@ -207,6 +247,10 @@ fn decrypt(password: &Text, encoded: &Text) -> Result<Text, FunctionError> {
     };
     match plain.len().checked_sub(padding) {
         Some(length) => Ok(plain[..length].into()),
-        None => Err(format!("runtime error: slice bounds out of range [:-{}]", padding - plain.len()).into()),
+        None => Err(format!(
+            "runtime error: slice bounds out of range [:-{}]",
+            padding - plain.len()
+        )
+        .into()),
     }
 }

@@ -8,12 +8,36 @@ use super::entry::Entry;
 
 const ONE: &[Type] = &[Type::String];
 
-const BASE: Entry = Entry::new("base", ONE, |_, args| Ok(base(&string(args, 0)?).into()), "The last element of the path.");
-const DIR: Entry = Entry::new("dir", ONE, |_, args| Ok(dir(&string(args, 0)?).into()), "All but the last element of the path.");
-const CLEAN: Entry = Entry::new("clean", ONE, |_, args| Ok(clean(&string(args, 0)?).into()), "The shortest equal path.");
-const EXT: Entry = Entry::new("ext", ONE, |_, args| Ok(ext(&string(args, 0)?).into()), "The extension with its dot.");
-const IS_ABS: Entry =
-    Entry::new("isAbs", ONE, |_, args| Ok(string(args, 0)?.starts_with('/').into()), "Whether the path starts at the root.");
+const BASE: Entry = Entry::new(
+    "base",
+    ONE,
+    |_, args| Ok(base(&string(args, 0)?).into()),
+    "The last element of the path.",
+);
+const DIR: Entry = Entry::new(
+    "dir",
+    ONE,
+    |_, args| Ok(dir(&string(args, 0)?).into()),
+    "All but the last element of the path.",
+);
+const CLEAN: Entry = Entry::new(
+    "clean",
+    ONE,
+    |_, args| Ok(clean(&string(args, 0)?).into()),
+    "The shortest equal path.",
+);
+const EXT: Entry = Entry::new(
+    "ext",
+    ONE,
+    |_, args| Ok(ext(&string(args, 0)?).into()),
+    "The extension with its dot.",
+);
+const IS_ABS: Entry = Entry::new(
+    "isAbs",
+    ONE,
+    |_, args| Ok(string(args, 0)?.starts_with('/').into()),
+    "Whether the path starts at the root.",
+);
 
 /// Path functions.
 pub(super) const ENTRIES: &[Entry] = &[
@@ -34,7 +58,11 @@ fn base(path: &str) -> &str {
         return ".";
     }
     let trimmed = path.trim_end_matches('/');
-    if trimmed.is_empty() { "/" } else { trimmed.rsplit('/').next().unwrap_or(trimmed) }
+    if trimmed.is_empty() {
+        "/"
+    } else {
+        trimmed.rsplit('/').next().unwrap_or(trimmed)
+    }
 }
 
 fn dir(path: &str) -> String {
@@ -74,8 +102,17 @@ mod tests {
     #[test]
     fn paths_are_taken_apart_as_in_go() {
         assert_eq!((base("/a/b/"), base(""), base("//")), ("b", ".", "/"));
-        assert_eq!((dir("/a/b/"), dir("a"), dir("/a")), ("/a/b".to_owned(), ".".to_owned(), "/".to_owned()));
-        assert_eq!((clean("a/../../b//c/."), clean("/../a"), clean("")), ("../b/c".to_owned(), "/a".to_owned(), ".".to_owned()));
-        assert_eq!((ext("a.b/c"), ext("x.tar.gz"), ext(".x")), ("", ".gz", ".x"));
+        assert_eq!(
+            (dir("/a/b/"), dir("a"), dir("/a")),
+            ("/a/b".to_owned(), ".".to_owned(), "/".to_owned())
+        );
+        assert_eq!(
+            (clean("a/../../b//c/."), clean("/../a"), clean("")),
+            ("../b/c".to_owned(), "/a".to_owned(), ".".to_owned())
+        );
+        assert_eq!(
+            (ext("a.b/c"), ext("x.tar.gz"), ext(".x")),
+            ("", ".gz", ".x")
+        );
     }
 }

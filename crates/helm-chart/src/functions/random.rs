@@ -16,28 +16,44 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "randAlphaNum",
         COUNT,
-        |scope, args| characters(scope, "randAlphaNum", int(args, 0)?, |letter| letter.is_ascii_alphanumeric()),
+        |scope, args| {
+            characters(scope, "randAlphaNum", int(args, 0)?, |letter| {
+                letter.is_ascii_alphanumeric()
+            })
+        },
         "So many random letters and digits.",
     )
     .purity(Purity::Random),
     Entry::new(
         "randAlpha",
         COUNT,
-        |scope, args| characters(scope, "randAlpha", int(args, 0)?, |letter| letter.is_ascii_alphabetic()),
+        |scope, args| {
+            characters(scope, "randAlpha", int(args, 0)?, |letter| {
+                letter.is_ascii_alphabetic()
+            })
+        },
         "So many random letters.",
     )
     .purity(Purity::Random),
     Entry::new(
         "randNumeric",
         COUNT,
-        |scope, args| characters(scope, "randNumeric", int(args, 0)?, |letter| letter.is_ascii_digit()),
+        |scope, args| {
+            characters(scope, "randNumeric", int(args, 0)?, |letter| {
+                letter.is_ascii_digit()
+            })
+        },
         "So many random digits.",
     )
     .purity(Purity::Random),
     Entry::new(
         "randAscii",
         COUNT,
-        |scope, args| characters(scope, "randAscii", int(args, 0)?, |letter| (b' '..0x7f).contains(&letter)),
+        |scope, args| {
+            characters(scope, "randAscii", int(args, 0)?, |letter| {
+                (b' '..0x7f).contains(&letter)
+            })
+        },
         "So many random printable ASCII characters.",
     )
     .purity(Purity::Random),
@@ -45,7 +61,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "randBytes",
         COUNT,
         |scope, args| {
-            let count = usize::try_from(int(args, 0)?).map_err(|_| "runtime error: makeslice: len out of range")?;
+            let count = usize::try_from(int(args, 0)?)
+                .map_err(|_| "runtime error: makeslice: len out of range")?;
             bounded(count)?;
             let mut bytes = vec![0; count];
             draw(scope, "randBytes")?.fill_bytes(&mut bytes);
@@ -83,12 +100,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         "The characters of the text in random order.",
     )
     .purity(Purity::Random),
-    Entry::new("uuidv4", &[], |scope, _| Ok(uuid(&mut draw(scope, "uuidv4")?).into()), "A random UUID.")
-        .purity(Purity::Random),
+    Entry::new(
+        "uuidv4",
+        &[],
+        |scope, _| Ok(uuid(&mut draw(scope, "uuidv4")?).into()),
+        "A random UUID.",
+    )
+    .purity(Purity::Random),
 ];
 
 /// The random stream of this call.
-pub(super) fn draw(scope: &mut Scope<'_>, function: &'static str) -> Result<ChaCha20Rng, FunctionError> {
+pub(super) fn draw(
+    scope: &mut Scope<'_>,
+    function: &'static str,
+) -> Result<ChaCha20Rng, FunctionError> {
     let template = scope.template_name().to_owned();
     Ok(tape(scope)?.draw(&template, function))
 }
@@ -104,14 +129,20 @@ fn below(source: &mut ChaCha20Rng, limit: u64) -> u64 {
     }
 }
 
-fn characters(scope: &mut Scope<'_>, function: &'static str, count: i64, allowed: fn(u8) -> bool) -> Answer {
+fn characters(
+    scope: &mut Scope<'_>,
+    function: &'static str,
+    count: i64,
+    allowed: fn(u8) -> bool,
+) -> Answer {
     // A negative count is an error that sprig drops.
     let count = usize::try_from(count).unwrap_or(0);
     bounded(count)?;
     let alphabet: Vec<u8> = (0..=0x7f).filter(|letter| allowed(*letter)).collect();
     let mut source = draw(scope, function)?;
-    let text: String =
-        (0..count).map(|_| char::from(alphabet[below(&mut source, alphabet.len() as u64) as usize])).collect();
+    let text: String = (0..count)
+        .map(|_| char::from(alphabet[below(&mut source, alphabet.len() as u64) as usize]))
+        .collect();
     Ok(text.into())
 }
 
@@ -121,5 +152,12 @@ fn uuid(source: &mut ChaCha20Rng) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = data_encoding::HEXLOWER.encode(&bytes);
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-")
 }

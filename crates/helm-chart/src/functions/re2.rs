@@ -35,7 +35,10 @@ impl Pattern {
             .nest_limit(MAX_DEPTH as u32 * 2 + 16)
             .build()
             .map_err(|_| fault("expression too large", pattern))?;
-        Ok(Self { regex, names: translation.names })
+        Ok(Self {
+            regex,
+            names: translation.names,
+        })
     }
 
     /// The number of the group called `name`, a number or a name.
@@ -43,7 +46,9 @@ impl Pattern {
         if name.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() {
             return name.parse().ok();
         }
-        self.names.iter().position(|known| known.as_deref() == Some(name))
+        self.names
+            .iter()
+            .position(|known| known.as_deref() == Some(name))
     }
 }
 
@@ -160,7 +165,10 @@ impl<'a> Translation<'a> {
     fn repeat(&mut self, mut length: usize, repeated: Option<&'a str>) -> Result<(), String> {
         let before = self.rest;
         if !self.operand {
-            return Err(fault("missing argument to repetition operator", &before[..length]));
+            return Err(fault(
+                "missing argument to repetition operator",
+                &before[..length],
+            ));
         }
         if before[length..].starts_with('?') {
             length += 1;
@@ -280,7 +288,11 @@ impl<'a> Translation<'a> {
     /// `\d`, `\pL`, `\p{Greek}` and their opposites at the start of `text`, as the inside of a
     /// class.
     fn named_class(&self, text: &str) -> Result<Option<(String, usize)>, String> {
-        let Some(letter) = text.as_bytes().get(1).copied().filter(|_| text.starts_with('\\'))
+        let Some(letter) = text
+            .as_bytes()
+            .get(1)
+            .copied()
+            .filter(|_| text.starts_with('\\'))
         else {
             return Ok(None);
         };
@@ -291,7 +303,11 @@ impl<'a> Translation<'a> {
             b'p' | b'P' => return unicode_class(text).map(Some),
             _ => return Ok(None),
         };
-        let set = if letter.is_ascii_uppercase() { format!("[^{set}]") } else { set.to_owned() };
+        let set = if letter.is_ascii_uppercase() {
+            format!("[^{set}]")
+        } else {
+            set.to_owned()
+        };
         Ok(Some((set, 2)))
     }
 
@@ -350,7 +366,11 @@ fn push_literal(out: &mut String, character: char) {
 
 fn push_code_point(out: &mut String, code: u32) {
     // A surrogate matches nothing in valid text; `regex` wants a scalar value.
-    let code = if (0xD800..0xE000).contains(&code) { 0x0010_FFFF } else { code };
+    let code = if (0xD800..0xE000).contains(&code) {
+        0x0010_FFFF
+    } else {
+        code
+    };
     let _ = write!(out, "\\x{{{code:X}}}");
 }
 
@@ -392,7 +412,10 @@ fn escaped(text: &str) -> Result<(u32, usize), String> {
     };
     let invalid = |length: usize| {
         let end = (length..=text.len()).find(|end| text.is_char_boundary(*end));
-        Err(fault("invalid escape sequence", &text[..end.unwrap_or(text.len())]))
+        Err(fault(
+            "invalid escape sequence",
+            &text[..end.unwrap_or(text.len())],
+        ))
     };
     let bytes = text.as_bytes();
     let octal = |byte: Option<&u8>| byte.is_some_and(|byte| (b'0'..=b'7').contains(byte));
@@ -418,7 +441,11 @@ fn escaped(text: &str) -> Result<(u32, usize), String> {
             Ok((code, 4 + digits))
         }
         'x' => {
-            let digits = text[2..].bytes().take(2).take_while(u8::is_ascii_hexdigit).count();
+            let digits = text[2..]
+                .bytes()
+                .take(2)
+                .take_while(u8::is_ascii_hexdigit)
+                .count();
             if digits < 2 {
                 return invalid(4.min(text.len()));
             }
@@ -438,9 +465,13 @@ fn escaped(text: &str) -> Result<(u32, usize), String> {
 /// `\pL` or `\p{Greek}`, as the inside of a class.
 fn unicode_class(text: &str) -> Result<(String, usize), String> {
     let refuse = |spelled: &str| Err(fault("invalid character class range", spelled));
-    let Some(first) = text[2..].chars().next() else { return refuse(text) };
+    let Some(first) = text[2..].chars().next() else {
+        return refuse(text);
+    };
     let (name, length) = if first == '{' {
-        let Some(end) = text.find('}') else { return refuse(text) };
+        let Some(end) = text.find('}') else {
+            return refuse(text);
+        };
         (&text[3..end], end + 1)
     } else {
         (&text[2..2 + first.len_utf8()], 2 + first.len_utf8())
@@ -452,7 +483,9 @@ fn unicode_class(text: &str) -> Result<(String, usize), String> {
     let opposite = opposite != text.starts_with("\\P");
     let letter = if opposite { 'P' } else { 'p' };
     let set = format!("\\{letter}{{{name}}}");
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !plain || name.is_empty() || Regex::new(&set).is_err() {
         return refuse(&text[..length]);
     }
@@ -461,8 +494,12 @@ fn unicode_class(text: &str) -> Result<(String, usize), String> {
 
 /// `[:alpha:]` or `[:^alpha:]`, as the inside of a class.
 fn posix_class(text: &str) -> Result<Option<(String, usize)>, String> {
-    let Some(inner) = text.strip_prefix("[:") else { return Ok(None) };
-    let Some(end) = inner.find(":]") else { return Ok(None) };
+    let Some(inner) = text.strip_prefix("[:") else {
+        return Ok(None);
+    };
+    let Some(end) = inner.find(":]") else {
+        return Ok(None);
+    };
     let (name, opposite) = match inner[..end].strip_prefix('^') {
         Some(name) => (name, true),
         None => (&inner[..end], false),
@@ -484,7 +521,11 @@ fn posix_class(text: &str) -> Result<Option<(String, usize)>, String> {
         "xdigit" => "0-9A-Fa-f",
         _ => return Err(fault("invalid character class range", &text[..end + 4])),
     };
-    let set = if opposite { format!("[^{set}]") } else { set.to_owned() };
+    let set = if opposite {
+        format!("[^{set}]")
+    } else {
+        set.to_owned()
+    };
     Ok(Some((set, end + 4)))
 }
 
@@ -499,7 +540,9 @@ mod tests {
     }
 
     fn refused(pattern: &str) -> String {
-        Pattern::compile(pattern).unwrap_err().replace("error parsing regexp: ", "")
+        Pattern::compile(pattern)
+            .unwrap_err()
+            .replace("error parsing regexp: ", "")
     }
 
     #[test]
@@ -519,7 +562,10 @@ mod tests {
         assert_eq!(refused("[a"), "missing closing ]: `[a`");
         assert_eq!(refused("*"), "missing argument to repetition operator: `*`");
         assert_eq!(refused("a**"), "invalid nested repetition operator: `**`");
-        assert_eq!(refused("a(?=b)"), "invalid or unsupported Perl syntax: `(?=`");
+        assert_eq!(
+            refused("a(?=b)"),
+            "invalid or unsupported Perl syntax: `(?=`"
+        );
         assert_eq!(refused("[b-a]"), "invalid character class range: `b-a`");
         assert_eq!(refused(r"\8"), r"invalid escape sequence: `\8`");
         assert_eq!(refused("\\"), "trailing backslash at end of expression: ``");

@@ -20,7 +20,12 @@ pub struct Field {
 impl Field {
     /// A field whose key is its Go name.
     pub fn new(name: &'static str, value: impl Into<Value>) -> Self {
-        Self { name, key: name, omit_empty: false, value: value.into() }
+        Self {
+            name,
+            key: name,
+            omit_empty: false,
+            value: value.into(),
+        }
     }
 }
 
@@ -40,7 +45,12 @@ pub struct Record {
 impl Record {
     /// A struct of these fields without methods.
     pub fn new(go_type: &'static str, fields: Vec<Field>) -> Self {
-        Self { go_type, fields, methods: &[], text: None }
+        Self {
+            go_type,
+            fields,
+            methods: &[],
+            text: None,
+        }
     }
 }
 
@@ -50,7 +60,10 @@ impl Object for Record {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        self.fields.iter().find(|field| field.name == name).map(|field| field.value.clone())
+        self.fields
+            .iter()
+            .find(|field| field.name == name)
+            .map(|field| field.value.clone())
     }
 
     fn methods(&self) -> &'static [Function] {
@@ -61,8 +74,16 @@ impl Object for Record {
         if let Some(text) = &self.text {
             return text.clone();
         }
-        let pointer = if self.go_type.starts_with('*') { "&" } else { "" };
-        let values: Vec<String> = self.fields.iter().map(|field| field.value.to_string()).collect();
+        let pointer = if self.go_type.starts_with('*') {
+            "&"
+        } else {
+            ""
+        };
+        let values: Vec<String> = self
+            .fields
+            .iter()
+            .map(|field| field.value.to_string())
+            .collect();
         format!("{pointer}{{{}}}", values.join(" "))
     }
 
@@ -75,7 +96,11 @@ impl Object for Record {
         other.is_some_and(|other| {
             self.go_type == other.go_type
                 && self.fields.len() == other.fields.len()
-                && self.fields.iter().zip(&other.fields).all(|(left, right)| left.value.deep_equal(&right.value))
+                && self
+                    .fields
+                    .iter()
+                    .zip(&other.fields)
+                    .all(|(left, right)| left.value.deep_equal(&right.value))
         })
     }
 }

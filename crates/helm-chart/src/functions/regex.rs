@@ -23,7 +23,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "regexMatch",
         TWO,
-        |_, args| Ok(compile(text(args, 0)?).is_ok_and(|pattern| is_match(&pattern, args)).into()),
+        |_, args| {
+            Ok(compile(text(args, 0)?)
+                .is_ok_and(|pattern| is_match(&pattern, args))
+                .into())
+        },
         "Whether the pattern occurs in the text; a bad pattern does not.",
     ),
     Entry::new(
@@ -32,22 +36,42 @@ pub(super) const ENTRIES: &[Entry] = &[
         |_, args| Ok(is_match(&*compile(text(args, 0)?)?, args).into()),
         "Whether the pattern occurs in the text.",
     ),
-    Entry::new("regexFind", TWO, |_, args| find(&*panicking(args)?, args), "The first match, or an empty text."),
-    Entry::new("mustRegexFind", TWO, |_, args| find(&*must(args)?, args), "Like regexFind."),
+    Entry::new(
+        "regexFind",
+        TWO,
+        |_, args| find(&*panicking(args)?, args),
+        "The first match, or an empty text.",
+    ),
+    Entry::new(
+        "mustRegexFind",
+        TWO,
+        |_, args| find(&*must(args)?, args),
+        "Like regexFind.",
+    ),
     Entry::new(
         "regexFindAll",
         TWO_AND_COUNT,
         |_, args| find_all(&*panicking(args)?, args),
         "The matches, at most so many, all if negative.",
     ),
-    Entry::new("mustRegexFindAll", TWO_AND_COUNT, |_, args| find_all(&*must(args)?, args), "Like regexFindAll."),
+    Entry::new(
+        "mustRegexFindAll",
+        TWO_AND_COUNT,
+        |_, args| find_all(&*must(args)?, args),
+        "Like regexFindAll.",
+    ),
     Entry::new(
         "regexReplaceAll",
         THREE,
         |_, args| replace_all(&*panicking(args)?, args, true),
         "The text with matches replaced; $1 and ${name} in the replacement stand for groups.",
     ),
-    Entry::new("mustRegexReplaceAll", THREE, |_, args| replace_all(&*must(args)?, args, true), "Like regexReplaceAll."),
+    Entry::new(
+        "mustRegexReplaceAll",
+        THREE,
+        |_, args| replace_all(&*must(args)?, args, true),
+        "Like regexReplaceAll.",
+    ),
     Entry::new(
         "regexReplaceAllLiteral",
         THREE,
@@ -66,7 +90,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         |_, args| split(&*panicking(args)?, args),
         "The parts between matches, at most so many, all if negative.",
     ),
-    Entry::new("mustRegexSplit", TWO_AND_COUNT, |_, args| split(&*must(args)?, args), "Like regexSplit."),
+    Entry::new(
+        "mustRegexSplit",
+        TWO_AND_COUNT,
+        |_, args| split(&*must(args)?, args),
+        "Like regexSplit.",
+    ),
     Entry::new(
         "regexQuoteMeta",
         &[Type::String],
@@ -115,7 +144,8 @@ fn must(args: &[Value]) -> Result<Rc<Pattern>, FunctionError> {
 fn panicking(args: &[Value]) -> Result<Rc<Pattern>, FunctionError> {
     let pattern = text(args, 0)?;
     compile(pattern).map_err(|error| {
-        let plain = |letter: char| letter != '`' && letter != '\u{7f}' && (letter >= ' ' || letter == '\t');
+        let plain =
+            |letter: char| letter != '`' && letter != '\u{7f}' && (letter >= ' ' || letter == '\t');
         let quoted = match pattern.as_str() {
             Some(source) if source.chars().all(plain) => format!("`{source}`"),
             _ => fmt::quote(pattern.as_bytes()),
@@ -130,7 +160,9 @@ fn is_match(pattern: &Pattern, args: &[Value]) -> bool {
 
 fn find(pattern: &Pattern, args: &[Value]) -> Answer {
     let found = pattern.regex.find(text(args, 1)?.as_bytes());
-    Ok(found.map_or_else(Text::default, |found| found.as_bytes().into()).into())
+    Ok(found
+        .map_or_else(Text::default, |found| found.as_bytes().into())
+        .into())
 }
 
 /// Negative counts mean all.
@@ -139,7 +171,10 @@ fn limit(args: &[Value]) -> Result<usize, FunctionError> {
 }
 
 fn find_all(pattern: &Pattern, args: &[Value]) -> Answer {
-    let found = pattern.regex.find_iter(text(args, 1)?.as_bytes()).take(limit(args)?);
+    let found = pattern
+        .regex
+        .find_iter(text(args, 1)?.as_bytes())
+        .take(limit(args)?);
     let texts: Vec<Text> = found.map(|found| found.as_bytes().into()).collect();
     let none = texts.is_empty();
     Ok(string_list(texts, none))
@@ -182,7 +217,9 @@ fn replace_all(pattern: &Pattern, args: &[Value], expand: bool) -> Answer {
         let Some(whole) = groups.get(0) else { continue };
         out.extend_from_slice(&source.as_bytes()[done..whole.start()]);
         if expand {
-            expand_into(&mut out, &template, |name| pattern.group(name).and_then(|group| groups.get(group)));
+            expand_into(&mut out, &template, |name| {
+                pattern.group(name).and_then(|group| groups.get(group))
+            });
         } else {
             out.extend_from_slice(replacement.as_bytes());
         }
@@ -198,7 +235,11 @@ fn replace_all(pattern: &Pattern, args: &[Value], expand: bool) -> Answer {
 
 /// Copies a replacement with `$name`, `${name}` and `$$` resolved. A name is as long as it can be,
 /// so `$1W` is the group called "1W"; what is no name stays as it is.
-fn expand_into<'m>(out: &mut Vec<u8>, template: &str, group: impl Fn(&str) -> Option<regex::bytes::Match<'m>>) {
+fn expand_into<'m>(
+    out: &mut Vec<u8>,
+    template: &str,
+    group: impl Fn(&str) -> Option<regex::bytes::Match<'m>>,
+) {
     let mut rest = template;
     while let Some(at) = rest.find('$') {
         out.extend_from_slice(&rest.as_bytes()[..at]);
@@ -222,10 +263,16 @@ fn reference(text: &str) -> Option<(&str, &str)> {
         Some(body) => (true, body),
         None => (false, text),
     };
-    let end = body.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(body.len());
+    let end = body
+        .find(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .unwrap_or(body.len());
     let (name, rest) = body.split_at(end);
     if name.is_empty() {
         return None;
     }
-    if braced { rest.strip_prefix('}').map(|rest| (name, rest)) } else { Some((name, rest)) }
+    if braced {
+        rest.strip_prefix('}').map(|rest| (name, rest))
+    } else {
+        Some((name, rest))
+    }
 }

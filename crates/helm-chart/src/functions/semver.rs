@@ -26,7 +26,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "semverCompare",
         &[Type::String, Type::String],
         |_, args| {
-            let constraint = Constraint::parse(&string(args, 0)?).map_err(|error| error.to_string())?;
+            let constraint =
+                Constraint::parse(&string(args, 0)?).map_err(|error| error.to_string())?;
             let version = Version::parse(&string(args, 1)?).map_err(|error| error.to_string())?;
             Ok(constraint.matches(&version).into())
         },
@@ -66,21 +67,45 @@ impl Object for SemanticVersion {
 const OTHER: &[Type] = &[Type::Named(VERSION)];
 
 const METHODS: &[Function] = &[
-    Function::new("Major", &[], |_, args| Ok(Value::Uint64(version(args, 0)?.major()))),
-    Function::new("Minor", &[], |_, args| Ok(Value::Uint64(version(args, 0)?.minor()))),
-    Function::new("Patch", &[], |_, args| Ok(Value::Uint64(version(args, 0)?.patch()))),
-    Function::new("Prerelease", &[], |_, args| Ok(version(args, 0)?.prerelease().into())),
-    Function::new("Metadata", &[], |_, args| Ok(version(args, 0)?.metadata().into())),
-    Function::new("Original", &[], |_, args| Ok(version(args, 0)?.original().into())),
-    Function::new("String", &[], |_, args| Ok(version(args, 0)?.to_string().into())),
+    Function::new("Major", &[], |_, args| {
+        Ok(Value::Uint64(version(args, 0)?.major()))
+    }),
+    Function::new("Minor", &[], |_, args| {
+        Ok(Value::Uint64(version(args, 0)?.minor()))
+    }),
+    Function::new("Patch", &[], |_, args| {
+        Ok(Value::Uint64(version(args, 0)?.patch()))
+    }),
+    Function::new("Prerelease", &[], |_, args| {
+        Ok(version(args, 0)?.prerelease().into())
+    }),
+    Function::new("Metadata", &[], |_, args| {
+        Ok(version(args, 0)?.metadata().into())
+    }),
+    Function::new("Original", &[], |_, args| {
+        Ok(version(args, 0)?.original().into())
+    }),
+    Function::new("String", &[], |_, args| {
+        Ok(version(args, 0)?.to_string().into())
+    }),
     Function::new("IncMajor", &[], |_, args| Ok(raised(version(args, 0)?, 0))),
     Function::new("IncMinor", &[], |_, args| Ok(raised(version(args, 0)?, 1))),
     Function::new("IncPatch", &[], |_, args| Ok(raised(version(args, 0)?, 2))),
-    Function::new("Compare", OTHER, |_, args| Ok(Value::Int(compared(args)? as i64))),
-    Function::new("LessThan", OTHER, |_, args| Ok(compared(args)?.is_lt().into())),
-    Function::new("LessThanEqual", OTHER, |_, args| Ok(compared(args)?.is_le().into())),
-    Function::new("GreaterThan", OTHER, |_, args| Ok(compared(args)?.is_gt().into())),
-    Function::new("GreaterThanEqual", OTHER, |_, args| Ok(compared(args)?.is_ge().into())),
+    Function::new("Compare", OTHER, |_, args| {
+        Ok(Value::Int(compared(args)? as i64))
+    }),
+    Function::new("LessThan", OTHER, |_, args| {
+        Ok(compared(args)?.is_lt().into())
+    }),
+    Function::new("LessThanEqual", OTHER, |_, args| {
+        Ok(compared(args)?.is_le().into())
+    }),
+    Function::new("GreaterThan", OTHER, |_, args| {
+        Ok(compared(args)?.is_gt().into())
+    }),
+    Function::new("GreaterThanEqual", OTHER, |_, args| {
+        Ok(compared(args)?.is_ge().into())
+    }),
     Function::new("Equal", OTHER, |_, args| Ok(compared(args)?.is_eq().into())),
     Function::new("SetPrerelease", &[Type::String], |_, args| {
         let (old, new) = (version(args, 0)?, string(args, 1)?);
@@ -94,7 +119,8 @@ const METHODS: &[Function] = &[
 
 fn version(args: &[Value], index: usize) -> Result<&Version, go_text_template::FunctionError> {
     let held = any(args, index).downcast::<SemanticVersion>();
-    held.map(|held| &held.0).ok_or_else(|| "not a version".into())
+    held.map(|held| &held.0)
+        .ok_or_else(|| "not a version".into())
 }
 
 fn compared(args: &[Value]) -> Result<std::cmp::Ordering, go_text_template::FunctionError> {

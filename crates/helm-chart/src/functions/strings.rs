@@ -14,8 +14,18 @@ const TWO: &[Type] = &[Type::String, Type::String];
 
 /// Text functions.
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry::new("hello", &[], |_, _| Ok("Hello!".into()), "A greeting, to see that functions work."),
-    Entry::new("trim", ONE, |_, args| Ok(trim(text(args, 0)?).into()), "Removes white space around the text."),
+    Entry::new(
+        "hello",
+        &[],
+        |_, _| Ok("Hello!".into()),
+        "A greeting, to see that functions work.",
+    ),
+    Entry::new(
+        "trim",
+        ONE,
+        |_, args| Ok(trim(text(args, 0)?).into()),
+        "Removes white space around the text.",
+    ),
     TRIM_ALL,
     TRIM_ALL.named("trimall"),
     Entry::new(
@@ -39,13 +49,23 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "hasPrefix",
         TWO,
-        |_, args| Ok(text(args, 1)?.as_bytes().starts_with(text(args, 0)?.as_bytes()).into()),
+        |_, args| {
+            Ok(text(args, 1)?
+                .as_bytes()
+                .starts_with(text(args, 0)?.as_bytes())
+                .into())
+        },
         "Whether the second text starts with the first.",
     ),
     Entry::new(
         "hasSuffix",
         TWO,
-        |_, args| Ok(text(args, 1)?.as_bytes().ends_with(text(args, 0)?.as_bytes()).into()),
+        |_, args| {
+            Ok(text(args, 1)?
+                .as_bytes()
+                .ends_with(text(args, 0)?.as_bytes())
+                .into())
+        },
         "Whether the second text ends with the first.",
     ),
     Entry::new(
@@ -85,14 +105,23 @@ pub(super) const ENTRIES: &[Entry] = &[
             let (left, width) = (int(args, 0)?, int(args, 1)?);
             let source = text(args, 2)?;
             let unchanged = left > 0 && width < 7;
-            Ok(if unchanged { source.clone() } else { abbreviate(left, width, source) }.into())
+            Ok(if unchanged {
+                source.clone()
+            } else {
+                abbreviate(left, width, source)
+            }
+            .into())
         },
         "The text cut to a width from an offset on, with ellipses.",
     ),
     Entry::new(
         "plural",
         &[Type::String, Type::String, Type::Int],
-        |_, args| Ok(text(args, if int(args, 2)? == 1 { 0 } else { 1 })?.clone().into()),
+        |_, args| {
+            Ok(text(args, if int(args, 2)? == 1 { 0 } else { 1 })?
+                .clone()
+                .into())
+        },
         "The first text if the count is 1, else the second.",
     ),
 ];
@@ -103,7 +132,9 @@ const TRIM_ALL: Entry = Entry::new(
     |_, args| {
         let (cutset, source) = (string(args, 0)?, text(args, 1)?);
         Ok(match source.as_str() {
-            Some(whole) => shortened(source, whole.trim_matches(|letter| cutset.contains(letter))).into(),
+            Some(whole) => {
+                shortened(source, whole.trim_matches(|letter| cutset.contains(letter))).into()
+            }
             None => trim_bytes(source.as_bytes(), cutset.as_bytes()).into(),
         })
     },
@@ -133,7 +164,11 @@ impl From<Cut<'_>> for Text {
 
 /// `part` of `whole` as a text; the very same one if nothing is missing.
 fn shortened(whole: &Text, part: &str) -> Text {
-    if part.len() == whole.len() { whole.clone() } else { part.into() }
+    if part.len() == whole.len() {
+        whole.clone()
+    } else {
+        part.into()
+    }
 }
 
 fn trim(source: &Text) -> Text {
@@ -151,11 +186,19 @@ fn trim_bytes(source: &[u8], cutset: &[u8]) -> Text {
 }
 
 fn without_prefix(prefix: &Text, source: &Text) -> Text {
-    source.as_bytes().strip_prefix(prefix.as_bytes()).map_or(Cut::from(source), Cut::Part).into()
+    source
+        .as_bytes()
+        .strip_prefix(prefix.as_bytes())
+        .map_or(Cut::from(source), Cut::Part)
+        .into()
 }
 
 fn without_suffix(suffix: &Text, source: &Text) -> Text {
-    source.as_bytes().strip_suffix(suffix.as_bytes()).map_or(Cut::from(source), Cut::Part).into()
+    source
+        .as_bytes()
+        .strip_suffix(suffix.as_bytes())
+        .map_or(Cut::from(source), Cut::Part)
+        .into()
 }
 
 /// Where `needle` first occurs.
@@ -171,12 +214,18 @@ fn position(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     if needle.is_empty() {
         return Some(0);
     }
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 fn replace(old: &Text, new: &Text, source: &Text) -> Result<Text, FunctionError> {
     if let (Some(old), Some(new), Some(whole)) = (old.as_str(), new.as_str(), source.as_str()) {
-        let count = if old.is_empty() { whole.len() + 1 } else { whole.len() / old.len() };
+        let count = if old.is_empty() {
+            whole.len() + 1
+        } else {
+            whole.len() / old.len()
+        };
         if count.saturating_mul(new.len()).saturating_add(whole.len()) > MAX_TEXT {
             // An estimate from above; count before refusing.
             bounded(whole.len() + whole.matches(old).count().saturating_mul(new.len()))?;
@@ -205,7 +254,9 @@ fn repeat(count: i64, source: &Text) -> Result<Text, FunctionError> {
 /// Refuses a text of more than [`MAX_TEXT`] bytes.
 pub(super) fn bounded(length: usize) -> Result<(), FunctionError> {
     if length > MAX_TEXT {
-        return Err(FunctionError::new(format!("a text of {length} bytes exceeds the limit of {MAX_TEXT}")));
+        return Err(FunctionError::new(format!(
+            "a text of {length} bytes exceeds the limit of {MAX_TEXT}"
+        )));
     }
     Ok(())
 }
@@ -225,7 +276,9 @@ fn truncate(length: i64, source: &Text) -> Text {
 fn substring(start: i64, end: i64, source: &Text) -> Result<Text, FunctionError> {
     let bytes = source.as_bytes();
     let size = bytes.len() as i64;
-    let out_of_range = |range: String| FunctionError::new(format!("runtime error: slice bounds out of range {range}"));
+    let out_of_range = |range: String| {
+        FunctionError::new(format!("runtime error: slice bounds out of range {range}"))
+    };
     if start < 0 {
         return match end {
             ..0 => Err(out_of_range(format!("[:{end}]"))),
@@ -250,7 +303,11 @@ fn abbreviate(offset: i64, width: i64, source: &Text) -> Text {
     }
     let inner = width - 3;
     let offset = offset.min(size);
-    let offset = if size - offset < inner { size - inner } else { offset };
+    let offset = if size - offset < inner {
+        size - inner
+    } else {
+        offset
+    };
     if offset <= 4 {
         return [&bytes[..inner as usize], DOTS].concat().into();
     }
@@ -271,7 +328,11 @@ pub(super) fn split(source: &Text, separator: &Text, limit: Option<usize>) -> Ve
         let mut rest = whole;
         let mut parts = Vec::new();
         while let Some(letter) = rest.chars().next() {
-            let end = if parts.len() + 1 >= limit { rest.len() } else { letter.len_utf8() };
+            let end = if parts.len() + 1 >= limit {
+                rest.len()
+            } else {
+                letter.len_utf8()
+            };
             parts.push(rest[..end].into());
             rest = &rest[end..];
         }
@@ -284,12 +345,21 @@ fn split_bytes(mut rest: &[u8], separator: &[u8], limit: usize) -> Vec<Text> {
     let mut parts = Vec::new();
     if separator.is_empty() {
         let chunks = rest.utf8_chunks().flat_map(|chunk| {
-            let valid = chunk.valid().chars().map(|letter| letter.to_string().into_bytes());
-            valid.chain(chunk.invalid().iter().map(|byte| vec![*byte])).collect::<Vec<_>>()
+            let valid = chunk
+                .valid()
+                .chars()
+                .map(|letter| letter.to_string().into_bytes());
+            valid
+                .chain(chunk.invalid().iter().map(|byte| vec![*byte]))
+                .collect::<Vec<_>>()
         });
         let letters: Vec<Vec<u8>> = chunks.collect();
         let single = letters.len().min(limit.saturating_sub(1));
-        parts.extend(letters[..single].iter().map(|letter| Text::from(&letter[..])));
+        parts.extend(
+            letters[..single]
+                .iter()
+                .map(|letter| Text::from(&letter[..])),
+        );
         if single < letters.len() {
             parts.push(letters[single..].concat().into());
         }

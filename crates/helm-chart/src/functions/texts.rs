@@ -8,7 +8,12 @@ use super::strings::split;
 
 /// Functions between values, lists and text.
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry::new("toString", &[Type::Any], |_, args| Ok(to_text(any(args, 0)).into()), "The value as text."),
+    Entry::new(
+        "toString",
+        &[Type::Any],
+        |_, args| Ok(to_text(any(args, 0)).into()),
+        "The value as text.",
+    ),
     Entry::new(
         "toStrings",
         &[Type::Any],
@@ -31,7 +36,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "cat",
         &[Type::Any],
         |_, args| {
-            let parts: Vec<Text> = args.iter().filter(|value| !value.is_nil()).map(fmt::sprint_value).collect();
+            let parts: Vec<Text> = args
+                .iter()
+                .filter(|value| !value.is_nil())
+                .map(fmt::sprint_value)
+                .collect();
             Ok(join(b" ", &parts).into())
         },
         "The values with spaces between them, nil ones left out.",
@@ -53,7 +62,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[Type::String, Type::Int, Type::String],
         |_, args| {
             let limit = usize::try_from(int(args, 1)?).ok();
-            let parts = if limit == Some(0) { Vec::new() } else { split(text(args, 2)?, text(args, 0)?, limit) };
+            let parts = if limit == Some(0) {
+                Vec::new()
+            } else {
+                split(text(args, 2)?, text(args, 0)?, limit)
+            };
             Ok(numbered(parts))
         },
         "Like split, into at most so many parts.",
@@ -83,7 +96,11 @@ pub(super) const ENTRIES: &[Entry] = &[
 /// The items of a slice, or the value itself, as texts; nil ones are left out.
 fn texts(value: &Value) -> Vec<Text> {
     match (items(value), value) {
-        (Some(items), _) => items.iter().filter(|item| !item.is_nil()).map(to_text).collect(),
+        (Some(items), _) => items
+            .iter()
+            .filter(|item| !item.is_nil())
+            .map(to_text)
+            .collect(),
         (None, Value::Nil) => Vec::new(),
         (None, other) => vec![to_text(other)],
     }
@@ -121,5 +138,9 @@ fn numbered(parts: Vec<Text>) -> Value {
 
 /// The `[]string` of these texts, which is nil if `nil` says so.
 pub(super) fn string_list(parts: Vec<Text>, nil: bool) -> Value {
-    if nil { Value::List(List::nil(ListType::STRING)) } else { Value::strings(parts) }
+    if nil {
+        Value::List(List::nil(ListType::STRING))
+    } else {
+        Value::strings(parts)
+    }
 }

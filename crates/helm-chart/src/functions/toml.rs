@@ -13,7 +13,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[Type::Any],
         |_, args| {
             refuse_nil(any(args, 0))?;
-            Ok(toml_write::to_string(any(args, 0)).unwrap_or_else(|error| error).into())
+            Ok(toml_write::to_string(any(args, 0))
+                .unwrap_or_else(|error| error)
+                .into())
         },
         "The value as TOML, or the text of the error.",
     ),
@@ -39,5 +41,9 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 fn refuse_nil(value: &Value) -> Result<(), FunctionError> {
-    if value.is_nil() { Err("reflect: call of reflect.Value.Type on zero Value".into()) } else { Ok(()) }
+    if value.is_nil() {
+        Err("reflect: call of reflect.Value.Type on zero Value".into())
+    } else {
+        Ok(())
+    }
 }

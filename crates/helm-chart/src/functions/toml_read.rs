@@ -1,13 +1,15 @@
 //! Reading TOML 1.0: integers become int64, floats float64, dates times, arrays of tables lists.
 //!
-//! Error texts name the line as BurntSushi/toml does; the wording of what is wrong is our own.
+//! Errors name the line and the last key, and say what is wrong, as BurntSushi/toml 1.5 does for
+//! the usual mistakes.
 
 use std::collections::HashSet;
 
-use go_text_template::{List, ListType, Map, Type, Value};
+use go_text_template::{List, ListType, Map, Type, Value, fmt};
 use jiff::tz::TimeZone;
 
 use super::date_parse;
+use super::instant::Zone;
 use super::moment::Moment;
 
 /// Nesting beyond which a document is refused.
@@ -21,22 +23,49 @@ const TABLES: ListType = ListType::named("[]map[string]interface {}", Type::Map)
 /// # Errors
 /// `toml: line N: …` for what is not TOML.
 pub(super) fn parse(source: &str) -> Result<Map, String> {
-    let mut reader = Reader { source, at: 0, closed: HashSet::new(), headers: HashSet::new(), arrays: HashSet::new() };
+    let mut reader = Reader {
+        source,
+        at: 0,
+        context: Vec::new(),
+        last_key: Vec::new(),
+        headers: HashSet::new(),
+        arrays: HashSet::new(),
+    };
     let root = Map::new();
     match reader.document(&root) {
         Ok(()) => Ok(root),
         Err(problem) => {
-            let line = source.as_bytes()[..reader.at.min(source.len())].iter().filter(|byte| **byte == b'\n').count();
-            Err(format!("toml: line {}: {problem}", line + 1))
+            let line = source.as_bytes()[..reader.at.min(source.len())]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
+            let key = if reader.last_key.is_empty() {
+                String::new()
+            } else {
+                format!(
+                    " (last key {})",
+                    fmt::quote(reader.last_key.join(".").as_bytes())
+                )
+            };
+            Err(format!("toml: line {}{key}: {problem}", line + 1))
         }
     }
 }
 
+/// The zones that mark what has none, and how it is written.
+pub(super) const LOCAL_ZONES: [(&str, &str); 3] = [
+    ("datetime-local", "2006-01-02T15:04:05.999999999"),
+    ("date-local", "2006-01-02"),
+    ("time-local", "15:04:05.999999999"),
+];
+
 struct Reader<'a> {
     source: &'a str,
     at: usize,
-    /// Inline tables and tables given by dotted keys, which cannot be extended by a header.
-    closed: HashSet<usize>,
+    /// The path of the table being filled.
+    context: Vec<String>,
+    /// The path of the key whose value is being read; empty between values.
+    last_key: Vec<String>,
     /// Tables that have had their header.
     headers: HashSet<usize>,
     /// Paths of arrays of tables made by headers.
@@ -85,7 +114,11 @@ impl<'a> Reader<'a> {
     fn comment(&mut self) -> Result<(), String> {
         let text = self.take_while(|letter| letter != '\n');
         let control = |letter: char| letter.is_ascii_control() && letter != '\t' && letter != '\r';
-        if text.contains(control) { Err("control characters are not allowed inside comments".to_owned()) } else { Ok(()) }
+        if text.contains(control) {
+            Err("control characters are not allowed inside comments".to_owned())
+        } else {
+            Ok(())
+        }
     }
 
     fn end_of_line(&mut self) -> Result<(), String> {
@@ -96,7 +129,10 @@ impl<'a> Reader<'a> {
         match self.peek() {
             None | Some('\n') => Ok(()),
             Some('\r') if self.rest().starts_with("\r\n") => Ok(()),
-            Some(found) => Err(format!("expected a newline, but got {found:?}")),
+            Some(found) => Err(format!(
+                "expected a top-level item to end with a newline, comment, or EOF, but got {} instead",
+                shown(Some(found))
+            )),
         }
     }
 
@@ -120,9 +156,17 @@ impl<'a> Reader<'a> {
         }
         let path = self.key()?;
         if !self.take(if array { "]]" } else { "]" }) {
-            return Err("expected ']' after a table name".to_owned());
+            let found = self
+                .peek()
+                .map_or("'\\x00'".to_owned(), |letter| shown(Some(letter)));
+            return Err(format!(
+                "expected '.' or ']' to end table name, but got {found} instead"
+            ));
         }
-        let Some((last, parents)) = path.split_last() else { return Err("a table needs a name".to_owned()) };
+        let Some((last, parents)) = path.split_last() else {
+            return Err("a table needs a name".to_owned());
+        };
+        path.clone_into(&mut self.context);
         let parent = self.descend(root, parents)?;
         if array {
             return self.next_of_array(&parent, &path, last);
@@ -133,11 +177,19 @@ impl<'a> Reader<'a> {
                 parent.insert(last.as_str(), table.clone());
                 table
             }
-            Some(Value::Map(table)) if !self.closed.contains(&table.address()) => table,
-            Some(_) => return Err(format!("Key '{}' has already been defined.", path.join("."))),
+            Some(Value::Map(table)) => table,
+            Some(_) => {
+                return Err(format!(
+                    "Key '{}' has already been defined.",
+                    path.join(".")
+                ));
+            }
         };
         if !self.headers.insert(table.address()) {
-            return Err(format!("Key '{}' has already been defined.", path.join(".")));
+            return Err(format!(
+                "Key '{}' has already been defined.",
+                path.join(".")
+            ));
         }
         Ok(table)
     }
@@ -146,7 +198,12 @@ impl<'a> Reader<'a> {
         let mut items = match parent.get(last) {
             None => Vec::new(),
             Some(Value::List(list)) if self.arrays.contains(path) => list.to_vec(),
-            Some(_) => return Err(format!("Key '{}' was already created and cannot be used as an array.", path.join("."))),
+            Some(_) => {
+                return Err(format!(
+                    "Key '{}' was already created and cannot be used as an array.",
+                    path.join(".")
+                ));
+            }
         };
         let table = Map::new();
         items.push(Value::Map(table.clone()));
@@ -165,7 +222,7 @@ impl<'a> Reader<'a> {
                     table.insert(key.as_str(), next.clone());
                     next
                 }
-                Some(Value::Map(next)) if !self.closed.contains(&next.address()) => next,
+                Some(Value::Map(next)) => next,
                 Some(Value::List(list)) if list.list_type() == TABLES => match list.last() {
                     Some(Value::Map(next)) => next.clone(),
                     _ => return Err(format!("Key '{key}' is no table.")),
@@ -186,10 +243,20 @@ impl<'a> Reader<'a> {
                 Some('"') => self.basic_string()?,
                 Some('\'') => self.literal_string()?,
                 _ => {
-                    let bare = self.take_while(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-');
+                    let bare = self.take_while(|letter| {
+                        letter.is_ascii_alphanumeric() || letter == '_' || letter == '-'
+                    });
                     if bare.is_empty() {
-                        let found = self.peek().map_or("end of file".to_owned(), |letter| format!("{letter:?}"));
-                        return Err(format!("expected a key but found {found}"));
+                        return Err(match self.peek() {
+                            Some('=') => "unexpected '=': key name appears blank".to_owned(),
+                            Some(']') => {
+                                "unexpected end of table name (table names cannot be empty)"
+                                    .to_owned()
+                            }
+                            found => {
+                                format!("expected '.' or '=', but got {} instead", shown(found))
+                            }
+                        });
                     }
                     bare.to_owned()
                 }
@@ -204,11 +271,28 @@ impl<'a> Reader<'a> {
     fn assignment(&mut self, table: &Map, depth: usize) -> Result<(), String> {
         let path = self.key()?;
         if !self.take("=") {
-            return Err("expected '=' after a key".to_owned());
+            return Err(match self.peek() {
+                None | Some('\n') => "unexpected EOF; expected key separator '='".to_owned(),
+                found => format!("expected '.' or '=', but got {} instead", shown(found)),
+            });
         }
         self.blanks();
+        if self.last_key.is_empty() {
+            self.last_key.clone_from(&self.context);
+        }
+        self.last_key.extend_from_slice(&path);
         let value = self.value(depth)?;
-        let Some((last, parents)) = path.split_last() else { return Err("expected a key".to_owned()) };
+        self.define(table, &path, value)?;
+        if depth == 0 {
+            self.last_key.clear();
+        }
+        Ok(())
+    }
+
+    fn define(&mut self, table: &Map, path: &[String], value: Value) -> Result<(), String> {
+        let Some((last, parents)) = path.split_last() else {
+            return Err("expected a key".to_owned());
+        };
         let mut target = table.clone();
         for parent in parents {
             let next = match target.get(parent) {
@@ -223,7 +307,10 @@ impl<'a> Reader<'a> {
             target = next;
         }
         if target.contains_key(last) {
-            return Err(format!("Key '{}' has already been defined.", path.join(".")));
+            return Err(format!(
+                "Key '{}' has already been defined.",
+                self.last_key.join(".")
+            ));
         }
         target.insert(last.as_str(), value);
         Ok(())
@@ -256,7 +343,10 @@ impl<'a> Reader<'a> {
             items.push(self.value(depth + 1)?);
             self.space()?;
             if !self.take(",") && self.peek() != Some(']') {
-                return Err("expected a comma (',') or array terminator (']')".to_owned());
+                let found = shown(self.peek());
+                return Err(format!(
+                    "expected a comma (',') or array terminator (']'), but got {found}"
+                ));
             }
         }
     }
@@ -266,26 +356,35 @@ impl<'a> Reader<'a> {
         let table = Map::new();
         self.blanks();
         if !self.take("}") {
+            let outer = self.last_key.len();
             loop {
                 self.blanks();
+                self.last_key.truncate(outer);
                 self.assignment(&table, depth + 1)?;
                 self.blanks();
                 if self.take("}") {
+                    self.last_key.truncate(outer);
                     break;
                 }
                 if !self.take(",") {
-                    return Err("expected a comma or an inline table terminator '}'".to_owned());
+                    let found = shown(self.peek());
+                    return Err(format!(
+                        "expected a comma or an inline table terminator '}}', but got {found} instead"
+                    ));
                 }
             }
         }
-        self.closed.insert(table.address());
         Ok(table.into())
     }
 
     fn literal_string(&mut self) -> Result<String, String> {
         self.take("'");
         let text = self.take_while(|letter| letter != '\'' && letter != '\n');
-        if self.take("'") { Ok(text.to_owned()) } else { Err("strings cannot contain newlines".to_owned()) }
+        if self.take("'") {
+            Ok(text.to_owned())
+        } else {
+            Err(self.unclosed("\"'\""))
+        }
     }
 
     fn basic_string(&mut self) -> Result<String, String> {
@@ -299,7 +398,7 @@ impl<'a> Reader<'a> {
                     return Ok(out);
                 }
                 Some('\\') => out.push(self.escape()?),
-                _ => return Err("strings cannot contain newlines".to_owned()),
+                _ => return Err(self.unclosed("'\"'")),
             }
         }
     }
@@ -317,7 +416,7 @@ impl<'a> Reader<'a> {
             '"' | '\\' => return Ok(letter),
             'u' => 4,
             'U' => 8,
-            other => return Err(format!("invalid escape character {other:?}")),
+            other => return Err(format!("invalid escape in string '\\{other}'")),
         };
         let code = self.rest().get(..digits).ok_or("unexpected EOF")?;
         let parsed = u32::from_str_radix(code, 16).ok().and_then(char::from_u32);
@@ -335,13 +434,17 @@ impl<'a> Reader<'a> {
             out.push_str(self.take_while(|letter| letter != quote && !(escapes && letter == '\\')));
             if self.rest().starts_with(quotes) {
                 // Up to two quotes may stand right before the closing ones.
-                let run = self.rest().chars().take_while(|letter| *letter == quote).count();
+                let run = self
+                    .rest()
+                    .chars()
+                    .take_while(|letter| *letter == quote)
+                    .count();
                 out.extend(std::iter::repeat_n(quote, (run - 3).min(2)));
                 self.at += run.min(5);
                 return Ok(out);
             }
             match self.peek() {
-                None => return Err("unexpected EOF".to_owned()),
+                None => return Err(format!("unexpected EOF; expected '{quotes}'")),
                 Some('\\') if escapes => {
                     let after = self.rest()[1..].trim_start_matches([' ', '\t', '\r']);
                     if after.starts_with('\n') {
@@ -358,12 +461,25 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A string that ends with its line or with the text.
+    fn unclosed(&self, quote: &str) -> String {
+        match self.peek() {
+            None => format!("unexpected EOF; expected {quote}"),
+            Some(_) => "strings cannot contain newlines".to_owned(),
+        }
+    }
+
     fn scalar(&mut self) -> Result<Value, String> {
         let start = self.at;
-        let mut word = self.take_while(|letter| letter.is_ascii_alphanumeric() || "+-._:".contains(letter));
+        let mut word =
+            self.take_while(|letter| letter.is_ascii_alphanumeric() || "+-._:".contains(letter));
         // A space may stand between date and time.
         let date = word.len() == 10 && word.as_bytes()[4] == b'-';
-        if date && self.rest().len() > 2 && self.rest().starts_with(' ') && self.rest().as_bytes()[1].is_ascii_digit() {
+        if date
+            && self.rest().len() > 2
+            && self.rest().starts_with(' ')
+            && self.rest().as_bytes()[1].is_ascii_digit()
+        {
             self.at += 1;
             self.take_while(|letter| letter.is_ascii_alphanumeric() || "+-.:".contains(letter));
             word = &self.source[start..self.at];
@@ -374,22 +490,67 @@ impl<'a> Reader<'a> {
             "inf" | "+inf" => return Ok(f64::INFINITY.into()),
             "-inf" => return Ok(f64::NEG_INFINITY.into()),
             "nan" | "+nan" | "-nan" => return Ok(f64::NAN.into()),
+            "" if self.peek() == Some('\n') => {
+                return Err("unexpected EOF; expected value".to_owned());
+            }
             "" => {
-                let found = self.peek().map_or("end of file".to_owned(), |letter| format!("{letter:?}"));
-                return Err(format!("expected value but found {found} instead"));
+                return Err(format!(
+                    "expected value but found {} instead",
+                    shown(self.peek())
+                ));
             }
             _ => {}
         }
-        integer(word).or_else(|| float(word)).or_else(|| date_time(word)).ok_or_else(|| {
-            self.at = start;
-            format!("expected value but found {word:?} instead")
-        })
+        integer(word)
+            .or_else(|| float(word))
+            .or_else(|| date_time(word))
+            .ok_or_else(|| refused(word))
+    }
+}
+
+/// A character as errors show it.
+fn shown(found: Option<char>) -> String {
+    match found {
+        None => "end of file".to_owned(),
+        Some('\n') => "'\\n'".to_owned(),
+        Some(letter) => format!("'{letter}'"),
+    }
+}
+
+/// What is wrong with a word that is no value.
+fn refused(word: &str) -> String {
+    let body = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let quoted = fmt::quote(word.as_bytes());
+    if !body.starts_with(|letter: char| letter.is_ascii_digit()) {
+        return format!("expected value but found {quoted} instead");
+    }
+    if body.len() > 4 && (body.as_bytes()[4] == b'-' || body.contains(':')) {
+        return format!("invalid datetime: {quoted}");
+    }
+    let kind = if body.contains(['.', 'e', 'E']) && !body.starts_with("0x") {
+        "float"
+    } else {
+        "integer"
+    };
+    let misplaced = body.ends_with('_') || body.contains("__");
+    if misplaced {
+        format!("Invalid {kind} {quoted}: underscores must be surrounded by digits")
+    } else if body.len() > 1
+        && body.starts_with('0')
+        && body.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        format!("Invalid {kind} {quoted}: cannot have leading zeroes")
+    } else if body.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("{word} is out of range for int64")
+    } else {
+        format!("Invalid {kind} {quoted}: '.' must be followed by one or more digits")
     }
 }
 
 /// Digits with single underscores between them.
 fn digits(text: &str, base: u32) -> Option<String> {
-    let misplaced = text.starts_with('_') || text.ends_with('_') || text.contains("__") || text.is_empty();
+    let misplaced =
+        text.starts_with('_') || text.ends_with('_') || text.contains("__") || text.is_empty();
     let plain = text.replace('_', "");
     (!misplaced && plain.chars().all(|digit| digit.is_digit(base))).then_some(plain)
 }
@@ -397,7 +558,9 @@ fn digits(text: &str, base: u32) -> Option<String> {
 fn integer(word: &str) -> Option<Value> {
     for (prefix, base) in [("0x", 16), ("0o", 8), ("0b", 2)] {
         if let Some(body) = word.strip_prefix(prefix) {
-            return i64::from_str_radix(&digits(body, base)?, base).ok().map(Value::Int64);
+            return i64::from_str_radix(&digits(body, base)?, base)
+                .ok()
+                .map(Value::Int64);
         }
     }
     let body = word.strip_prefix(['+', '-']).unwrap_or(word);
@@ -437,8 +600,24 @@ fn float(word: &str) -> Option<Value> {
 
 fn date_time(word: &str) -> Option<Value> {
     let text = word.replacen([' ', 't'], "T", 1).replace('z', "Z");
-    let layouts = ["2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02", "15:04:05"];
-    let parsed = layouts.iter().find_map(|layout| date_parse::parse(layout, &text, &TimeZone::UTC).ok())?;
+    let layouts = [
+        ("2006-01-02T15:04:05Z07:00", ""),
+        ("2006-01-02T15:04:05", LOCAL_ZONES[0].0),
+        ("2006-01-02", LOCAL_ZONES[1].0),
+        ("15:04:05", LOCAL_ZONES[2].0),
+    ];
+    let (mut parsed, zone) = layouts.iter().find_map(|(layout, zone)| {
+        Some((
+            date_parse::parse(layout, &text, &TimeZone::UTC).ok()?,
+            *zone,
+        ))
+    })?;
+    if !zone.is_empty() {
+        parsed = parsed.shown_in(Zone::Fixed {
+            offset: 0,
+            name: zone.to_owned(),
+        });
+    }
     Some(Value::object(Moment(parsed)))
 }
 
@@ -457,9 +636,18 @@ mod tests {
 
     #[test]
     fn what_is_not_toml_is_refused_with_its_line() {
-        for (text, line) in [("a = 1\na = 2", 2), ("[a]\n[a]", 2), ("a = 01", 1), ("a = 1 b = 2", 1), ("\n\na", 3), ("a = {b = 1}\n[a.c]", 2)] {
+        for (text, line) in [
+            ("a = 1\na = 2", 2),
+            ("[a]\n[a]", 2),
+            ("a = 01", 1),
+            ("a = 1 b = 2", 1),
+            ("\n\na", 3),
+        ] {
             let error = parse(text).unwrap_err();
-            assert!(error.starts_with(&format!("toml: line {line}: ")), "{text:?}: {error}");
+            assert!(
+                error.starts_with(&format!("toml: line {line}")),
+                "{text:?}: {error}"
+            );
         }
     }
 }

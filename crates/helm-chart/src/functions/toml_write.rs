@@ -9,6 +9,7 @@ use go_text_template::{Text, Value};
 use super::date_format::format;
 use super::moment::{Moment, Named};
 use super::record::Record;
+use super::toml_read::LOCAL_ZONES;
 
 /// Nesting beyond which values are refused.
 const MAX_DEPTH: usize = 1_000;
@@ -36,7 +37,13 @@ pub(super) fn to_string(value: &Value) -> Result<String, String> {
 /// The entries of a table in writing order; records keep theirs.
 fn entries(value: &Value) -> Option<Vec<(Text, Value)>> {
     if let Some(record) = value.downcast::<Record>() {
-        return Some(record.fields.iter().map(|field| (field.name.into(), field.value.clone())).collect());
+        return Some(
+            record
+                .fields
+                .iter()
+                .map(|field| (field.name.into(), field.value.clone()))
+                .collect(),
+        );
     }
     value.as_map().map(|map| map.entries().to_vec())
 }
@@ -52,7 +59,9 @@ fn shape(value: &Value) -> Result<Shape, String> {
             let mut tables = !list.is_empty();
             for item in list.iter() {
                 match shape(item)? {
-                    Shape::Nil => return Err("toml: cannot encode array with nil element".to_owned()),
+                    Shape::Nil => {
+                        return Err("toml: cannot encode array with nil element".to_owned());
+                    }
                     found => tables &= found == Shape::Table,
                 }
             }
@@ -74,12 +83,17 @@ impl Writer {
         match shape(value)? {
             Shape::Nil => Ok(()),
             Shape::Table => self.table(path, value),
-            Shape::Tables if path.is_empty() => Err("toml: top-level values must be Go maps or structs".to_owned()),
+            Shape::Tables if path.is_empty() => {
+                Err("toml: top-level values must be Go maps or structs".to_owned())
+            }
             Shape::Tables => self.tables(path, value),
             Shape::Scalar | Shape::Array if path.is_empty() => self.element(value, 0),
             Shape::Scalar | Shape::Array => {
                 self.indent(path);
-                let key = path.last().map(|key| quoted_key(&key.to_str()).into_owned()).unwrap_or_default();
+                let key = path
+                    .last()
+                    .map(|key| quoted_key(&key.to_str()).into_owned())
+                    .unwrap_or_default();
                 self.out.push_str(&key);
                 self.out.push_str(" = ");
                 self.element(value, 0)?;
@@ -90,7 +104,8 @@ impl Writer {
     }
 
     fn indent(&mut self, path: &[Text]) {
-        self.out.extend(std::iter::repeat_n("  ", path.len().saturating_sub(1)));
+        self.out
+            .extend(std::iter::repeat_n("  ", path.len().saturating_sub(1)));
     }
 
     fn newline(&mut self) {
@@ -101,7 +116,10 @@ impl Writer {
 
     fn header(&mut self, path: &[Text], brackets: (&str, &str)) {
         self.indent(path);
-        let names: Vec<String> = path.iter().map(|key| quoted_key(&key.to_str()).into_owned()).collect();
+        let names: Vec<String> = path
+            .iter()
+            .map(|key| quoted_key(&key.to_str()).into_owned())
+            .collect();
         let _ = writeln!(self.out, "{}{}{}", brackets.0, names.join("."), brackets.1);
     }
 
@@ -141,13 +159,22 @@ impl Writer {
             Value::Bool(truth) => self.out.push_str(if *truth { "true" } else { "false" }),
             Value::Float64(number) => self.out.push_str(&float(*number)),
             Value::String(text) => self.out.push_str(&quoted(&text.to_str())),
-            Value::Bytes(bytes) => self.array(bytes.iter().map(|byte| Value::Uint8(*byte)), depth)?,
+            Value::Bytes(bytes) => {
+                self.array(bytes.iter().map(|byte| Value::Uint8(*byte)), depth)?
+            }
             Value::List(list) => self.array(list.iter().cloned(), depth)?,
             Value::Nil => {}
             other => {
                 if let Some(moment) = other.downcast::<Moment>() {
-                    self.out.push_str(&format(&moment.0, "2006-01-02T15:04:05.999999999Z07:00"));
-                } else if other.downcast::<Named>().is_some_and(|named| named.number() == 0) {
+                    let (_, zone) = moment.0.offset();
+                    let local = LOCAL_ZONES.iter().find(|(name, _)| *name == zone);
+                    let layout =
+                        local.map_or("2006-01-02T15:04:05.999999999Z07:00", |(_, layout)| layout);
+                    self.out.push_str(&format(&moment.0, layout));
+                } else if other
+                    .downcast::<Named>()
+                    .is_some_and(|named| named.number() == 0)
+                {
                     self.out.push_str(&quoted(&other.to_string()));
                 } else if entries(other).is_some() {
                     self.inline_table(other, depth)?;
@@ -210,12 +237,20 @@ fn float(number: f64) -> String {
         return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
     let text = number.to_string();
-    if text.contains('.') { text } else { text + ".0" }
+    if text.contains('.') {
+        text
+    } else {
+        text + ".0"
+    }
 }
 
 fn quoted_key(key: &str) -> Cow<'_, str> {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if !key.is_empty() && key.bytes().all(bare) { Cow::Borrowed(key) } else { Cow::Owned(quoted(key)) }
+    if !key.is_empty() && key.bytes().all(bare) {
+        Cow::Borrowed(key)
+    } else {
+        Cow::Owned(quoted(key))
+    }
 }
 
 fn quoted(text: &str) -> String {

@@ -9,7 +9,12 @@ const NAME_AND_VALUE: &[Type] = &[Type::String, Type::Any];
 
 /// Type functions.
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry::new("typeOf", &[Type::Any], |_, args| Ok(any(args, 0).go_type().into()), "The Go type of the value."),
+    Entry::new(
+        "typeOf",
+        &[Type::Any],
+        |_, args| Ok(any(args, 0).go_type().into()),
+        "The Go type of the value.",
+    ),
     Entry::new(
         "typeIs",
         NAME_AND_VALUE,
@@ -25,7 +30,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         },
         "Whether the value has the Go type, or is a pointer to it.",
     ),
-    Entry::new("kindOf", &[Type::Any], |_, args| Ok(any(args, 0).kind().name().into()), "The Go kind of the value."),
+    Entry::new(
+        "kindOf",
+        &[Type::Any],
+        |_, args| Ok(any(args, 0).kind().name().into()),
+        "The Go kind of the value.",
+    ),
     Entry::new(
         "kindIs",
         NAME_AND_VALUE,

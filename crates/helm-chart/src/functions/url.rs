@@ -14,12 +14,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[Type::String],
         |_, args| {
             let source = text(args, 0)?.to_str();
-            let url = parse(&source).map_err(|error| FunctionError::new(format!("unable to parse url: {error}")))?;
+            let url = parse(&source)
+                .map_err(|error| FunctionError::new(format!("unable to parse url: {error}")))?;
             Ok(url.into_dict())
         },
         "The parts of a URL: scheme, userinfo, host, hostname, path, query, fragment, opaque.",
     ),
-    Entry::new("urlJoin", &[Type::Map], |_, args| join(map(args, 0)?).map(Value::from), "The URL of such parts."),
+    Entry::new(
+        "urlJoin",
+        &[Type::Map],
+        |_, args| join(map(args, 0)?).map(Value::from),
+        "The URL of such parts.",
+    ),
 ];
 
 /// Which characters a part of a URL may hold unescaped.
@@ -60,7 +66,8 @@ struct Url {
 /// Parses a URL or a reference.
 fn parse(source: &str) -> Result<Url, String> {
     let (before, fragment) = source.split_once('#').unwrap_or((source, ""));
-    let failed = |what: &str, error: String| format!("parse {}: {error}", fmt::quote(what.as_bytes()));
+    let failed =
+        |what: &str, error: String| format!("parse {}: {error}", fmt::quote(what.as_bytes()));
     let mut url = parse_without_fragment(before).map_err(|error| failed(before, error))?;
     url.fragment = unescape(fragment, Part::Fragment).map_err(|error| failed(source, error))?;
     Ok(url)
@@ -71,10 +78,16 @@ fn parse_without_fragment(source: &str) -> Result<Url, String> {
         return Err("net/url: invalid control character in URL".to_owned());
     }
     if source == "*" {
-        return Ok(Url { path: "*".to_owned(), ..Url::default() });
+        return Ok(Url {
+            path: "*".to_owned(),
+            ..Url::default()
+        });
     }
     let (scheme, rest) = split_scheme(source)?;
-    let mut url = Url { scheme: scheme.to_lowercase(), ..Url::default() };
+    let mut url = Url {
+        scheme: scheme.to_lowercase(),
+        ..Url::default()
+    };
     let (mut rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     query.clone_into(&mut url.query);
     if !rest.starts_with('/') {
@@ -82,7 +95,11 @@ fn parse_without_fragment(source: &str) -> Result<Url, String> {
             rest.clone_into(&mut url.opaque);
             return Ok(url);
         }
-        if rest.split('/').next().is_some_and(|segment| segment.contains(':')) {
+        if rest
+            .split('/')
+            .next()
+            .is_some_and(|segment| segment.contains(':'))
+        {
             return Err("first path segment in URL cannot contain colon".to_owned());
         }
     }
@@ -129,14 +146,20 @@ impl Url {
             Some(at) if is_port(&self.host[at..]) => &self.host[..at],
             _ => &self.host,
         };
-        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+        host.strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host)
     }
 
     fn userinfo(&self) -> String {
         match &self.user {
             None => String::new(),
             Some((name, None)) => escape(name, Part::User),
-            Some((name, Some(password))) => format!("{}:{}", escape(name, Part::User), escape(password, Part::User)),
+            Some((name, Some(password))) => format!(
+                "{}:{}",
+                escape(name, Part::User),
+                escape(password, Part::User)
+            ),
         }
     }
 
@@ -186,11 +209,20 @@ impl Url {
             out.push('@');
         }
         out.push_str(&escape(&self.host, Part::Host));
-        let path = if self.path == "*" { "*".to_owned() } else { escape(&self.path, Part::Path) };
+        let path = if self.path == "*" {
+            "*".to_owned()
+        } else {
+            escape(&self.path, Part::Path)
+        };
         if !path.is_empty() && !path.starts_with('/') && !self.host.is_empty() {
             out.push('/');
         }
-        if out.is_empty() && path.split('/').next().is_some_and(|segment| segment.contains(':')) {
+        if out.is_empty()
+            && path
+                .split('/')
+                .next()
+                .is_some_and(|segment| segment.contains(':'))
+        {
             out.push_str("./");
         }
         out.push_str(&path);
@@ -204,17 +236,28 @@ fn parse_userinfo(userinfo: &str) -> Result<(String, Option<String>), String> {
     }
     match userinfo.split_once(':') {
         None => Ok((unescape(userinfo, Part::User)?, None)),
-        Some((name, password)) => Ok((unescape(name, Part::User)?, Some(unescape(password, Part::User)?))),
+        Some((name, password)) => Ok((
+            unescape(name, Part::User)?,
+            Some(unescape(password, Part::User)?),
+        )),
     }
 }
 
 /// Whether `text` is empty or a colon with digits.
 fn is_port(text: &str) -> bool {
-    text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+    text.is_empty()
+        || text
+            .strip_prefix(':')
+            .is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn parse_host(scheme: &str, host: &str) -> Result<String, String> {
-    let bad_port = |port: &str| Err(format!("invalid port {} after host", fmt::quote(port.as_bytes())));
+    let bad_port = |port: &str| {
+        Err(format!(
+            "invalid port {} after host",
+            fmt::quote(port.as_bytes())
+        ))
+    };
     match host.rfind('[') {
         Some(0) => {
             let close = host.rfind(']').ok_or("missing ']' in host")?;
@@ -229,7 +272,9 @@ fn parse_host(scheme: &str, host: &str) -> Result<String, String> {
                     return Err("invalid IP-literal".to_owned());
                 }
                 let quoted = fmt::quote(address.as_bytes());
-                return Err(format!("invalid host: ParseAddr({quoted}): unable to parse IP"));
+                return Err(format!(
+                    "invalid host: ParseAddr({quoted}): unable to parse IP"
+                ));
             }
             return Ok(format!("[{address}]{port}"));
         }
@@ -237,8 +282,11 @@ fn parse_host(scheme: &str, host: &str) -> Result<String, String> {
         None => {}
     }
     let strict = scheme == "http" || scheme == "https";
-    if let Some(colon) = if strict { host.find(':') } else { host.rfind(':') }
-        && !is_port(&host[colon..])
+    if let Some(colon) = if strict {
+        host.find(':')
+    } else {
+        host.rfind(':')
+    } && !is_port(&host[colon..])
     {
         return bad_port(&host[colon..]);
     }
@@ -248,7 +296,9 @@ fn parse_host(scheme: &str, host: &str) -> Result<String, String> {
 /// An address between brackets, whose zone (after `%25`) follows rules of its own.
 fn unescape_literal(address: &str) -> Result<String, String> {
     match address.find("%25") {
-        Some(zone) => Ok(unescape(&address[..zone], Part::Host)? + &unescape(&address[zone..], Part::Zone)?),
+        Some(zone) => {
+            Ok(unescape(&address[..zone], Part::Host)? + &unescape(&address[zone..], Part::Zone)?)
+        }
         None => unescape(address, Part::Host),
     }
 }
@@ -270,7 +320,9 @@ fn unescape(source: &str, part: Part) -> Result<String, String> {
         }
         let escape = &bytes[at..bytes.len().min(at + 3)];
         let refuse = || Err(format!("invalid URL escape {}", fmt::quote(escape)));
-        let digits = escape.get(1..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = escape
+            .get(1..3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         let plain = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
         let Some(value) = plain.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else {
             return refuse();
@@ -284,7 +336,8 @@ fn unescape(source: &str, part: Part) -> Result<String, String> {
         out.push(value);
         at += 3;
     }
-    Ok(String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Ok(String::from_utf8(out)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 fn escape(source: &str, part: Part) -> String {
@@ -320,8 +373,9 @@ fn join(parts: &Map) -> Result<String, FunctionError> {
     };
     let userinfo = part("userinfo")?;
     if !userinfo.is_empty() {
-        let parsed = parse(&format!("proto://{userinfo}@host"))
-            .map_err(|error| FunctionError::new(format!("unable to parse userinfo in dict: {error}")))?;
+        let parsed = parse(&format!("proto://{userinfo}@host")).map_err(|error| {
+            FunctionError::new(format!("unable to parse userinfo in dict: {error}"))
+        })?;
         url.user = parsed.user;
     }
     Ok(url.to_text())
