@@ -1,1 +1,36 @@
-//! Airflow on its official chart: typed values per generation, schedule, keys, verification, UI and DAG sources.
+//! Airflow on its official Helm chart: typed settings per chart generation, keys made once, a
+//! schedule without dead-lock, verification by effect, the UI, and DAGs from Git.
+//!
+//! [`AirflowSettings`] are checked by [`AirflowSettings::validate`], become values by
+//! [`chart_values`], are installed by [`InstallAirflow`] through `helm-release`, and proven by
+//! [`VerifyAirflow`]. [`AirflowApi`] is the seam to a running Airflow. The crate refuses to know
+//! Azure: identities and claims come in as names.
+
+mod dags;
+mod generation;
+mod keys;
+mod schedule;
+mod settings;
+mod traps;
+mod values;
+
+pub use dags::{
+    DagSettings, GitCredentials, GitPin, GitSync, HttpsLogin, SshLogin, https_secret, ssh_secret,
+    synced_commit,
+};
+pub use generation::{AirflowVersion, ChartVersion, Generation, Pair, PairError};
+pub use keys::{
+    EnsureKeys, KeyError, KeyMaterial, KeyNames, KeysReady, RANDOM_BYTES, RandomBytes,
+    derived_secrets,
+};
+pub use schedule::schedule;
+pub use settings::{
+    AdminUser, AirflowSettings, ComponentSettings, DagProcessorSettings, Database,
+    EmbeddedDatabase, EnvVar, Executor, Executors, ExistingDatabase, ExternalDatabase,
+    Housekeeping, Image, ImageRef, ImageSettings, IngressHost, IngressSettings, LogGroomer,
+    LogSettings, NetworkPolicies, PgBouncer, PullPolicy, ResolvedImages, Resources, SecretEnvVar,
+    SettingsError, SettingsProblem, StatsdSettings, TriggererSettings, WebSettings, WorkerSettings,
+    WorkloadIdentity,
+};
+pub use traps::{Deviation, deviations};
+pub use values::{UnknownRoots, chart_values, check_roots, roots_of};

@@ -1,0 +1,424 @@
+//! [`EnsureKeys`]: the step that makes the keys once. It owns the order of sources (ours that are
+//! there, a mirror's, those an earlier chart-only install left, new ones) and refuses to make a
+//! password for a database that already has another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use converge::{
+    Change, ChangeKind, Decision, Proof, Secret, Slot, Step, StepContext, StepError, StepOutcome,
+    Verification,
+};
+use kube_cluster::{
+    Applied, ApplyOptions, Cluster, ClusterError, Created, Object, ObjectRef, WriteOptions,
+};
+
+use super::{KeyMaterial, KeyNames, RandomBytes, decode, derived_secrets};
+use crate::settings::{AirflowSettings, Database};
+
+/// Secrets the chart makes, the key in them, and ours.
+const LEFT_BEHIND: [(&str, &str, &str); 6] = [
+    ("fernet-key", "fernet-key", "fernet-key"),
+    (
+        "webserver-secret-key",
+        "webserver-secret-key",
+        "webserver-secret-key",
+    ),
+    ("api-secret-key", "api-secret-key", "api-secret-key"),
+    ("jwt-secret", "jwt-secret", "jwt-secret"),
+    ("postgresql", "postgres-password", "postgres-password"),
+    ("redis-password", "password", "password"),
+];
+
+/// Makes the keys' Secret once and keeps the connections derived from it.
+#[derive(Debug, Clone)]
+pub struct EnsureKeys {
+    /// The cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// The settings.
+    pub settings: AirflowSettings,
+    /// Randomness for new keys, drawn by the caller; not used when the keys are there.
+    pub random: RandomBytes,
+    /// Keys a mirror holds, by their names; they come before new ones.
+    pub mirror: BTreeMap<String, Secret>,
+    /// The external database's password.
+    pub database_password: Slot<Secret>,
+    /// Filled once the namespace is there.
+    pub namespace: Slot<()>,
+}
+
+/// The keys are there.
+#[derive(Clone)]
+pub struct KeysReady {
+    /// The Secrets' names.
+    pub names: KeyNames,
+    /// The keys; for the login and a mirror, never for an event.
+    pub material: KeyMaterial,
+}
+
+impl fmt::Debug for KeysReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeysReady({})", self.names.keys)
+    }
+}
+
+/// The keys cannot be had.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The cluster refused.
+    #[error("cannot keep the keys in {target}")]
+    #[diagnostic(code(aka::airflow::keys))]
+    Cluster {
+        /// Which object.
+        target: String,
+        /// Why.
+        #[source]
+        #[diagnostic_source]
+        source: ClusterError,
+    },
+
+    /// The Secret is there and lacks a key.
+    #[error("Secret {target} has no `{key}`")]
+    #[diagnostic(
+        code(aka::airflow::keys_incomplete),
+        help(
+            "it was made by something else: restore the key, or delete the Secret if nothing is encrypted with it yet"
+        )
+    )]
+    Incomplete {
+        /// `namespace/name`.
+        target: String,
+        /// Which key.
+        key: &'static str,
+    },
+
+    /// The database's volume is there, its password is not.
+    #[error("the database's volume {claim} is there, but no Secret holds its password")]
+    #[diagnostic(
+        code(aka::airflow::database_password_lost),
+        help(
+            "restore the keys' Secret from its mirror, or give the password as key `postgres-password`; a new one would lock the data out"
+        )
+    )]
+    PasswordLost {
+        /// The claim's name.
+        claim: String,
+    },
+
+    /// An external database without a password.
+    #[error("the external database's password is not known")]
+    #[diagnostic(
+        code(aka::airflow::database_password),
+        help("give `airflow.database.external` a secret reference for its password")
+    )]
+    NoPassword,
+
+    /// Others own fields of a derived Secret.
+    #[error("{target} is owned by another manager: {managers}")]
+    #[diagnostic(
+        code(aka::airflow::keys_conflict),
+        help("delete the Secret, or let it be taken")
+    )]
+    Conflict {
+        /// Which object.
+        target: String,
+        /// Who.
+        managers: String,
+    },
+}
+
+fn cluster_error(target: &ObjectRef) -> impl FnOnce(ClusterError) -> KeyError + '_ {
+    |source| KeyError::Cluster {
+        target: target.to_string(),
+        source,
+    }
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct KeysObserved {
+    /// The keys that are there, or those that would be made.
+    material: KeyMaterial,
+    exists: bool,
+    /// Where keys would come from, for the plan.
+    inherited: usize,
+    /// The derived Secrets that are not as they should be.
+    derived: Vec<(Object, bool)>,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub struct KeysAction {
+    material: KeyMaterial,
+    create: bool,
+}
+
+impl EnsureKeys {
+    fn reference(&self, name: &str) -> ObjectRef {
+        ObjectRef::namespaced("v1", "Secret", &self.settings.namespace, name)
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<Object>, KeyError> {
+        let target = self.reference(name);
+        self.cluster
+            .get(target.clone())
+            .await
+            .map_err(cluster_error(&target))
+    }
+
+    /// The keys our Secret holds.
+    async fn held(&self) -> Result<Option<KeyMaterial>, KeyError> {
+        let name = KeyNames::of(&self.settings).keys;
+        let Some(secret) = self.read(&name).await? else {
+            return Ok(None);
+        };
+        KeyMaterial::read(&secret)
+            .map(Some)
+            .map_err(|key| KeyError::Incomplete {
+                target: format!("{}/{name}", self.settings.namespace),
+                key,
+            })
+    }
+
+    /// What a mirror or an install by the chart alone left.
+    async fn known(&self) -> Result<BTreeMap<String, Secret>, KeyError> {
+        let mut known = BTreeMap::new();
+        for (suffix, key, ours) in LEFT_BEHIND {
+            let name = format!("{}-{suffix}", self.settings.release);
+            if let Some(value) = self
+                .read(&name)
+                .await?
+                .as_ref()
+                .and_then(|secret| decode(secret, key))
+            {
+                known.insert(ours.to_owned(), value);
+            }
+        }
+        known.extend(self.mirror.clone());
+        Ok(known)
+    }
+
+    async fn guard_database(&self, known: &BTreeMap<String, Secret>) -> Result<(), KeyError> {
+        if !matches!(self.settings.database, Database::Embedded(_))
+            || known.contains_key("postgres-password")
+        {
+            return Ok(());
+        }
+        let claim = format!("data-{}-postgresql-0", self.settings.release);
+        let target = ObjectRef::namespaced(
+            "v1",
+            "PersistentVolumeClaim",
+            &self.settings.namespace,
+            &claim,
+        );
+        let there = self
+            .cluster
+            .get(target.clone())
+            .await
+            .map_err(cluster_error(&target))?;
+        match there {
+            Some(_) => Err(KeyError::PasswordLost { claim }),
+            None => Ok(()),
+        }
+    }
+
+    async fn look(&self) -> Result<KeysObserved, KeyError> {
+        let (material, exists, inherited) = match self.held().await? {
+            Some(material) => (material, true, 0),
+            None => {
+                let known = self.known().await?;
+                self.guard_database(&known).await?;
+                let inherited = known.len();
+                (
+                    KeyMaterial::generate(&self.random).with_known(&known),
+                    false,
+                    inherited,
+                )
+            }
+        };
+        let mut derived = Vec::new();
+        for wanted in self.derived(&material) {
+            let live = self.read(wanted.name()).await?;
+            let equal = live
+                .as_ref()
+                .is_some_and(|live| live.at("/data") == wanted.at("/data"));
+            if !equal {
+                derived.push((wanted, live.is_some()));
+            }
+        }
+        Ok(KeysObserved {
+            material,
+            exists,
+            inherited,
+            derived,
+        })
+    }
+
+    fn derived(&self, material: &KeyMaterial) -> Vec<Object> {
+        derived_secrets(
+            &self.settings,
+            material,
+            self.database_password.get().as_ref(),
+        )
+    }
+
+    fn ready(&self, material: KeyMaterial) -> KeysReady {
+        KeysReady {
+            names: KeyNames::of(&self.settings),
+            material,
+        }
+    }
+
+    /// Creates the Secret; a name taken meanwhile means: theirs.
+    async fn create(&self, material: KeyMaterial) -> Result<KeyMaterial, KeyError> {
+        let name = KeyNames::of(&self.settings).keys;
+        let target = self.reference(&name);
+        let manifest = material.manifest(&self.settings.namespace, &name);
+        let created = self
+            .cluster
+            .create(manifest, WriteOptions::default())
+            .await
+            .map_err(cluster_error(&target))?;
+        match created {
+            Created::New(_) => Ok(material),
+            Created::AlreadyExists => match self.held().await? {
+                Some(theirs) => Ok(theirs),
+                None => Err(KeyError::Incomplete {
+                    target: target.to_string(),
+                    key: "fernet-key",
+                }),
+            },
+        }
+    }
+
+    async fn apply(&self, wanted: Object) -> Result<(), KeyError> {
+        let target = wanted.reference();
+        let applied = self
+            .cluster
+            .apply(wanted, ApplyOptions::default())
+            .await
+            .map_err(cluster_error(&target))?;
+        match applied {
+            Applied::Done(_) => Ok(()),
+            Applied::Conflicts(conflicts) => Err(KeyError::Conflict {
+                target: target.to_string(),
+                managers: conflicts
+                    .into_iter()
+                    .map(|conflict| conflict.manager)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl Step for EnsureKeys {
+    type Observed = KeysObserved;
+    type Action = KeysAction;
+    type Output = KeysReady;
+
+    fn name(&self) -> &'static str {
+        "keys"
+    }
+
+    async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
+        self.look().await.map_err(StepError::before_writes)
+    }
+
+    fn decide(
+        &self,
+        observed: &Self::Observed,
+    ) -> Result<Decision<Self::Action, Self::Output>, StepError> {
+        if observed.exists && observed.derived.is_empty() {
+            return Ok(Decision::Done {
+                output: self.ready(observed.material.clone()),
+                proof: Proof::observed("keys present, connections match"),
+            });
+        }
+        let later = self.namespace.get().is_none();
+        let verification = if later {
+            Verification::Predicted
+        } else {
+            Verification::Verified
+        };
+        let mut changes = Vec::new();
+        if !observed.exists {
+            let name = self
+                .reference(&KeyNames::of(&self.settings).keys)
+                .to_string();
+            let note = match observed.inherited {
+                0 => "made once, immutable, outside the release".to_owned(),
+                count => format!("made once, {count} keys taken over"),
+            };
+            changes.push(Change::new(ChangeKind::Create, name, verification).with_note(note));
+        }
+        for (wanted, there) in &observed.derived {
+            let kind = if *there {
+                ChangeKind::Update
+            } else {
+                ChangeKind::Create
+            };
+            changes.push(Change::new(
+                kind,
+                wanted.reference().to_string(),
+                verification,
+            ));
+        }
+        Ok(if later {
+            Decision::Later { changes }
+        } else {
+            Decision::Act {
+                action: KeysAction {
+                    material: observed.material.clone(),
+                    create: !observed.exists,
+                },
+                changes,
+            }
+        })
+    }
+
+    async fn perform(
+        &self,
+        action: Self::Action,
+        _context: &StepContext,
+    ) -> Result<StepOutcome<Self::Output>, StepError> {
+        let external = matches!(self.settings.database, Database::External(_));
+        if external && self.database_password.get().is_none() {
+            return Err(StepError::before_writes(KeyError::NoPassword));
+        }
+        let material = if action.create {
+            self.create(action.material)
+                .await
+                .map_err(StepError::before_writes)?
+        } else {
+            action.material
+        };
+        let mut written = 0_usize;
+        for wanted in self.derived(&material) {
+            let live = self
+                .read(wanted.name())
+                .await
+                .map_err(StepError::after_writes)?;
+            if live.is_none_or(|live| live.at("/data") != wanted.at("/data")) {
+                self.apply(wanted).await.map_err(StepError::after_writes)?;
+                written += 1;
+            }
+        }
+        Ok(StepOutcome {
+            output: self.ready(material),
+            did: match (action.create, written) {
+                (true, _) => "made".into(),
+                (false, count) => format!("{count} connections written"),
+            },
+            proof: Proof::observed("keys present, connections match"),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "step_tests.rs"]
+mod tests;
