@@ -104,7 +104,10 @@ pub struct HelmVersion {
 /// A text that is no version of Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error("invalid kube version '{text}': {problem}")]
-#[diagnostic(code(aka::chart::kube_version), help("give at least major and minor, such as 1.33"))]
+#[diagnostic(
+    code(aka::chart::kube_version),
+    help("give at least major and minor, such as 1.33")
+)]
 pub struct KubeVersionError {
     /// The text.
     pub text: String,
@@ -123,7 +126,10 @@ impl Capabilities {
         };
         Self {
             kube_version,
-            api_versions: ASSUMED_API_VERSIONS.iter().map(|version| (*version).to_owned()).collect(),
+            api_versions: ASSUMED_API_VERSIONS
+                .iter()
+                .map(|version| (*version).to_owned())
+                .collect(),
             helm_version: HelmVersion::of(profile),
         }
     }
@@ -139,8 +145,12 @@ impl Capabilities {
 
     /// These capabilities with further `group/version` or `group/version/Kind` (`--api-versions`).
     #[must_use]
-    pub fn with_api_versions<S: Into<String>>(mut self, versions: impl IntoIterator<Item = S>) -> Self {
-        self.api_versions.extend(versions.into_iter().map(Into::into));
+    pub fn with_api_versions<S: Into<String>>(
+        mut self,
+        versions: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.api_versions
+            .extend(versions.into_iter().map(Into::into));
         self
     }
 
@@ -156,9 +166,16 @@ impl KubeVersion {
     /// # Errors
     /// [`KubeVersionError`] when `text` is none.
     pub fn parse(text: &str) -> Result<Self, KubeVersionError> {
-        let refuse = |problem: String| Err(KubeVersionError { text: text.to_owned(), problem });
+        let refuse = |problem: String| {
+            Err(KubeVersionError {
+                text: text.to_owned(),
+                problem,
+            })
+        };
         let bare = text.trim().trim_start_matches('v');
-        let end = bare.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(bare.len());
+        let end = bare
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(bare.len());
         let numbers = bare[..end].trim_end_matches('.');
         let parts: Vec<&str> = numbers.split('.').collect();
         if parts.iter().any(|part| part.is_empty()) {
@@ -167,10 +184,19 @@ impl KubeVersion {
         if parts.len() < 2 {
             return refuse(format!("illegal version string {text:?}"));
         }
-        if let Some(part) = parts.iter().find(|part| part.len() > 1 && part.starts_with('0')) {
-            return refuse(format!("illegal zero-prefixed version component {part:?} in {text:?}"));
+        if let Some(part) = parts
+            .iter()
+            .find(|part| part.len() > 1 && part.starts_with('0'))
+        {
+            return refuse(format!(
+                "illegal zero-prefixed version component {part:?} in {text:?}"
+            ));
         }
-        let version = if text.starts_with('v') { text.to_owned() } else { format!("v{text}") };
+        let version = if text.starts_with('v') {
+            text.to_owned()
+        } else {
+            format!("v{text}")
+        };
         Ok(Self {
             version,
             normalized: format!("v{numbers}"),
@@ -205,8 +231,14 @@ mod tests {
     #[test]
     fn kube_versions_keep_their_suffix_but_compare_without() {
         let version = KubeVersion::parse("1.33.4-gke.1245000").unwrap();
-        assert_eq!((version.version.as_str(), version.normalized.as_str()), ("v1.33.4-gke.1245000", "v1.33.4"));
-        assert_eq!((version.major.as_str(), version.minor.as_str()), ("1", "33"));
+        assert_eq!(
+            (version.version.as_str(), version.normalized.as_str()),
+            ("v1.33.4-gke.1245000", "v1.33.4")
+        );
+        assert_eq!(
+            (version.major.as_str(), version.minor.as_str()),
+            ("1", "33")
+        );
         assert!(KubeVersion::parse("x").is_err());
         assert!(KubeVersion::parse("1").is_err());
     }
@@ -216,6 +248,10 @@ mod tests {
         let assumed = Capabilities::assumed(Profile::Helm4);
         assert!(assumed.has("networking.k8s.io/v1"));
         assert!(!assumed.has("networking.k8s.io/v1/Ingress"));
-        assert!(assumed.with_api_versions(["networking.k8s.io/v1/Ingress"]).has("networking.k8s.io/v1/Ingress"));
+        assert!(
+            assumed
+                .with_api_versions(["networking.k8s.io/v1/Ingress"])
+                .has("networking.k8s.io/v1/Ingress")
+        );
     }
 }

@@ -12,7 +12,10 @@ struct Shortest {
 impl Shortest {
     fn of(scientific: &str) -> Self {
         let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
-        Self { digits: mantissa.replace('.', ""), exponent: exponent.parse().unwrap_or_default() }
+        Self {
+            digits: mantissa.replace('.', ""),
+            exponent: exponent.parse().unwrap_or_default(),
+        }
     }
 }
 
@@ -20,7 +23,11 @@ impl Shortest {
 /// from `1e+06` up.
 pub fn write_go_float(out: &mut String, value: f64) {
     if value.is_finite() {
-        write_shortest(out, value.is_sign_negative(), &Shortest::of(&format!("{:e}", value.abs())));
+        write_shortest(
+            out,
+            value.is_sign_negative(),
+            &Shortest::of(&format!("{:e}", value.abs())),
+        );
     } else {
         write_non_finite(out, value);
     }
@@ -30,7 +37,11 @@ pub fn write_go_float(out: &mut String, value: f64) {
 pub fn write_go_float32(out: &mut String, value: f64) {
     let single = value as f32;
     if single.is_finite() {
-        write_shortest(out, value.is_sign_negative(), &Shortest::of(&format!("{:e}", single.abs())));
+        write_shortest(
+            out,
+            value.is_sign_negative(),
+            &Shortest::of(&format!("{:e}", single.abs())),
+        );
     } else {
         write_non_finite(out, f64::from(single));
     }
@@ -93,7 +104,10 @@ pub fn write_json_float(out: &mut String, value: f64) {
         return;
     }
     let magnitude = value.abs();
-    if magnitude < 1e15 && magnitude.trunc() == magnitude && (value != 0.0 || value.is_sign_positive()) {
+    if magnitude < 1e15
+        && magnitude.fract() == 0.0
+        && (value != 0.0 || value.is_sign_positive())
+    {
         write_int(out, value as i64);
         return;
     }
@@ -157,10 +171,18 @@ mod tests {
         check(1e-7, "1e-07", "1e-7");
         check(1e20, "1e+20", "100000000000000000000");
         check(1e21, "1e+21", "1e+21");
-        check(12_345_678_901_234_567.0, "1.2345678901234568e+16", "12345678901234568");
+        check(
+            12_345_678_901_234_567.0,
+            "1.2345678901234568e+16",
+            "12345678901234568",
+        );
         check(-0.5, "-0.5", "-0.5");
         check(0.0, "0", "0");
         check(-0.0, "-0", "-0");
-        check(f64::MAX, "1.7976931348623157e+308", "1.7976931348623157e+308");
+        check(
+            f64::MAX,
+            "1.7976931348623157e+308",
+            "1.7976931348623157e+308",
+        );
     }
 }

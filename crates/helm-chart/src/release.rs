@@ -26,11 +26,21 @@ pub struct Release {
 impl Release {
     /// The first revision of a new release.
     pub fn install(name: impl Into<String>, namespace: impl Into<String>) -> Self {
-        Self { name: name.into(), namespace: namespace.into(), revision: 1, operation: Operation::Install }
+        Self {
+            name: name.into(),
+            namespace: namespace.into(),
+            revision: 1,
+            operation: Operation::Install,
+        }
     }
 
     /// A later revision of a release.
     pub fn upgrade(name: impl Into<String>, namespace: impl Into<String>, revision: u32) -> Self {
-        Self { name: name.into(), namespace: namespace.into(), revision, operation: Operation::Upgrade }
+        Self {
+            name: name.into(),
+            namespace: namespace.into(),
+            revision,
+            operation: Operation::Upgrade,
+        }
     }
 }

@@ -21,8 +21,13 @@ pub(crate) type Validator = jsonschema::Validator;
 /// Displayed as Helm prints it; the order of messages is by place and keyword, where Helm's is
 /// random.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
-#[error("values don't meet the specifications of the schema(s) in the following chart(s):\n{report}")]
-#[diagnostic(code(aka::values::schema), help("compare the values with the chart's values.schema.json"))]
+#[error(
+    "values don't meet the specifications of the schema(s) in the following chart(s):\n{report}"
+)]
+#[diagnostic(
+    code(aka::values::schema),
+    help("compare the values with the chart's values.schema.json")
+)]
 pub struct SchemaError {
     /// Per chart a line with its name, then one line per problem.
     pub report: String,
@@ -35,7 +40,11 @@ pub struct SchemaError {
 pub fn validate(chart: &ResolvedChart<'_>, values: &Table) -> Result<(), SchemaError> {
     let mut report = String::new();
     validate_into(chart, &Value::Object(values.clone()), &mut report);
-    if report.is_empty() { Ok(()) } else { Err(SchemaError { report }) }
+    if report.is_empty() {
+        Ok(())
+    } else {
+        Err(SchemaError { report })
+    }
 }
 
 fn validate_into(chart: &ResolvedChart<'_>, values: &Value, report: &mut String) {
@@ -48,7 +57,10 @@ fn validate_into(chart: &ResolvedChart<'_>, values: &Value, report: &mut String)
             Some(table @ Value::Object(_)) => validate_into(child, table, report),
             Some(other) => {
                 let (name, found) = (child.name(), go_type(other));
-                let _ = writeln!(report, "{name}:\ninvalid type for values: expected object (map), got {found}");
+                let _ = writeln!(
+                    report,
+                    "{name}:\ninvalid type for values: expected object (map), got {found}"
+                );
             }
         }
     }
@@ -74,7 +86,10 @@ fn problems(chart: &Chart, values: &Value) -> Option<String> {
 
 fn compile(schema: &[u8]) -> Result<Validator, String> {
     let schema: Value = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
-    jsonschema::options().offline().build(&schema).map_err(|error| error.to_string())
+    jsonschema::options()
+        .offline()
+        .build(&schema)
+        .map_err(|error| error.to_string())
 }
 
 /// The problems at one place of the values and below it.
@@ -107,14 +122,26 @@ impl Place {
         if let ValidationErrorKind::Required { property } = error.kind() {
             let name = property.as_str().unwrap_or_default().to_owned();
             // All properties missing at a place share one message.
-            if let Some(problem) = place.own.iter_mut().find(|problem| !problem.missing.is_empty()) {
+            if let Some(problem) = place
+                .own
+                .iter_mut()
+                .find(|problem| !problem.missing.is_empty())
+            {
                 problem.missing.push(name);
             } else {
-                place.own.push(Problem { text: String::new(), causes: Vec::new(), missing: vec![name] });
+                place.own.push(Problem {
+                    text: String::new(),
+                    causes: Vec::new(),
+                    missing: vec![name],
+                });
             }
             return;
         }
-        place.own.push(Problem { text: describe(error), causes: causes(error), missing: Vec::new() });
+        place.own.push(Problem {
+            text: describe(error),
+            causes: causes(error),
+            missing: Vec::new(),
+        });
     }
 
     fn show(&self, path: &str, indent: usize, is_root: bool, into: &mut String) {
@@ -168,11 +195,17 @@ fn describe(error: &ValidationError<'_>) -> String {
     };
     match error.kind() {
         ValidationErrorKind::AdditionalItems { limit } => {
-            format!("last {} additionalItem(s) not allowed", size.saturating_sub(*limit))
+            format!(
+                "last {} additionalItem(s) not allowed",
+                size.saturating_sub(*limit)
+            )
         }
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            format!("additional properties {} not allowed", join_quoted(unexpected))
+            format!(
+                "additional properties {} not allowed",
+                join_quoted(unexpected)
+            )
         }
         ValidationErrorKind::AnyOf { .. } => "'anyOf' failed".to_owned(),
         ValidationErrorKind::OneOfNotValid { .. } => "'oneOf' failed, none matched".to_owned(),
@@ -205,10 +238,18 @@ fn describe(error: &ValidationError<'_>) -> String {
         ValidationErrorKind::MinItems { limit } => format!("minItems: got {size}, want {limit}"),
         ValidationErrorKind::MaxLength { limit } => format!("maxLength: got {size}, want {limit}"),
         ValidationErrorKind::MinLength { limit } => format!("minLength: got {size}, want {limit}"),
-        ValidationErrorKind::MaxProperties { limit } => format!("maxProperties: got {size}, want {limit}"),
-        ValidationErrorKind::MinProperties { limit } => format!("minProperties: got {size}, want {limit}"),
+        ValidationErrorKind::MaxProperties { limit } => {
+            format!("maxProperties: got {size}, want {limit}")
+        }
+        ValidationErrorKind::MinProperties { limit } => {
+            format!("minProperties: got {size}, want {limit}")
+        }
         ValidationErrorKind::Pattern { pattern } => {
-            format!("{} does not match pattern {}", display(value), quote(pattern))
+            format!(
+                "{} does not match pattern {}",
+                display(value),
+                quote(pattern)
+            )
         }
         ValidationErrorKind::PropertyNames { error } => {
             format!("invalid propertyName {}", display(error.instance()))
@@ -222,8 +263,14 @@ fn describe(error: &ValidationError<'_>) -> String {
         }
         ValidationErrorKind::UniqueItems => {
             let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-            let twin = (1..items.len())
-                .find_map(|later| Some((items[..later].iter().position(|item| *item == items[later])?, later)));
+            let twin = (1..items.len()).find_map(|later| {
+                Some((
+                    items[..later]
+                        .iter()
+                        .position(|item| *item == items[later])?,
+                    later,
+                ))
+            });
             let (first, second) = twin.unwrap_or_default();
             format!("items at {first} and {second} are equal")
         }
@@ -233,7 +280,10 @@ fn describe(error: &ValidationError<'_>) -> String {
 
 fn describe_enum(options: &Value) -> String {
     let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-    if options.iter().any(|option| option.is_array() || option.is_object()) {
+    if options
+        .iter()
+        .any(|option| option.is_array() || option.is_object())
+    {
         return "'enum' failed".to_owned();
     }
     let shown: Vec<String> = options.iter().map(display).collect();
@@ -244,7 +294,11 @@ fn describe_enum(options: &Value) -> String {
 }
 
 fn bound(keyword: &str, value: &Value, limit: &Value) -> String {
-    format!("{keyword}: got {}, want {}", plain_number(value), plain_number(limit))
+    format!(
+        "{keyword}: got {}, want {}",
+        plain_number(value),
+        plain_number(limit)
+    )
 }
 
 /// A number in the fewest digits, without exponent where it has none in the source.
@@ -264,12 +318,18 @@ fn display(value: &Value) -> String {
 }
 
 fn quote(text: &str) -> String {
-    let escaped = format!("{text:?}").replace("\\\"", "\"").replace('\'', "\\'");
+    let escaped = format!("{text:?}")
+        .replace("\\\"", "\"")
+        .replace('\'', "\\'");
     format!("'{}'", &escaped[1..escaped.len() - 1])
 }
 
 fn join_quoted(texts: &[String]) -> String {
-    texts.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", ")
+    texts
+        .iter()
+        .map(|text| quote(text))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn json_type(value: &Value) -> &'static str {
@@ -313,7 +373,9 @@ mod tests {
         .unwrap();
         let values = Values::parse("age: -1\no: 5\ne: c\n").unwrap();
         let resolved = chart.resolve(values.as_table(), Profile::Helm4).unwrap();
-        let report = validate(&resolved.root, &resolved.values).unwrap_err().report;
+        let report = validate(&resolved.root, &resolved.values)
+            .unwrap_err()
+            .report;
         assert_eq!(
             report,
             "p:\n- at '': missing property 'name'\n- at '/age': minimum: got -1, want 0\n\

@@ -138,8 +138,16 @@ macro_rules! build_json {
     };
 }
 
-build_json!(FloatNumbers, |value: i64| Value::from(value as f64), |value: u64| Value::from(value as f64));
-build_json!(ExactNumbers, |value: i64| Value::from(value), |value: u64| Value::from(value));
+build_json!(
+    FloatNumbers,
+    |value: i64| Value::from(value as f64),
+    |value: u64| Value::from(value as f64)
+);
+build_json!(
+    ExactNumbers,
+    |value: i64| Value::from(value),
+    |value: u64| Value::from(value)
+);
 
 impl Tree for Value {
     fn accept<S: TreeSink>(&self, sink: &mut S) -> Result<(), S::Error> {

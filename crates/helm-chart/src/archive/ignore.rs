@@ -92,15 +92,28 @@ impl IgnoreRules {
 
 impl Rule {
     fn parse(line: &str) -> Self {
-        let (negated, line) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest));
-        let (folders_only, line) = line.strip_suffix('/').map_or((false, line), |rest| (true, rest));
+        let (negated, line) = line
+            .strip_prefix('!')
+            .map_or((false, line), |rest| (true, rest));
+        let (folders_only, line) = line
+            .strip_suffix('/')
+            .map_or((false, line), |rest| (true, rest));
         let whole_path = line.contains('/');
         let pattern = line.strip_prefix('/').unwrap_or(line).to_owned();
-        Self { pattern, negated, folders_only, whole_path }
+        Self {
+            pattern,
+            negated,
+            folders_only,
+            whole_path,
+        }
     }
 
     fn matches(&self, path: &str) -> bool {
-        let subject = if self.whole_path { path } else { path.rsplit('/').next().unwrap_or(path) };
+        let subject = if self.whole_path {
+            path
+        } else {
+            path.rsplit('/').next().unwrap_or(path)
+        };
         matches(&self.pattern, subject).unwrap_or(false)
     }
 }
@@ -124,8 +137,15 @@ mod tests {
         ] {
             assert_eq!(rules.ignores(path, folder), ignored, "{path}");
         }
-        assert!(IgnoreRules::parse("!keep\n").unwrap().ignores("other", false));
-        assert_eq!(IgnoreRules::parse("a/**").unwrap_err(), IgnoreError::DoubleStar);
+        assert!(
+            IgnoreRules::parse("!keep\n")
+                .unwrap()
+                .ignores("other", false)
+        );
+        assert_eq!(
+            IgnoreRules::parse("a/**").unwrap_err(),
+            IgnoreError::DoubleStar
+        );
         assert_eq!(IgnoreRules::parse("[").unwrap_err(), IgnoreError::Syntax);
     }
 }

@@ -27,7 +27,9 @@ pub(crate) fn matches(pattern: &str, name: &str) -> Result<bool, BadPattern> {
             _ => {}
         }
         match star {
-            Some((star_token, star_at)) if name.get(star_at).is_some_and(|character| *character != '/') => {
+            Some((star_token, star_at))
+                if name.get(star_at).is_some_and(|character| *character != '/') =>
+            {
                 star = Some((star_token, star_at + 1));
                 token = star_token + 1;
                 at = star_at + 1;
@@ -41,7 +43,10 @@ enum Token {
     Star,
     Any,
     Literal(char),
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
 }
 
 impl Token {
@@ -51,7 +56,10 @@ impl Token {
             Self::Any => character != '/',
             Self::Literal(literal) => *literal == character,
             Self::Class { negated, ranges } => {
-                ranges.iter().any(|(low, high)| (*low..=*high).contains(&character)) != *negated
+                ranges
+                    .iter()
+                    .any(|(low, high)| (*low..=*high).contains(&character))
+                    != *negated
             }
         }
     }

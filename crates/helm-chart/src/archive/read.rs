@@ -69,7 +69,11 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, ArchiveError> {
         let mut entry = entry.map_err(ArchiveError::Damaged)?;
         let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let kind = entry.header().entry_type();
-        if kind.is_dir() || raw.ends_with('/') || kind.is_pax_global_extensions() || kind.is_pax_local_extensions() {
+        if kind.is_dir()
+            || raw.ends_with('/')
+            || kind.is_pax_global_extensions()
+            || kind.is_pax_local_extensions()
+        {
             continue;
         }
         let name = inner_path(&raw)?;
@@ -81,14 +85,22 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, ArchiveError> {
             return Err(ArchiveError::FileTooLarge(raw));
         }
         let mut data = Vec::with_capacity(declared as usize);
-        entry.by_ref().take(remaining).read_to_end(&mut data).map_err(ArchiveError::Damaged)?;
+        entry
+            .by_ref()
+            .take(remaining)
+            .read_to_end(&mut data)
+            .map_err(ArchiveError::Damaged)?;
         remaining -= data.len() as u64;
         if (data.len() as u64) < declared || remaining == 0 {
             return Err(ArchiveError::TooLarge);
         }
         files.push(ChartFile::new(name, data));
     }
-    if files.is_empty() { Err(ArchiveError::Empty) } else { Ok(files) }
+    if files.is_empty() {
+        Err(ArchiveError::Empty)
+    } else {
+        Ok(files)
+    }
 }
 
 /// The path below the top folder, cleaned and guarded.
@@ -146,15 +158,36 @@ mod tests {
 
     #[test]
     fn paths_are_cleaned_and_guarded() {
-        for (path, clean) in [("a/./b//c/..", "a/b"), ("", "."), ("../a", "../a"), ("/..", "/"), ("a/../..", "..")] {
+        for (path, clean) in [
+            ("a/./b//c/..", "a/b"),
+            ("", "."),
+            ("../a", "../a"),
+            ("/..", "/"),
+            ("a/../..", ".."),
+        ] {
             assert_eq!(clean_path(path), clean);
         }
         let refused = |path: &str| inner_path(path).unwrap_err().to_string();
-        assert_eq!(inner_path("top/templates/a.yaml").unwrap(), "templates/a.yaml");
-        assert_eq!(inner_path("top\\templates\\a.yaml").unwrap(), "templates/a.yaml");
-        assert_eq!(refused("top//etc/passwd"), "chart illegally contains absolute paths");
-        assert_eq!(refused("top/../../x"), "chart illegally references parent directory");
-        assert_eq!(refused("alone"), "chart illegally contains content outside the base directory: \"alone\"");
+        assert_eq!(
+            inner_path("top/templates/a.yaml").unwrap(),
+            "templates/a.yaml"
+        );
+        assert_eq!(
+            inner_path("top\\templates\\a.yaml").unwrap(),
+            "templates/a.yaml"
+        );
+        assert_eq!(
+            refused("top//etc/passwd"),
+            "chart illegally contains absolute paths"
+        );
+        assert_eq!(
+            refused("top/../../x"),
+            "chart illegally references parent directory"
+        );
+        assert_eq!(
+            refused("alone"),
+            "chart illegally contains content outside the base directory: \"alone\""
+        );
         assert_eq!(refused("top/c:/x"), "chart contains illegally named files");
     }
 }

@@ -31,7 +31,10 @@ pub enum PackageError {
 /// # Errors
 /// [`PackageError`] when a part cannot be written.
 pub fn write_archive(chart: &Chart, modified: u64) -> Result<Vec<u8>, PackageError> {
-    let gzip = GzBuilder::new().comment("Helm").mtime(0).write(Vec::new(), Compression::default());
+    let gzip = GzBuilder::new()
+        .comment("Helm")
+        .mtime(0)
+        .write(Vec::new(), Compression::default());
     let mut archive = tar::Builder::new(gzip);
     write_chart(&mut archive, chart, chart.name(), modified)?;
     let gzip = archive.into_inner().map_err(PackageError::Archive)?;
@@ -40,13 +43,19 @@ pub fn write_archive(chart: &Chart, modified: u64) -> Result<Vec<u8>, PackageErr
 
 type Archive = tar::Builder<flate2::write::GzEncoder<Vec<u8>>>;
 
-fn write_chart(archive: &mut Archive, chart: &Chart, base: &str, modified: u64) -> Result<(), PackageError> {
+fn write_chart(
+    archive: &mut Archive,
+    chart: &Chart,
+    base: &str,
+    modified: u64,
+) -> Result<(), PackageError> {
     let mut metadata = chart.metadata().clone();
     let is_v2 = metadata.api_version == "v2";
     if !is_v2 {
         metadata.dependencies = None;
     }
-    let mut append = |name: &str, data: &[u8]| append(archive, &format!("{base}/{name}"), data, modified);
+    let mut append =
+        |name: &str, data: &[u8]| append(archive, &format!("{base}/{name}"), data, modified);
     append("Chart.yaml", &to_yaml(&metadata)?)?;
     if let Some(lock) = chart.lock().filter(|_| is_v2) {
         append("Chart.lock", &to_yaml(lock)?)?;
@@ -63,22 +72,35 @@ fn write_chart(archive: &mut Archive, chart: &Chart, base: &str, modified: u64) 
         append(&file.name, &file.data)?;
     }
     for child in chart.children() {
-        write_chart(archive, child, &format!("{base}/charts/{}", child.name()), modified)?;
+        write_chart(
+            archive,
+            child,
+            &format!("{base}/charts/{}", child.name()),
+            modified,
+        )?;
     }
     Ok(())
 }
 
 fn to_yaml<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, PackageError> {
-    let value = serde_json::to_value(value).map_err(|error| PackageError::Metadata(error.into()))?;
+    let value =
+        serde_json::to_value(value).map_err(|error| PackageError::Metadata(error.into()))?;
     let mut text = yaml::to_string(&value).map_err(|error| PackageError::Metadata(error.into()))?;
     text.push('\n');
     Ok(text.into_bytes())
 }
 
-fn append(archive: &mut Archive, name: &str, data: &[u8], modified: u64) -> Result<(), PackageError> {
+fn append(
+    archive: &mut Archive,
+    name: &str,
+    data: &[u8],
+    modified: u64,
+) -> Result<(), PackageError> {
     let mut header = tar::Header::new_gnu();
     header.set_mode(0o644);
     header.set_size(data.len() as u64);
     header.set_mtime(modified);
-    archive.append_data(&mut header, name, data).map_err(PackageError::Archive)
+    archive
+        .append_data(&mut header, name, data)
+        .map_err(PackageError::Archive)
 }

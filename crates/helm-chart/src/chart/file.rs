@@ -18,7 +18,10 @@ impl ChartFile {
         if data.starts_with(b"\xEF\xBB\xBF") {
             data.drain(..3);
         }
-        Self { name: name.into(), data }
+        Self {
+            name: name.into(),
+            data,
+        }
     }
 
     /// The content as text; bytes that are no UTF-8 become U+FFFD.
@@ -33,9 +36,14 @@ impl ChartFile {
 
     /// Whether the file is a manifest under `crds/`.
     pub fn is_crd(&self) -> bool {
-        let extension = self.base_name().rsplit_once('.').map_or("", |(_, extension)| extension);
+        let extension = self
+            .base_name()
+            .rsplit_once('.')
+            .map_or("", |(_, extension)| extension);
         self.name.starts_with("crds/")
-            && ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+            && ["yaml", "yml", "json"]
+                .iter()
+                .any(|known| extension.eq_ignore_ascii_case(known))
     }
 }
 

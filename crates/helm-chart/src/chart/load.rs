@@ -1,13 +1,14 @@
 //! From files to a chart: what each file is, subcharts included (Helm `pkg/chart/v2/loader`).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use super::{Chart, ChartFile, Lock, Metadata, MetadataError};
+use crate::Profile;
 use crate::archive::{ArchiveError, read_archive};
 use crate::values::{Table, parse_table};
 use crate::yaml::{YamlError, parse_exact};
-use crate::Profile;
 
 /// How deep charts may contain charts.
 const MAX_CHART_DEPTH: usize = 32;
@@ -137,9 +138,12 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, ChartError> {
             "values.schema.json" => schema = Some(file.data),
             name if name.starts_with("templates/") => templates.push(file),
             name => match name.strip_prefix("charts/") {
-                Some(rest) if !name.ends_with(".prov") => {
+                Some(rest) if Path::new(name).extension() != Some("prov".as_ref()) => {
                     let folder = rest.split('/').next().unwrap_or(rest).to_owned();
-                    let file = ChartFile { name: rest.to_owned(), data: file.data };
+                    let file = ChartFile {
+                        name: rest.to_owned(),
+                        data: file.data,
+                    };
                     subcharts.entry(folder).or_default().push(file);
                 }
                 _ => kept.push(file),
@@ -167,7 +171,9 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, ChartError> {
 
 /// The default values, and those of the first document where they differ.
 fn read_values(text: Option<&str>) -> Result<(Table, Option<Table>), ChartError> {
-    let Some(text) = text else { return Ok((Table::new(), None)) };
+    let Some(text) = text else {
+        return Ok((Table::new(), None));
+    };
     let values = parse_table(text, Profile::Helm4).map_err(ChartError::Values)?;
     if !text.contains("\n---") {
         return Ok((values, None));
@@ -187,7 +193,7 @@ fn load_subcharts(
         if name.starts_with(['_', '.']) {
             continue;
         }
-        let child = if name.ends_with(".tgz") {
+        let child = if Path::new(&name).extension() == Some("tgz".as_ref()) {
             match files.iter().find(|file| file.name == name) {
                 Some(archive) => read_archive(&archive.data)
                     .map_err(ChartError::from)
@@ -197,7 +203,10 @@ fn load_subcharts(
         } else {
             let inner = files.into_iter().filter_map(|file| {
                 let (_, rest) = file.name.split_once('/')?;
-                Some(ChartFile { name: rest.to_owned(), data: file.data })
+                Some(ChartFile {
+                    name: rest.to_owned(),
+                    data: file.data,
+                })
             });
             let inner: Vec<_> = inner.collect();
             if inner.is_empty() {

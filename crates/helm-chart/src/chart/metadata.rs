@@ -66,6 +66,7 @@ pub struct Metadata {
     pub chart_type: String,
 }
 
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
 fn is_empty_list(list: &Option<Vec<Dependency>>) -> bool {
     list.as_ref().is_none_or(Vec::is_empty)
 }
@@ -134,7 +135,9 @@ pub enum MetadataError {
     #[diagnostic(code(aka::chart::metadata_yaml))]
     Yaml(YamlError),
     /// A field has the wrong type, in Go's words.
-    #[error("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go struct field {field} of type {wanted}")]
+    #[error(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
+    )]
     #[diagnostic(code(aka::chart::metadata_type))]
     Type {
         /// JSON type of what was found.
@@ -190,7 +193,10 @@ impl Metadata {
         fields.text("kubeVersion", &mut self.kube_version)?;
         fields.text("type", &mut self.chart_type)?;
         if let Some(items) = fields.list("maintainers", "[]*v2.Maintainer")? {
-            self.maintainers = items.iter().map(Maintainer::read).collect::<Result<_, _>>()?;
+            self.maintainers = items
+                .iter()
+                .map(Maintainer::read)
+                .collect::<Result<_, _>>()?;
         }
         if let Some(value) = fields.get("annotations") {
             let Value::Object(entries) = value else {
@@ -207,7 +213,12 @@ impl Metadata {
             }
         }
         if let Some(items) = fields.list("dependencies", "[]*v2.Dependency")? {
-            self.dependencies = Some(items.iter().map(Dependency::read).collect::<Result<_, _>>()?);
+            self.dependencies = Some(
+                items
+                    .iter()
+                    .map(Dependency::read)
+                    .collect::<Result<_, _>>()?,
+            );
         }
         Ok(())
     }
@@ -227,12 +238,18 @@ impl Metadata {
         ] {
             sanitise(text);
         }
-        self.sources.iter_mut().chain(&mut self.keywords).for_each(sanitise);
+        self.sources
+            .iter_mut()
+            .chain(&mut self.keywords)
+            .for_each(sanitise);
         if self.name.is_empty() {
             return refuse("chart.metadata.name is required".to_owned());
         }
         if self.name == "." || self.name == ".." {
-            return refuse(format!("chart.metadata.name {:?} is not allowed", self.name));
+            return refuse(format!(
+                "chart.metadata.name {:?} is not allowed",
+                self.name
+            ));
         }
         if self.name.contains('/') {
             return refuse(format!("chart.metadata.name {:?} is invalid", self.name));
@@ -241,22 +258,35 @@ impl Metadata {
             return refuse("chart.metadata.version is required".to_owned());
         }
         if Version::parse(&self.version).is_err() {
-            return refuse(format!("chart.metadata.version {:?} is invalid", self.version));
+            return refuse(format!(
+                "chart.metadata.version {:?} is invalid",
+                self.version
+            ));
         }
         if !matches!(self.chart_type.as_str(), "" | "application" | "library") {
             return refuse("chart.metadata.type must be application or library".to_owned());
         }
         for maintainer in &mut self.maintainers {
-            for text in [&mut maintainer.name, &mut maintainer.email, &mut maintainer.url] {
+            for text in [
+                &mut maintainer.name,
+                &mut maintainer.email,
+                &mut maintainer.url,
+            ] {
                 sanitise(text);
             }
         }
         let mut names = Vec::new();
         for dependency in self.dependencies.iter_mut().flatten() {
             dependency.validate()?;
-            let name = if dependency.alias.is_empty() { &dependency.name } else { &dependency.alias };
+            let name = if dependency.alias.is_empty() {
+                &dependency.name
+            } else {
+                &dependency.alias
+            };
             if names.contains(name) {
-                return refuse(format!("more than one dependency with name or alias {name:?}"));
+                return refuse(format!(
+                    "more than one dependency with name or alias {name:?}"
+                ));
             }
             names.push(name.clone());
         }
@@ -267,7 +297,9 @@ impl Metadata {
 impl Maintainer {
     fn read(value: &Value) -> Result<Self, MetadataError> {
         if value.is_null() {
-            return Err(MetadataError::Validation("maintainers must not contain empty or null nodes".to_owned()));
+            return Err(MetadataError::Validation(
+                "maintainers must not contain empty or null nodes".to_owned(),
+            ));
         }
         let fields = Fields::of(value, "Metadata.maintainers")?;
         let mut maintainer = Self::default();
@@ -294,19 +326,27 @@ impl Dependency {
         fields.flag("enabled", &mut dependency.enabled)?;
         fields.text("alias", &mut dependency.alias)?;
         if let Some(items) = fields.list("import-values", "[]interface {}")? {
-            dependency.import_values = items.clone();
+            dependency.import_values.clone_from(items);
         }
         Ok(dependency)
     }
 
     fn validate(&mut self) -> Result<(), MetadataError> {
-        for text in [&mut self.name, &mut self.version, &mut self.repository, &mut self.condition] {
+        for text in [
+            &mut self.name,
+            &mut self.version,
+            &mut self.repository,
+            &mut self.condition,
+        ] {
             sanitise(text);
         }
         self.tags.iter_mut().for_each(sanitise);
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if !self.alias.bytes().all(allowed) {
-            let reason = format!("dependency {:?} has disallowed characters in the alias", self.name);
+            let reason = format!(
+                "dependency {:?} has disallowed characters in the alias",
+                self.name
+            );
             return Err(MetadataError::Validation(reason));
         }
         Ok(())
@@ -325,7 +365,10 @@ impl Lock {
         fields.text("generated", &mut lock.generated)?;
         fields.text("digest", &mut lock.digest)?;
         if let Some(items) = fields.list("dependencies", "[]*v2.Dependency")? {
-            lock.dependencies = items.iter().map(Dependency::read).collect::<Result<_, _>>()?;
+            lock.dependencies = items
+                .iter()
+                .map(Dependency::read)
+                .collect::<Result<_, _>>()?;
         }
         Ok(lock)
     }
@@ -340,23 +383,39 @@ struct Fields<'v> {
 impl<'v> Fields<'v> {
     fn of(value: &'v Value, path: &'static str) -> Result<Self, MetadataError> {
         match value {
-            Value::Null => Ok(Self { entries: None, path }),
-            Value::Object(entries) => Ok(Self { entries: Some(entries), path }),
-            other => Err(MetadataError::Yaml(YamlError::mismatch(json_type(other), "v2.Metadata"))),
+            Value::Null => Ok(Self {
+                entries: None,
+                path,
+            }),
+            Value::Object(entries) => Ok(Self {
+                entries: Some(entries),
+                path,
+            }),
+            other => Err(MetadataError::Yaml(YamlError::mismatch(
+                json_type(other),
+                "v2.Metadata",
+            ))),
         }
     }
 
     /// The value of a field; names match whatever their case, null is absent.
     fn get(&self, name: &str) -> Option<&'v Value> {
         let entries = self.entries?;
-        let found = entries
-            .get(name)
-            .or_else(|| entries.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value));
+        let found = entries.get(name).or_else(|| {
+            entries
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value)
+        });
         found.filter(|value| !value.is_null())
     }
 
     fn mismatch(&self, name: &str, value: &Value, wanted: &'static str) -> MetadataError {
-        MetadataError::Type { found: json_type(value), field: format!("{}.{name}", self.path), wanted }
+        MetadataError::Type {
+            found: json_type(value),
+            field: format!("{}.{name}", self.path),
+            wanted,
+        }
     }
 
     fn text(&self, name: &str, into: &mut String) -> Result<(), MetadataError> {
@@ -367,7 +426,9 @@ impl<'v> Fields<'v> {
     }
 
     fn texts(&self, name: &str, into: &mut Vec<String>) -> Result<(), MetadataError> {
-        let Some(items) = self.list(name, "[]string")? else { return Ok(()) };
+        let Some(items) = self.list(name, "[]string")? else {
+            return Ok(());
+        };
         into.clear();
         for item in items {
             let mut text = String::new();
@@ -388,7 +449,11 @@ impl<'v> Fields<'v> {
         }
     }
 
-    fn list(&self, name: &str, wanted: &'static str) -> Result<Option<&'v Vec<Value>>, MetadataError> {
+    fn list(
+        &self,
+        name: &str,
+        wanted: &'static str,
+    ) -> Result<Option<&'v Vec<Value>>, MetadataError> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::Array(items)) => Ok(Some(items)),

@@ -110,7 +110,10 @@ impl Chart {
     pub fn missing_dependencies(&self) -> Vec<&str> {
         let present = |name: &str| self.children.iter().any(|child| child.name() == name);
         let listed = self.metadata.dependencies.iter().flatten();
-        listed.map(|dependency| dependency.name.as_str()).filter(|name| !present(name)).collect()
+        listed
+            .map(|dependency| dependency.name.as_str())
+            .filter(|name| !present(name))
+            .collect()
     }
 
     /// Whether the chart's `kubeVersion` allows `version`; a chart without one allows all.

@@ -37,7 +37,10 @@ pub struct Resolved<'c> {
 pub enum DependencyError {
     /// Charts listed in `Chart.yaml` are not under `charts/`.
     #[error("found in Chart.yaml, but missing in charts/ directory: {}", .names.join(", "))]
-    #[diagnostic(code(aka::chart::missing_dependencies), help("run `helm dependency build` on the chart"))]
+    #[diagnostic(
+        code(aka::chart::missing_dependencies),
+        help("run `helm dependency build` on the chart")
+    )]
     Missing {
         /// Names of the missing charts.
         names: Vec<String>,
@@ -54,7 +57,11 @@ impl Chart {
     /// # Errors
     /// [`DependencyError`] when a listed subchart is missing or values have the wrong shape.
     pub fn resolve(&self, user: &Table, profile: Profile) -> Result<Resolved<'_>, DependencyError> {
-        let names: Vec<String> = self.missing_dependencies().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = self
+            .missing_dependencies()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         if !names.is_empty() {
             return Err(DependencyError::Missing { names });
         }
@@ -64,7 +71,11 @@ impl Chart {
         root.enable(user, "", profile, &mut warnings)?;
         root.import_values(profile, &mut warnings)?;
         let values = root.coalesce(user.clone(), Nulls::Apply, profile, &mut warnings)?;
-        Ok(Resolved { root, values, warnings })
+        Ok(Resolved {
+            root,
+            values,
+            warnings,
+        })
     }
 }
 
@@ -128,7 +139,11 @@ impl<'c> ResolvedChart<'c> {
     }
 
     fn collect_crds(&self, path: &str, into: &mut Vec<(String, &'c ChartFile)>) {
-        into.extend(self.chart.crds().map(|file| (format!("{path}/{}", file.name), file)));
+        into.extend(
+            self.chart
+                .crds()
+                .map(|file| (format!("{path}/{}", file.name), file)),
+        );
         for child in &self.children {
             child.collect_crds(&format!("{path}/charts/{}", child.name), into);
         }
@@ -141,7 +156,12 @@ impl<'c> ResolvedChart<'c> {
         profile: Profile,
         warnings: &mut Vec<String>,
     ) -> Result<Table, CoalesceError> {
-        Coalescing { nulls, profile, warnings }.chart(self, &mut user, "")?;
+        Coalescing {
+            nulls,
+            profile,
+            warnings,
+        }
+        .chart(self, &mut user, "")?;
         Ok(user)
     }
 
@@ -152,8 +172,10 @@ impl<'c> ResolvedChart<'c> {
         profile: Profile,
         warnings: &mut Vec<String>,
     ) -> Result<(), CoalesceError> {
-        let Some(mut dependencies) = self.dependencies.take() else { return Ok(()) };
-        self.children = place(std::mem::take(&mut self.children), &mut dependencies);
+        let Some(mut dependencies) = self.dependencies.take() else {
+            return Ok(());
+        };
+        self.children = place(&self.children, &mut dependencies);
         let values = self.coalesce(values.clone(), Nulls::Apply, profile, &mut Vec::new())?;
         for dependency in &mut dependencies {
             dependency.enabled = true;
@@ -165,7 +187,8 @@ impl<'c> ResolvedChart<'c> {
             .filter(|dependency| !dependency.enabled)
             .map(|dependency| dependency.name.clone())
             .collect();
-        self.children.retain(|child| !disabled.iter().any(|name| *name == *child.name));
+        self.children
+            .retain(|child| !disabled.iter().any(|name| *name == *child.name));
         dependencies.retain(|dependency| !disabled.contains(&dependency.name));
         for child in &mut self.children {
             let path = format!("{path}{}.", child.name);
@@ -175,7 +198,11 @@ impl<'c> ResolvedChart<'c> {
         Ok(())
     }
 
-    fn import_values(&mut self, profile: Profile, warnings: &mut Vec<String>) -> Result<(), CoalesceError> {
+    fn import_values(
+        &mut self,
+        profile: Profile,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), CoalesceError> {
         for child in &mut self.children {
             child.import_values(profile, warnings)?;
         }
@@ -214,11 +241,16 @@ impl<'c> ResolvedChart<'c> {
 }
 
 /// Orders the children by the list, renames them by alias, repeats those that are listed twice.
-fn place<'c>(existing: Vec<ResolvedChart<'c>>, dependencies: &mut [Dependency]) -> Vec<ResolvedChart<'c>> {
+fn place<'c>(
+    existing: &[ResolvedChart<'c>],
+    dependencies: &mut [Dependency],
+) -> Vec<ResolvedChart<'c>> {
     let fits = |child: &ResolvedChart<'_>, dependency: &Dependency| {
         child.name == dependency.name && is_compatible(&dependency.version, child.chart.version())
     };
-    let unlisted = existing.iter().filter(|child| !dependencies.iter().any(|one| fits(child, one)));
+    let unlisted = existing
+        .iter()
+        .filter(|child| !dependencies.iter().any(|one| fits(child, one)));
     let mut placed: Vec<ResolvedChart<'c>> = unlisted.cloned().collect();
     for dependency in dependencies {
         if let Some(child) = existing.iter().find(|child| fits(child, dependency)) {
@@ -236,7 +268,9 @@ fn place<'c>(existing: Vec<ResolvedChart<'c>>, dependencies: &mut [Dependency]) 
 }
 
 fn apply_tags(dependency: &mut Dependency, values: &Table, warnings: &mut Vec<String>) {
-    let Some(tags) = lookup_table(values, "tags") else { return };
+    let Some(tags) = lookup_table(values, "tags") else {
+        return;
+    };
     let (mut any_true, mut any_false) = (false, false);
     for tag in &dependency.tags {
         match tags.get(tag) {
@@ -244,23 +278,36 @@ fn apply_tags(dependency: &mut Dependency, values: &Table, warnings: &mut Vec<St
             Some(Value::Bool(true)) => any_true = true,
             Some(Value::Bool(false)) => any_false = true,
             Some(_) => {
-                warnings.push(format!("returned non-bool value tag={tag} chart={}", dependency.name));
+                warnings.push(format!(
+                    "returned non-bool value tag={tag} chart={}",
+                    dependency.name
+                ));
             }
         }
     }
     dependency.enabled = any_true || !any_false;
 }
 
-fn apply_conditions(dependency: &mut Dependency, values: &Table, path: &str, warnings: &mut Vec<String>) {
+fn apply_conditions(
+    dependency: &mut Dependency,
+    values: &Table,
+    path: &str,
+    warnings: &mut Vec<String>,
+) {
     let conditions = dependency.condition.trim().to_owned();
-    for condition in conditions.split(',').filter(|condition| !condition.is_empty()) {
+    for condition in conditions
+        .split(',')
+        .filter(|condition| !condition.is_empty())
+    {
         match lookup_value(values, &format!("{path}{condition}")) {
             Some(Value::Bool(enabled)) => {
                 dependency.enabled = *enabled;
                 return;
             }
-            Some(_) => warnings
-                .push(format!("returned non-bool value path={condition} chart={}", dependency.name)),
+            Some(_) => warnings.push(format!(
+                "returned non-bool value path={condition} chart={}",
+                dependency.name
+            )),
             None => {}
         }
     }

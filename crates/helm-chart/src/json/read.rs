@@ -30,7 +30,12 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 /// See [`parse`].
 pub fn parse_with<B: Builder>(text: &str, builder: &mut B) -> Result<B::Output, JsonError> {
     let (value, end) = parse_prefix(text, builder)?;
-    let mut reader = Reader { text, at: end, depth: 0, builder };
+    let mut reader = Reader {
+        text,
+        at: end,
+        depth: 0,
+        builder,
+    };
     reader.skip_space();
     match reader.rest().chars().next() {
         None => Ok(value),
@@ -43,7 +48,12 @@ pub(crate) fn parse_prefix<B: Builder>(
     text: &str,
     builder: &mut B,
 ) -> Result<(B::Output, usize), JsonError> {
-    let mut reader = Reader { text, at: 0, depth: 0, builder };
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth: 0,
+        builder,
+    };
     let value = reader.value()?;
     Ok((value, reader.at))
 }
@@ -71,7 +81,10 @@ impl<'t, B: Builder> Reader<'t, '_, B> {
     }
 
     fn error(&self, message: String) -> JsonError {
-        JsonError { message, offset: self.at }
+        JsonError {
+            message,
+            offset: self.at,
+        }
     }
 
     /// `invalid character 'x' …`, or the complaint about an early end.
@@ -124,7 +137,11 @@ impl<'t, B: Builder> Reader<'t, '_, B> {
     fn nest(&mut self) -> Result<(), JsonError> {
         self.depth += 1;
         self.at += 1;
-        if self.depth > MAX_DEPTH { Err(self.error("exceeded max depth".to_owned())) } else { Ok(()) }
+        if self.depth > MAX_DEPTH {
+            Err(self.error("exceeded max depth".to_owned()))
+        } else {
+            Ok(())
+        }
     }
 
     fn object(&mut self) -> Result<B::Output, JsonError> {
@@ -215,7 +232,8 @@ impl<'t, B: Builder> Reader<'t, '_, B> {
         match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(self.builder.float(value)),
             _ => {
-                let message = format!("json: cannot unmarshal number {text} into Go value of type float64");
+                let message =
+                    format!("json: cannot unmarshal number {text} into Go value of type float64");
                 Err(self.error(message))
             }
         }

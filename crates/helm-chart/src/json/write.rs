@@ -40,8 +40,17 @@ pub fn to_string_pretty<T: Tree + ?Sized>(value: &T, indent: &str) -> Result<Str
     write(value, true, Some(indent))
 }
 
-fn write<T: Tree + ?Sized>(value: &T, html: bool, indent: Option<&str>) -> Result<String, WriteError> {
-    let mut writer = Writer { out: String::new(), html, indent, depth: 0 };
+fn write<T: Tree + ?Sized>(
+    value: &T,
+    html: bool,
+    indent: Option<&str>,
+) -> Result<String, WriteError> {
+    let mut writer = Writer {
+        out: String::new(),
+        html,
+        indent,
+        depth: 0,
+    };
     value.accept(&mut writer)?;
     Ok(writer.out)
 }
@@ -66,7 +75,11 @@ impl Writer<'_> {
     fn open(&mut self, bracket: char) -> Result<(), WriteError> {
         self.out.push(bracket);
         self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(WriteError::TooDeep) } else { Ok(()) }
+        if self.depth > MAX_DEPTH {
+            Err(WriteError::TooDeep)
+        } else {
+            Ok(())
+        }
     }
 
     fn close(&mut self, bracket: char, filled: bool) {
@@ -148,7 +161,8 @@ impl TreeSink for Writer<'_> {
             }
             self.line();
             write_string(&mut self.out, key, self.html);
-            self.out.push_str(if self.indent.is_some() { ": " } else { ":" });
+            self.out
+                .push_str(if self.indent.is_some() { ": " } else { ":" });
             value.accept(self)?;
         }
         self.close('}', !entries.is_empty());

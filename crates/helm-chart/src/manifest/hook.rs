@@ -43,12 +43,18 @@ impl HookEvent {
         if name == "test-success" {
             return Some(Self::Test);
         }
-        Self::ALL.iter().find(|(_, known)| *known == name).map(|(event, _)| *event)
+        Self::ALL
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(event, _)| *event)
     }
 
     /// The name in annotations and release records.
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(event, _)| *event == self).map_or("", |(_, name)| name)
+        Self::ALL
+            .iter()
+            .find(|(event, _)| *event == self)
+            .map_or("", |(_, name)| name)
     }
 }
 
@@ -162,10 +168,21 @@ pub(super) enum Role {
 }
 
 pub(super) fn role(annotations: &BTreeMap<String, String>) -> Role {
-    let Some(names) = annotations.get("helm.sh/hook") else { return Role::Object };
-    let events: Option<Vec<HookEvent>> = words(names).map(|name| HookEvent::from_name(&name)).collect();
-    let Some(events) = events else { return Role::Dropped };
-    let list = |key: &str| annotations.get(key).into_iter().flat_map(|text| words(text));
+    let Some(names) = annotations.get("helm.sh/hook") else {
+        return Role::Object;
+    };
+    let events: Option<Vec<HookEvent>> = words(names)
+        .map(|name| HookEvent::from_name(&name))
+        .collect();
+    let Some(events) = events else {
+        return Role::Dropped;
+    };
+    let list = |key: &str| {
+        annotations
+            .get(key)
+            .into_iter()
+            .flat_map(|text| words(text))
+    };
     let weight = annotations.get("helm.sh/hook-weight");
     Role::Hook(HookAnnotations {
         events,

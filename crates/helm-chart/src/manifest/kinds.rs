@@ -62,7 +62,9 @@ pub fn sort_for_install<T>(items: &mut [T], kind: impl Fn(&T) -> &str, profile: 
 
 /// Sorts items by kind in the order of removal; equal kinds keep their order.
 pub fn sort_for_uninstall<T>(items: &mut [T], kind: impl Fn(&T) -> &str, profile: Profile) {
-    sort(items, kind, |kind| install_rank(kind, profile).map(|rank| INSTALL_ORDER.len() - rank));
+    sort(items, kind, |kind| {
+        install_rank(kind, profile).map(|rank| INSTALL_ORDER.len() - rank)
+    });
 }
 
 fn sort<T>(items: &mut [T], kind: impl Fn(&T) -> &str, rank: impl Fn(&str) -> Option<usize>) {
@@ -84,12 +86,49 @@ mod tests {
 
     #[test]
     fn kinds_have_their_order_and_strangers_come_last() {
-        let mut kinds = ["Zebra", "ValidatingWebhookConfiguration", "Job", "Alpaca", "Namespace", "Service"];
+        let mut kinds = [
+            "Zebra",
+            "ValidatingWebhookConfiguration",
+            "Job",
+            "Alpaca",
+            "Namespace",
+            "Service",
+        ];
         sort_for_install(&mut kinds, |kind| kind, Profile::Helm4);
-        assert_eq!(kinds, ["Namespace", "Service", "Job", "ValidatingWebhookConfiguration", "Alpaca", "Zebra"]);
+        assert_eq!(
+            kinds,
+            [
+                "Namespace",
+                "Service",
+                "Job",
+                "ValidatingWebhookConfiguration",
+                "Alpaca",
+                "Zebra"
+            ]
+        );
         sort_for_install(&mut kinds, |kind| kind, Profile::Helm3);
-        assert_eq!(kinds, ["Namespace", "Service", "Job", "Alpaca", "ValidatingWebhookConfiguration", "Zebra"]);
+        assert_eq!(
+            kinds,
+            [
+                "Namespace",
+                "Service",
+                "Job",
+                "Alpaca",
+                "ValidatingWebhookConfiguration",
+                "Zebra"
+            ]
+        );
         sort_for_uninstall(&mut kinds, |kind| kind, Profile::Helm4);
-        assert_eq!(kinds, ["ValidatingWebhookConfiguration", "Job", "Service", "Namespace", "Alpaca", "Zebra"]);
+        assert_eq!(
+            kinds,
+            [
+                "ValidatingWebhookConfiguration",
+                "Job",
+                "Service",
+                "Namespace",
+                "Alpaca",
+                "Zebra"
+            ]
+        );
     }
 }

@@ -12,7 +12,10 @@ use crate::yaml::{YamlError, parse_exact};
 /// A rendered text that is no manifest.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, miette::Diagnostic)]
 #[error("YAML parse error on {path}")]
-#[diagnostic(code(aka::chart::manifest_yaml), help("render the chart alone and look at that file"))]
+#[diagnostic(
+    code(aka::chart::manifest_yaml),
+    help("render the chart alone and look at that file")
+)]
 pub struct ManifestError {
     /// The file it comes from.
     pub path: String,
@@ -43,12 +46,23 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ManifestError`] when the text is not YAML or not shaped like an object.
-    pub fn parse(source: impl Into<String>, text: impl Into<String>) -> Result<Self, ManifestError> {
+    pub fn parse(
+        source: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Result<Self, ManifestError> {
         let (source, text) = (source.into(), text.into());
         let read = parse_exact(&text).and_then(|object| Ok((Head::read(&object)?, object)));
         match read {
-            Ok((head, object)) => Ok(Self { source, text, object, head }),
-            Err(error) => Err(ManifestError { path: source, source: error }),
+            Ok((head, object)) => Ok(Self {
+                source,
+                text,
+                object,
+                head,
+            }),
+            Err(error) => Err(ManifestError {
+                path: source,
+                source: error,
+            }),
         }
     }
 
@@ -58,7 +72,10 @@ impl Manifest {
     /// See [`Manifest::parse`].
     pub fn parse_all(text: &str, profile: Profile) -> Result<Vec<Self>, ManifestError> {
         let documents = split_documents(text, profile).into_iter().map(|document| {
-            match document.strip_prefix("# Source: ").and_then(|rest| rest.split_once('\n')) {
+            match document
+                .strip_prefix("# Source: ")
+                .and_then(|rest| rest.split_once('\n'))
+            {
                 Some((source, body)) => Self::parse(source, body),
                 None => Self::parse("", document),
             }
@@ -120,18 +137,27 @@ impl Head {
             Value::Object(fields) => fields,
             other => return Err(YamlError::mismatch(json_type(other), wanted)),
         };
-        let mut head = Self::default();
-        head.api_version = text(fields.get("apiVersion"), "SimpleHead.apiVersion")?;
-        head.kind = text(fields.get("kind"), "SimpleHead.kind")?;
+        let mut head = Self {
+            api_version: text(fields.get("apiVersion"), "SimpleHead.apiVersion")?,
+            kind: text(fields.get("kind"), "SimpleHead.kind")?,
+            ..Self::default()
+        };
         let metadata = match fields.get("metadata") {
             None | Some(Value::Null) => return Ok(head),
             Some(Value::Object(metadata)) => metadata,
             Some(other) => {
-                return Err(YamlError::field_mismatch(json_type(other), "SimpleHead.metadata", "struct"));
+                return Err(YamlError::field_mismatch(
+                    json_type(other),
+                    "SimpleHead.metadata",
+                    "struct",
+                ));
             }
         };
         head.name = text(metadata.get("name"), "SimpleHead.metadata.name")?;
-        head.namespace = metadata.get("namespace").and_then(Value::as_str).map(str::to_owned);
+        head.namespace = metadata
+            .get("namespace")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         match metadata.get("annotations") {
             None | Some(Value::Null) => {}
             Some(Value::Object(annotations)) => {
@@ -142,7 +168,11 @@ impl Head {
             }
             Some(other) => {
                 let field = "SimpleHead.metadata.annotations";
-                return Err(YamlError::field_mismatch(json_type(other), field, "map[string]string"));
+                return Err(YamlError::field_mismatch(
+                    json_type(other),
+                    field,
+                    "map[string]string",
+                ));
             }
         }
         Ok(head)

@@ -102,7 +102,11 @@ impl Manifests {
 
     /// The hooks of an event in the order they run: weight, then name.
     pub fn hooks_for(&self, event: HookEvent) -> Vec<&Hook> {
-        let mut hooks: Vec<&Hook> = self.hooks.iter().filter(|hook| hook.events.contains(&event)).collect();
+        let mut hooks: Vec<&Hook> = self
+            .hooks
+            .iter()
+            .filter(|hook| hook.events.contains(&event))
+            .collect();
         hooks.sort_by(|a, b| a.weight.cmp(&b.weight).then_with(|| a.name.cmp(&b.name)));
         hooks
     }
@@ -116,9 +120,13 @@ impl Manifests {
             }
         }
         for object in &self.objects {
-            let hidden = options.hide_secrets && object.kind() == "Secret" && object.api_version() == "v1";
-            let body =
-                if hidden { "# HIDDEN: The Secret output has been suppressed" } else { object.text() };
+            let hidden =
+                options.hide_secrets && object.kind() == "Secret" && object.api_version() == "v1";
+            let body = if hidden {
+                "# HIDDEN: The Secret output has been suppressed"
+            } else {
+                object.text()
+            };
             let _ = writeln!(text, "---\n# Source: {}\n{body}", object.source());
         }
         text
@@ -136,7 +144,12 @@ impl Manifests {
         for hook in &self.hooks {
             let only_tests = hook.events.contains(&HookEvent::Test);
             if !(options.skip_tests && only_tests) {
-                let _ = writeln!(text, "---\n# Source: {}\n{}", hook.path, hook.manifest.text());
+                let _ = writeln!(
+                    text,
+                    "---\n# Source: {}\n{}",
+                    hook.path,
+                    hook.manifest.text()
+                );
             }
         }
         text
@@ -152,8 +165,10 @@ mod tests {
     use crate::manifest::{HookDeletePolicy, HookEvent};
 
     fn sorted(files: &[(&str, &str)], profile: Profile) -> Manifests {
-        let files: BTreeMap<String, String> =
-            files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+        let files: BTreeMap<String, String> = files
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+            .collect();
         Manifests::from_files(&files, "c", NotesScope::Chart, profile).unwrap()
     }
 
@@ -165,27 +180,49 @@ mod tests {
                 ("c/templates/NOTES.txt", "hello"),
                 ("c/charts/s/templates/NOTES.txt", "other"),
                 ("c/templates/_h.tpl", "x"),
-                ("c/templates/a.yaml", "---\nkind: Service\n---\n# only a comment\n---\nkind: Namespace\n"),
+                (
+                    "c/templates/a.yaml",
+                    "---\nkind: Service\n---\n# only a comment\n---\nkind: Namespace\n",
+                ),
                 ("c/templates/h.yaml", hook),
-                ("c/templates/u.yaml", "kind: A\nmetadata: {annotations: {helm.sh/hook: crd-install}}"),
+                (
+                    "c/templates/u.yaml",
+                    "kind: A\nmetadata: {annotations: {helm.sh/hook: crd-install}}",
+                ),
             ],
             Profile::Helm4,
         );
         assert_eq!(manifests.notes, "hello");
-        let kinds: Vec<&str> = manifests.objects.iter().map(crate::manifest::Manifest::kind).collect();
+        let kinds: Vec<&str> = manifests
+            .objects
+            .iter()
+            .map(crate::manifest::Manifest::kind)
+            .collect();
         assert_eq!(kinds, ["Namespace", "Service", ""]);
         let hook = &manifests.hooks[0];
         assert_eq!(hook.events, [HookEvent::PostInstall, HookEvent::Test]);
         assert_eq!(hook.weight, -5);
-        assert_eq!(hook.delete_policies[1], HookDeletePolicy::Other("x".to_owned()));
-        assert!(manifests.text(TextOptions::default()).starts_with("---\n# Source: c/templates/a.yaml\nkind: Namespace\n"));
-        assert!(manifests.template_text(TextOptions::default()).contains("---\n# Source: c/templates/h.yaml\nkind: Job\n"));
+        assert_eq!(
+            hook.delete_policies[1],
+            HookDeletePolicy::Other("x".to_owned())
+        );
+        assert!(
+            manifests
+                .text(TextOptions::default())
+                .starts_with("---\n# Source: c/templates/a.yaml\nkind: Namespace\n")
+        );
+        assert!(
+            manifests
+                .template_text(TextOptions::default())
+                .contains("---\n# Source: c/templates/h.yaml\nkind: Job\n")
+        );
     }
 
     #[test]
     fn what_is_no_yaml_names_its_file() {
         let files = BTreeMap::from([("c/templates/a.yaml".to_owned(), "a: b: c".to_owned())]);
-        let error = Manifests::from_files(&files, "c", NotesScope::Chart, Profile::Helm3).unwrap_err();
+        let error =
+            Manifests::from_files(&files, "c", NotesScope::Chart, Profile::Helm3).unwrap_err();
         assert_eq!(error.to_string(), "YAML parse error on c/templates/a.yaml");
         assert_eq!(
             error.source.to_string(),

@@ -27,7 +27,9 @@ fn split_at_lines(text: &str) -> Vec<&str> {
             start = text.len() - after.len();
             line = start;
         }
-        line = text[line..].find('\n').map_or(text.len(), |at| line + at + 1);
+        line = text[line..]
+            .find('\n')
+            .map_or(text.len(), |at| line + at + 1);
     }
     if keep(&text[start..]) {
         documents.push(text[start..].trim_start());
@@ -49,7 +51,9 @@ fn split_at_breaks(text: &str) -> Vec<&str> {
         if !document.is_empty() {
             documents.push(document);
         }
-        let Some(marker) = marker else { return documents };
+        let Some(marker) = marker else {
+            return documents;
+        };
         let after = text[marker + 3..].trim_start();
         start = text.len() - after.len();
         from = start.max(1);
@@ -67,7 +71,10 @@ mod tests {
     #[test]
     fn helm_4_keeps_what_ends_a_document() {
         let split = |text| split_documents(text, Profile::Helm4);
-        assert_eq!(split("\n---\na: 1\n\n---\n\nb: 2\n"), ["a: 1\n\n", "b: 2\n"]);
+        assert_eq!(
+            split("\n---\na: 1\n\n---\n\nb: 2\n"),
+            ["a: 1\n\n", "b: 2\n"]
+        );
         assert_eq!(split("---a: 1\n--- # c\nb\n"), ["a: 1\n", "# c\nb\n"]);
         assert_eq!(split("---\n---\n"), Vec::<&str>::new());
         assert_eq!(split("a: |\n  ---\n"), ["a: |\n  ---\n"]);

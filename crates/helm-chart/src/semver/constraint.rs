@@ -77,14 +77,20 @@ impl Constraint {
         if alternatives.len() > 32 {
             return Err(ConstraintError::TooManyGroups);
         }
-        let groups = alternatives.into_iter().map(Group::parse).collect::<Result<_, _>>()?;
+        let groups = alternatives
+            .into_iter()
+            .map(Group::parse)
+            .collect::<Result<_, _>>()?;
         Ok(Self { groups })
     }
 
     /// Whether `version` satisfies the constraint.
     pub fn matches(&self, version: &Version) -> bool {
         self.groups.iter().any(|group| {
-            group.comparators.iter().all(|comparator| comparator.accepts(version, group.allows_prereleases))
+            group
+                .comparators
+                .iter()
+                .all(|comparator| comparator.accepts(version, group.allows_prereleases))
         })
     }
 }
@@ -118,8 +124,13 @@ impl Group {
                 None => return Err(improper()),
             };
         }
-        let allows_prereleases = comparators.iter().any(|one| !one.version.prerelease().is_empty());
-        Ok(Self { comparators, allows_prereleases })
+        let allows_prereleases = comparators
+            .iter()
+            .any(|one| !one.version.prerelease().is_empty());
+        Ok(Self {
+            comparators,
+            allows_prereleases,
+        })
     }
 }
 
@@ -161,7 +172,11 @@ fn partial_version(text: &str) -> Option<usize> {
     }
     at += first;
     for _ in 0..2 {
-        let next = if bytes.get(at) == Some(&b'.') { part(at + 1) } else { 0 };
+        let next = if bytes.get(at) == Some(&b'.') {
+            part(at + 1)
+        } else {
+            0
+        };
         if next == 0 {
             break;
         }
@@ -189,12 +204,16 @@ fn rewrite_ranges(text: &str) -> String {
         let before = rest[..at].trim_end();
         let start = before.rfind([' ', ',', '|']).map_or(0, |at| at + 1);
         let after = rest[at + 3..].trim_start();
-        let Some(length) = partial_version(after) else { break };
+        let Some(length) = partial_version(after) else {
+            break;
+        };
         if partial_version(&before[start..]) != Some(before.len() - start) {
             break;
         }
         out.push_str(&before[..start]);
-        out.push_str(&format!(">= {}, <= {} ", &before[start..], &after[..length]));
+        for part in [">= ", &before[start..], ", <= ", &after[..length], " "] {
+            out.push_str(part);
+        }
         rest = &after[length..];
     }
     out.push_str(rest);
@@ -208,15 +227,25 @@ impl Comparator {
         let suffix = &bare[core.len()..];
         let prerelease = suffix.split('+').next().unwrap_or_default();
         let mut parts = core.split('.');
-        let mut next = || parts.next().filter(|part| !matches!(*part, "x" | "X" | "*"));
+        let mut next = || {
+            parts
+                .next()
+                .filter(|part| !matches!(*part, "x" | "X" | "*"))
+        };
         let (full, open) = match (next(), next(), next()) {
             (None, _, _) => (format!("0.0.0{prerelease}"), Open::Everything),
             (Some(major), None, _) => (format!("{major}.0.0{prerelease}"), Open::Minor),
-            (Some(major), Some(minor), None) => (format!("{major}.{minor}.0{prerelease}"), Open::Patch),
+            (Some(major), Some(minor), None) => {
+                (format!("{major}.{minor}.0{prerelease}"), Open::Patch)
+            }
             (Some(_), Some(_), Some(_)) => (bare.to_owned(), Open::Nothing),
         };
         let version = Version::parse(&full).map_err(|_| ConstraintError::Version)?;
-        Ok(Self { operator, version, open })
+        Ok(Self {
+            operator,
+            version,
+            open,
+        })
     }
 
     fn accepts(&self, version: &Version, prereleases: bool) -> bool {
@@ -269,9 +298,7 @@ impl Comparator {
             _ if version.major() != wanted.major() => true,
             Open::Minor => false,
             _ if version.minor() != wanted.minor() => true,
-            Open::Patch => {
-                compare_prerelease(version.prerelease(), wanted.prerelease()).is_ne()
-            }
+            Open::Patch => compare_prerelease(version.prerelease(), wanted.prerelease()).is_ne(),
             Open::Everything => version != wanted,
         }
     }
@@ -302,10 +329,16 @@ mod tests {
     fn check(constraint: &str, accepted: &[&str], refused: &[&str]) {
         let parsed = Constraint::parse(constraint).unwrap();
         for version in accepted {
-            assert!(parsed.matches(&Version::parse(version).unwrap()), "{constraint} takes {version}");
+            assert!(
+                parsed.matches(&Version::parse(version).unwrap()),
+                "{constraint} takes {version}"
+            );
         }
         for version in refused {
-            assert!(!parsed.matches(&Version::parse(version).unwrap()), "{constraint} refuses {version}");
+            assert!(
+                !parsed.matches(&Version::parse(version).unwrap()),
+                "{constraint} refuses {version}"
+            );
         }
     }
 
@@ -327,7 +360,11 @@ mod tests {
 
     #[test]
     fn prereleases_need_an_invitation() {
-        check(">=1.19-0", &["1.19.0-gke.1", "1.30.2-gke.1", "1.19"], &["1.18"]);
+        check(
+            ">=1.19-0",
+            &["1.19.0-gke.1", "1.30.2-gke.1", "1.19"],
+            &["1.18"],
+        );
         check(">=1.19", &["1.30"], &["1.30.2-gke.1"]);
         check(">=1.19-0, <2", &["1.30.2-gke.1"], &["2.0.0"]);
     }
@@ -336,7 +373,10 @@ mod tests {
     fn nonsense_is_improper() {
         let error = |text: &str| Constraint::parse(text).unwrap_err();
         assert_eq!(error("foo").to_string(), "improper constraint: \"foo\"");
-        assert_eq!(error("1.2 foo"), ConstraintError::Improper("1.2 foo".to_owned()));
+        assert_eq!(
+            error("1.2 foo"),
+            ConstraintError::Improper("1.2 foo".to_owned())
+        );
         assert_eq!(error(""), ConstraintError::Improper(String::new()));
         assert_eq!(error("1.2 ||"), ConstraintError::Improper(String::new()));
     }

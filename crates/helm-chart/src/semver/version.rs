@@ -51,17 +51,16 @@ impl Version {
         let (bare, metadata) = split_suffix(bare, '+')?;
         let (numbers, prerelease) = split_suffix(bare, '-')?;
         let mut parts = [0; 3];
-        let mut count = 0;
-        for part in numbers.split('.') {
-            let slot = parts.get_mut(count).ok_or(VersionError::Invalid)?;
+        for (index, part) in numbers.split('.').enumerate() {
+            let slot = parts.get_mut(index).ok_or(VersionError::Invalid)?;
             if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(VersionError::Invalid);
             }
             *slot = part.parse().map_err(|_| VersionError::Invalid)?;
-            count += 1;
         }
-        let leading_zero =
-            |part: &str| part.len() > 1 && part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit());
+        let leading_zero = |part: &str| {
+            part.len() > 1 && part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit())
+        };
         if prerelease.split('.').any(leading_zero) {
             return Err(VersionError::LeadingZero);
         }
@@ -103,7 +102,14 @@ impl Version {
     /// A release version of three numbers.
     pub fn new(major: u64, minor: u64, patch: u64) -> Self {
         let (prerelease, metadata) = (String::new(), String::new());
-        Self { major, minor, patch, prerelease, metadata, original: format!("{major}.{minor}.{patch}") }
+        Self {
+            major,
+            minor,
+            patch,
+            prerelease,
+            metadata,
+            original: format!("{major}.{minor}.{patch}"),
+        }
     }
 
     /// The first number.
@@ -143,9 +149,16 @@ fn split_suffix(text: &str, mark: char) -> Result<(&str, &str), VersionError> {
         return Ok((text, ""));
     };
     let valid = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    if after.split('.').all(valid) { Ok((before, after)) } else { Err(VersionError::Invalid) }
+    if after.split('.').all(valid) {
+        Ok((before, after))
+    } else {
+        Err(VersionError::Invalid)
+    }
 }
 
 impl std::fmt::Display for Version {
@@ -224,7 +237,12 @@ mod tests {
 
     #[test]
     fn lenient_versions_print_normalised() {
-        for (text, normal) in [("v1", "1.0.0"), ("1.2", "1.2.0"), ("01.2.3", "1.2.3"), ("1.2.3-a.1+b", "1.2.3-a.1+b")] {
+        for (text, normal) in [
+            ("v1", "1.0.0"),
+            ("1.2", "1.2.0"),
+            ("01.2.3", "1.2.3"),
+            ("1.2.3-a.1+b", "1.2.3-a.1+b"),
+        ] {
             assert_eq!(Version::parse(text).unwrap().to_string(), normal);
         }
         for text in ["", "a", "1.", "1.2.3.4", "1.2.3-", "1.2.3-a..b", " 1"] {
@@ -237,10 +255,27 @@ mod tests {
 
     #[test]
     fn precedence_follows_the_specification() {
-        let ordered = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.0.1", "1.2.0", "2.0.0"];
+        let ordered = [
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "1.0.1",
+            "1.2.0",
+            "2.0.0",
+        ];
         for pair in ordered.windows(2) {
-            assert!(Version::parse(pair[0]).unwrap() < Version::parse(pair[1]).unwrap(), "{pair:?}");
+            assert!(
+                Version::parse(pair[0]).unwrap() < Version::parse(pair[1]).unwrap(),
+                "{pair:?}"
+            );
         }
-        assert_eq!(Version::parse("1.0.0+a").unwrap(), Version::parse("v1+b").unwrap());
+        assert_eq!(
+            Version::parse("1.0.0+a").unwrap(),
+            Version::parse("v1+b").unwrap()
+        );
     }
 }

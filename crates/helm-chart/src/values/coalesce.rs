@@ -13,7 +13,10 @@ use crate::number::write_go_float;
 pub enum CoalesceError {
     /// The key of a subchart holds something else than a table.
     #[error("type mismatch on {chart}: {found}")]
-    #[diagnostic(code(aka::values::type_mismatch), help("give the subchart `{chart}` a table of values"))]
+    #[diagnostic(
+        code(aka::values::type_mismatch),
+        help("give the subchart `{chart}` a table of values")
+    )]
     TypeMismatch {
         /// Name of the subchart.
         chart: String,
@@ -49,7 +52,12 @@ pub(crate) struct Coalescing<'w> {
 /// Merges `src` under `dst`: `dst` wins, nulls in `dst` delete entries of `src` (`CoalesceTables`).
 pub fn coalesce_tables(dst: &mut Table, src: &Table, profile: Profile) -> Vec<String> {
     let mut warnings = Vec::new();
-    Coalescing { nulls: Nulls::Apply, profile, warnings: &mut warnings }.tables(dst, src, "", false);
+    Coalescing {
+        nulls: Nulls::Apply,
+        profile,
+        warnings: &mut warnings,
+    }
+    .tables(dst, src, "", false);
     warnings
 }
 
@@ -57,7 +65,12 @@ pub fn coalesce_tables(dst: &mut Table, src: &Table, profile: Profile) -> Vec<St
 pub fn merge_tables(dst: &mut Table, src: &Table) -> Vec<String> {
     let mut warnings = Vec::new();
     let profile = Profile::Helm4;
-    Coalescing { nulls: Nulls::Keep, profile, warnings: &mut warnings }.tables(dst, src, "", false);
+    Coalescing {
+        nulls: Nulls::Keep,
+        profile,
+        warnings: &mut warnings,
+    }
+    .tables(dst, src, "", false);
     warnings
 }
 
@@ -72,7 +85,9 @@ impl Coalescing<'_> {
         self.defaults(chart, dest, prefix);
         let prefix = join(prefix, chart.name());
         for child in chart.children() {
-            let entry = dest.entry(child.name()).or_insert_with(|| Value::Object(Table::new()));
+            let entry = dest
+                .entry(child.name())
+                .or_insert_with(|| Value::Object(Table::new()));
             let Value::Object(table) = entry else {
                 let (chart, found) = (child.name().to_owned(), go_bool_verb(entry));
                 return Err(CoalesceError::TypeMismatch { chart, found });
@@ -108,7 +123,9 @@ impl Coalescing<'_> {
                         self.nulls = outer;
                     }
                     Value::Null => {}
-                    _ => self.warnings.push(format!("warning: skipped value for {prefix}.{key}: Not a table.")),
+                    _ => self.warnings.push(format!(
+                        "warning: skipped value for {prefix}.{key}: Not a table."
+                    )),
                 },
                 Some(_) => {}
                 None => {
@@ -139,7 +156,9 @@ impl Coalescing<'_> {
                     }
                 }
                 Some(Value::Object(table)) => match default {
-                    Value::Object(default) => self.tables(table, default, &join(prefix, key), clean),
+                    Value::Object(default) => {
+                        self.tables(table, default, &join(prefix, key), clean);
+                    }
                     Value::Null => {}
                     _ => {
                         let shown = go_value(default);
@@ -193,9 +212,9 @@ impl Coalescing<'_> {
                     self.nulls = outer;
                     globals.insert(key.clone(), Value::Object(merged));
                 }
-                (Value::Object(_), Some(_)) => self
-                    .warnings
-                    .push(format!("Conflict: cannot merge map onto non-map for {key:?}. Skipping.")),
+                (Value::Object(_), Some(_)) => self.warnings.push(format!(
+                    "Conflict: cannot merge map onto non-map for {key:?}. Skipping."
+                )),
                 (_, Some(Value::Object(_))) => {
                     self.warnings.push(format!("key {key} is table. Skipping"));
                 }
@@ -209,7 +228,11 @@ impl Coalescing<'_> {
 }
 
 fn join(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+    if prefix.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{prefix}.{key}")
+    }
 }
 
 /// A deep copy; `clean` leaves out nulls, though never from lists.
@@ -217,7 +240,10 @@ fn copy(value: &Value, clean: bool) -> Option<Value> {
     match value {
         Value::Null if clean => None,
         Value::Object(table) if clean => Some(Value::Object(
-            table.iter().filter_map(|(key, value)| Some((key.clone(), copy(value, true)?))).collect(),
+            table
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), copy(value, true)?)))
+                .collect(),
         )),
         other => Some(other.clone()),
     }
@@ -228,21 +254,26 @@ pub(crate) fn go_value(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
         Value::Bool(value) => value.to_string(),
-        Value::Number(number) => match number.as_i64() {
-            Some(value) => value.to_string(),
-            None => {
-                let mut text = String::new();
-                write_go_float(&mut text, number.as_f64().unwrap_or_default());
-                text
+        Value::Number(number) => {
+            if let Some(value) = number.as_i64() {
+                return value.to_string();
             }
-        },
+            let mut text = String::new();
+            write_go_float(&mut text, number.as_f64().unwrap_or_default());
+            text
+        }
         Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(go_value).collect::<Vec<_>>().join(" ")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(go_value).collect::<Vec<_>>().join(" ")
+        ),
         Value::Object(table) => {
             let mut entries: Vec<_> = table.iter().collect();
             entries.sort_unstable_by_key(|(key, _)| *key);
-            let entries: Vec<_> =
-                entries.iter().map(|(key, value)| format!("{key}:{}", go_value(value))).collect();
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|(key, value)| format!("{key}:{}", go_value(value)))
+                .collect();
             format!("map[{}]", entries.join(" "))
         }
     }
@@ -267,7 +298,10 @@ fn go_bool_verb(value: &Value) -> String {
         Value::Bool(value) => value.to_string(),
         Value::Null => "%!t(<nil>)".to_owned(),
         Value::Array(items) => {
-            format!("[{}]", items.iter().map(go_bool_verb).collect::<Vec<_>>().join(" "))
+            format!(
+                "[{}]",
+                items.iter().map(go_bool_verb).collect::<Vec<_>>().join(" ")
+            )
         }
         other => format!("%!t({}={})", go_type(other), go_value(other)),
     }

@@ -6,7 +6,8 @@ use super::Table;
 
 /// The table at `path`, whose parts are separated by dots.
 pub(crate) fn lookup_table<'t>(values: &'t Table, path: &str) -> Option<&'t Table> {
-    path.split('.').try_fold(values, |table, key| table.get(key)?.as_object())
+    path.split('.')
+        .try_fold(values, |table, key| table.get(key)?.as_object())
 }
 
 /// The value at `path`; tables do not count as values.

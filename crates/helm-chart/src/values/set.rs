@@ -46,7 +46,11 @@ type Parse<T> = Result<T, Stop>;
 
 /// Applies one argument to `table`.
 pub(super) fn apply(table: &mut Table, argument: &str, mode: Mode<'_>) -> Result<(), SetError> {
-    let mut parser = Parser { text: argument, at: 0, mode };
+    let mut parser = Parser {
+        text: argument,
+        at: 0,
+        mode,
+    };
     loop {
         match parser.key(table, 0) {
             Ok(()) => {}
@@ -90,8 +94,11 @@ impl Parser<'_, '_> {
     }
 
     fn key(&mut self, table: &mut Table, nesting: usize) -> Parse<()> {
-        let stops: &[char] =
-            if matches!(self.mode, Mode::Literal) { &['=', '[', '.'] } else { &['=', '[', ',', '.'] };
+        let stops: &[char] = if matches!(self.mode, Mode::Literal) {
+            &['=', '[', '.']
+        } else {
+            &['=', '[', ',', '.']
+        };
         let (key, stop) = self.until(stops);
         match stop {
             None if key.is_empty() => Err(Stop::End),
@@ -147,7 +154,8 @@ impl Parser<'_, '_> {
             return Err("error parsing index: EOF".to_owned().into());
         }
         digits.parse().map_err(|_| {
-            let reason = format!("error parsing index: strconv.Atoi: parsing {digits:?}: invalid syntax");
+            let reason =
+                format!("error parsing index: strconv.Atoi: parsing {digits:?}: invalid syntax");
             Stop::Fail(reason)
         })
     }
@@ -229,8 +237,8 @@ impl Parser<'_, '_> {
             return Ok(Value::Null);
         }
         let rest = &self.text[self.at..];
-        let (value, length) =
-            json::parse_prefix(rest, &mut FloatNumbers).map_err(|error| Stop::Fail(error.to_string()))?;
+        let (value, length) = json::parse_prefix(rest, &mut FloatNumbers)
+            .map_err(|error| Stop::Fail(error.to_string()))?;
         self.at += length;
         self.skip_empty();
         Ok(value)
@@ -288,10 +296,10 @@ fn typed(text: String) -> Value {
     if text.eq_ignore_ascii_case("null") {
         return Value::Null;
     }
-    if text == "0" || !text.starts_with('0') {
-        if let Ok(number) = text.parse::<i64>() {
-            return Value::from(number);
-        }
+    if (text == "0" || !text.starts_with('0'))
+        && let Ok(number) = text.parse::<i64>()
+    {
+        return Value::from(number);
     }
     Value::String(text)
 }
@@ -304,7 +312,8 @@ fn set(table: &mut Table, key: String, value: Value) {
 
 fn set_index(list: &mut Vec<Value>, index: i64, value: Value) -> Parse<()> {
     if index > MAX_INDEX {
-        let reason = format!("index of {index} is greater than maximum supported index of {MAX_INDEX}");
+        let reason =
+            format!("index of {index} is greater than maximum supported index of {MAX_INDEX}");
         return Err(reason.into());
     }
     let slot = index as usize;
@@ -316,12 +325,14 @@ fn set_index(list: &mut Vec<Value>, index: i64, value: Value) -> Parse<()> {
 }
 
 fn too_nested() -> Stop {
-    let reason =
-        format!("value name nested level is greater than maximum supported nested level of {MAX_NESTING}");
+    let reason = format!(
+        "value name nested level is greater than maximum supported nested level of {MAX_NESTING}"
+    );
     reason.into()
 }
 
 fn conversion(found: &Value, wanted: &str) -> Stop {
     let found = go_type(found);
-    format!("unable to parse key: interface conversion: interface {{}} is {found}, not {wanted}").into()
+    format!("unable to parse key: interface conversion: interface {{}} is {found}, not {wanted}")
+        .into()
 }

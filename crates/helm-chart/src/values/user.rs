@@ -42,7 +42,10 @@ pub enum ValuesError {
     },
     /// An argument of `--set-json` cannot be read.
     #[error("failed parsing --set-json data {argument}")]
-    #[diagnostic(code(aka::values::set_json), help("quote keys and strings, and the whole argument for the shell"))]
+    #[diagnostic(
+        code(aka::values::set_json),
+        help("quote keys and strings, and the whole argument for the shell")
+    )]
     SetJson {
         /// The argument.
         argument: String,
@@ -67,7 +70,9 @@ impl Values {
     /// # Errors
     /// See [`Values::parse`].
     pub fn parse_as(text: &str, profile: Profile) -> Result<Self, ValuesError> {
-        Ok(Self { table: parse_table(text, profile)? })
+        Ok(Self {
+            table: parse_table(text, profile)?,
+        })
     }
 
     /// These values with `other` over them: tables merge, everything else, null too, is replaced.
@@ -118,7 +123,9 @@ impl Values {
     /// # Errors
     /// [`ValuesError::SetJson`] when the argument cannot be read.
     pub fn set_json(mut self, argument: &str) -> Result<Self, ValuesError> {
-        let refused = || ValuesError::SetJson { argument: argument.to_owned() };
+        let refused = || ValuesError::SetJson {
+            argument: argument.to_owned(),
+        };
         if argument.trim().starts_with('{') {
             let Ok(Value::Object(table)) = json::parse(argument.trim()) else {
                 let argument = format!("JSON: {argument}");
@@ -131,8 +138,14 @@ impl Values {
         Ok(self)
     }
 
-    fn apply(mut self, flag: &'static str, argument: &str, mode: Mode<'_>) -> Result<Self, ValuesError> {
-        apply(&mut self.table, argument, mode).map_err(|problem| ValuesError::Set { flag, problem })?;
+    fn apply(
+        mut self,
+        flag: &'static str,
+        argument: &str,
+        mode: Mode<'_>,
+    ) -> Result<Self, ValuesError> {
+        apply(&mut self.table, argument, mode)
+            .map_err(|problem| ValuesError::Set { flag, problem })?;
         Ok(self)
     }
 
@@ -183,8 +196,10 @@ impl ValueOptions {
     ) -> Result<Values, ValuesError> {
         let mut values = Values::default();
         for (file, text) in &self.files {
-            let table = parse_table(text, profile)
-                .map_err(|source| ValuesError::File { file: file.clone(), source })?;
+            let table = parse_table(text, profile).map_err(|source| ValuesError::File {
+                file: file.clone(),
+                source,
+            })?;
             values = values.merge(table.into());
         }
         for argument in &self.set_json {
@@ -242,12 +257,19 @@ mod tests {
 
     fn refused(argument: &str, error: &str) {
         let found = Values::default().set(argument).unwrap_err();
-        assert_eq!(found.to_string(), format!("failed parsing --set data: {error}"), "{argument}");
+        assert_eq!(
+            found.to_string(),
+            format!("failed parsing --set data: {error}"),
+            "{argument}"
+        );
     }
 
     #[test]
     fn set_understands_paths_lists_and_types() {
-        check("a=5432,b=1.5,c=007,d=TRUE,e=null,f=", &json!({"a": 5432, "b": "1.5", "c": "007", "d": true, "e": null, "f": ""}));
+        check(
+            "a=5432,b=1.5,c=007,d=TRUE,e=null,f=",
+            &json!({"a": 5432, "b": "1.5", "c": "007", "d": true, "e": null, "f": ""}),
+        );
         check("a.b.c=x,a.b.d=+4", &json!({"a": {"b": {"c": "x", "d": 4}}}));
         check("a={x,1,},b={}", &json!({"a": ["x", 1, ""], "b": [""]}));
         check("a[1].b=c,a[0]=x", &json!({"a": ["x", {"b": "c"}]}));
@@ -263,20 +285,34 @@ mod tests {
         refused("a,b=1", "key \"a\" has no value (cannot end with ,)");
         refused("a.=1", "key map \"a\" has no value");
         refused("a[-1]=1", "negative -1 index not allowed");
-        refused("a[99999]=1", "index of 99999 is greater than maximum supported index of 65536");
+        refused(
+            "a[99999]=1",
+            "index of 99999 is greater than maximum supported index of 65536",
+        );
         refused("a={x", "list must terminate with '}'");
-        refused("a=1,a.b=2", "unable to parse key: interface conversion: interface {} is int64, not map[string]interface {}");
-        refused(&format!("{}=1", vec!["a"; 32].join(".")), "value name nested level is greater than maximum supported nested level of 30");
+        refused(
+            "a=1,a.b=2",
+            "unable to parse key: interface conversion: interface {} is int64, not map[string]interface {}",
+        );
+        refused(
+            &format!("{}=1", vec!["a"; 32].join(".")),
+            "value name nested level is greater than maximum supported nested level of 30",
+        );
     }
 
     #[test]
     fn the_other_kinds_have_their_own_grammar() {
         let values = Values::default()
-            .set_string("a=1,b={1,null}").unwrap()
-            .set_json("c=[1,{\"d\":2}],e=").unwrap()
-            .set_json("{\"f\":{\"g\":1}}").unwrap()
-            .set_literal("h=x,y=z").unwrap()
-            .set_file("i=name", |name| Ok(format!("text of {name}"))).unwrap();
+            .set_string("a=1,b={1,null}")
+            .unwrap()
+            .set_json("c=[1,{\"d\":2}],e=")
+            .unwrap()
+            .set_json("{\"f\":{\"g\":1}}")
+            .unwrap()
+            .set_literal("h=x,y=z")
+            .unwrap()
+            .set_file("i=name", |name| Ok(format!("text of {name}")))
+            .unwrap();
         let wanted = json!({
             "a": "1", "b": ["1", "null"], "c": [1.0, {"d": 2.0}], "e": null, "f": {"g": 1.0}, "h": "x,y=z",
             "i": "text of name",
@@ -288,7 +324,10 @@ mod tests {
     fn files_merge_tables_and_replace_the_rest() {
         let base = Values::parse("a: {b: 1, c: [1, 2]}\n---\na: {d: x}\n").unwrap();
         let merged = base.merge(Values::parse("a: {c: [3], b: null}").unwrap());
-        assert_eq!(Value::Object(merged.into_table()), json!({"a": {"b": null, "c": [3.0], "d": "x"}}));
+        assert_eq!(
+            Value::Object(merged.into_table()),
+            json!({"a": {"b": null, "c": [3.0], "d": "x"}})
+        );
         assert!(Values::parse("- a").is_err());
     }
 }

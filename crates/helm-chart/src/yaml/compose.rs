@@ -14,11 +14,17 @@ pub(super) type NodeId = usize;
 #[derive(Debug)]
 pub(super) enum NodeKind<'a> {
     /// A scalar; `implicit` when its text alone decides its type.
-    Scalar { text: Cow<'a, str>, implicit: bool },
+    Scalar {
+        text: Cow<'a, str>,
+        implicit: bool,
+    },
     Sequence(Vec<NodeId>),
     /// Keys and values in turn.
     Mapping(Vec<(NodeId, NodeId)>),
-    Alias { name: &'a str, target: NodeId },
+    Alias {
+        name: &'a str,
+        target: NodeId,
+    },
 }
 
 #[derive(Debug)]
@@ -81,7 +87,12 @@ impl<'a> Composer<'a> {
 
     fn fail<T>(&mut self, context: Option<Mark>, problem: &str) -> Compose<T> {
         let mark = self.mark()?;
-        Err(YamlError::located(problem.to_owned(), Origin::Parser, context, mark))
+        Err(YamlError::located(
+            problem.to_owned(),
+            Origin::Parser,
+            context,
+            mark,
+        ))
     }
 
     /// The next document, or `None` at the end of the stream.
@@ -96,7 +107,9 @@ impl<'a> Composer<'a> {
         self.tag_directives.clear();
         let explicit = match self.peek()? {
             TokenKind::StreamEnd => return Ok(None),
-            TokenKind::Version(..) | TokenKind::TagDirective { .. } | TokenKind::DocumentStart => true,
+            TokenKind::Version(..) | TokenKind::TagDirective { .. } | TokenKind::DocumentStart => {
+                true
+            }
             _ => !implicit_allowed,
         };
         self.directives()?;
@@ -121,7 +134,10 @@ impl<'a> Composer<'a> {
         if matches!(self.peek()?, TokenKind::DocumentEnd) {
             self.skip()?;
         }
-        Ok(Some(Document { nodes: std::mem::take(&mut self.nodes), root }))
+        Ok(Some(Document {
+            nodes: std::mem::take(&mut self.nodes),
+            root,
+        }))
     }
 
     fn directives(&mut self) -> Compose<()> {
@@ -140,7 +156,11 @@ impl<'a> Composer<'a> {
                 }
                 TokenKind::TagDirective { handle, prefix } => {
                     let directive = ((*handle).to_owned(), prefix.clone());
-                    if self.tag_directives.iter().any(|(known, _)| *known == directive.0) {
+                    if self
+                        .tag_directives
+                        .iter()
+                        .any(|(known, _)| *known == directive.0)
+                    {
                         return self.fail(None, "found duplicate %TAG directive");
                     }
                     self.tag_directives.push(directive);
@@ -162,7 +182,14 @@ impl<'a> Composer<'a> {
     }
 
     fn empty_scalar_at(&mut self, mark: Mark) -> NodeId {
-        self.add(NodeKind::Scalar { text: Cow::Borrowed(""), implicit: true }, None, mark)
+        self.add(
+            NodeKind::Scalar {
+                text: Cow::Borrowed(""),
+                implicit: true,
+            },
+            None,
+            mark,
+        )
     }
 
     fn node(&mut self, place: Place) -> Compose<NodeId> {
@@ -180,7 +207,10 @@ impl<'a> Composer<'a> {
         if let TokenKind::Alias(name) = *self.peek()? {
             self.skip()?;
             let Some(target) = self.anchors.get(name).copied() else {
-                return Err(YamlError::syntax(format!("unknown anchor '{name}' referenced"), Some(start)));
+                return Err(YamlError::syntax(
+                    format!("unknown anchor '{name}' referenced"),
+                    Some(start),
+                ));
             };
             return Ok(self.add(NodeKind::Alias { name, target }, None, start));
         }
@@ -193,7 +223,9 @@ impl<'a> Composer<'a> {
             TokenKind::FlowSequenceStart => {
                 self.collection(anchor, tag, start, Self::flow_sequence)?
             }
-            TokenKind::FlowMappingStart => self.collection(anchor, tag, start, Self::flow_mapping)?,
+            TokenKind::FlowMappingStart => {
+                self.collection(anchor, tag, start, Self::flow_mapping)?
+            }
             TokenKind::BlockSequenceStart if place != Place::Flow => {
                 self.collection(anchor, tag, start, Self::block_sequence)?
             }
@@ -202,7 +234,10 @@ impl<'a> Composer<'a> {
             }
             _ if anchor.is_some() || tag.is_some() => {
                 let implicit = tag.is_none();
-                let kind = NodeKind::Scalar { text: Cow::Borrowed(""), implicit };
+                let kind = NodeKind::Scalar {
+                    text: Cow::Borrowed(""),
+                    implicit,
+                };
                 let id = self.add(kind, tag, start);
                 self.define(anchor, id);
                 id
@@ -242,7 +277,10 @@ impl<'a> Composer<'a> {
         if handle.is_empty() {
             return Ok(suffix);
         }
-        let declared = self.tag_directives.iter().find(|(known, _)| known == handle);
+        let declared = self
+            .tag_directives
+            .iter()
+            .find(|(known, _)| known == handle);
         let prefix = match (declared, handle) {
             (Some((_, prefix)), _) => prefix.as_str(),
             (None, "!") => "!",
@@ -252,7 +290,12 @@ impl<'a> Composer<'a> {
         Ok(format!("{prefix}{suffix}"))
     }
 
-    fn scalar(&mut self, anchor: Option<&'a str>, tag: Option<String>, start: Mark) -> Compose<NodeId> {
+    fn scalar(
+        &mut self,
+        anchor: Option<&'a str>,
+        tag: Option<String>,
+        start: Mark,
+    ) -> Compose<NodeId> {
         let token = self.scanner.take()?;
         let TokenKind::Scalar(text, style) = token.kind else {
             return Ok(self.empty_scalar_at(start));
@@ -348,7 +391,9 @@ impl<'a> Composer<'a> {
 
     fn block_mapping_part(&mut self, mark: Mark) -> Compose<NodeId> {
         match self.peek()? {
-            TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => Ok(self.empty_scalar_at(mark)),
+            TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => {
+                Ok(self.empty_scalar_at(mark))
+            }
             _ => self.node(Place::BlockIndentless),
         }
     }
@@ -391,7 +436,10 @@ impl<'a> Composer<'a> {
         let mut value = None;
         if matches!(self.peek()?, TokenKind::Value) {
             self.skip()?;
-            if !matches!(self.peek()?, TokenKind::FlowEntry | TokenKind::FlowSequenceEnd) {
+            if !matches!(
+                self.peek()?,
+                TokenKind::FlowEntry | TokenKind::FlowSequenceEnd
+            ) {
                 value = Some(self.node(Place::Flow)?);
             }
         }
@@ -439,7 +487,10 @@ impl<'a> Composer<'a> {
         let mark = self.mark()?;
         if matches!(self.peek()?, TokenKind::Value) {
             self.skip()?;
-            if !matches!(self.peek()?, TokenKind::FlowEntry | TokenKind::FlowMappingEnd) {
+            if !matches!(
+                self.peek()?,
+                TokenKind::FlowEntry | TokenKind::FlowMappingEnd
+            ) {
                 return self.node(Place::Flow);
             }
         }

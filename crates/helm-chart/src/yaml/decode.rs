@@ -70,7 +70,10 @@ pub(super) fn decode<B: Builder, O: Observer>(
         return Ok(value);
     }
     let lines = decoder.duplicates.join("\n  ");
-    Err(YamlError::syntax(format!("unmarshal errors:\n  {lines}"), None))
+    Err(YamlError::syntax(
+        format!("unmarshal errors:\n  {lines}"),
+        None,
+    ))
 }
 
 impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
@@ -83,7 +86,10 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             && self.decoded > 1000
             && self.from_aliases as f64 / self.decoded as f64 > allowed_alias_ratio(self.decoded);
         if excessive {
-            return Err(YamlError::syntax("document contains excessive aliasing", None));
+            return Err(YamlError::syntax(
+                "document contains excessive aliasing",
+                None,
+            ));
         }
         Ok(())
     }
@@ -95,7 +101,10 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
         self.observer.node(node);
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(YamlError::syntax(format!("exceeded max depth of {MAX_DEPTH}"), Some(node.mark)));
+            return Err(YamlError::syntax(
+                format!("exceeded max depth of {MAX_DEPTH}"),
+                Some(node.mark),
+            ));
         }
         let value = match &node.kind {
             NodeKind::Scalar { text, implicit } => self.scalar(node, text, *implicit)?,
@@ -127,13 +136,20 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
     fn open_alias(&mut self, name: &str, target: NodeId) -> Decode<()> {
         if self.open_aliases.contains(&target) {
             let reason = format!("anchor '{name}' value contains itself");
-            return Err(YamlError::syntax(reason, Some(self.document.nodes[target].mark)));
+            return Err(YamlError::syntax(
+                reason,
+                Some(self.document.nodes[target].mark),
+            ));
         }
         self.open_aliases.push(target);
         Ok(())
     }
 
-    fn mapping(&mut self, entries: &'d [(NodeId, NodeId)], into: &mut Entries<'d, B::Output>) -> Decode<()> {
+    fn mapping(
+        &mut self,
+        entries: &'d [(NodeId, NodeId)],
+        into: &mut Entries<'d, B::Output>,
+    ) -> Decode<()> {
         let document = self.document;
         let mut seen = HashSet::new();
         for (key_id, value_id) in entries {
@@ -148,7 +164,8 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             self.observer.leave();
             if self.strict && !seen.insert(key.clone()) {
                 let line = document.nodes[*value_id].mark.line + 1;
-                self.duplicates.push(format!("line {line}: key {key:?} already set in map"));
+                self.duplicates
+                    .push(format!("line {line}: key {key:?} already set in map"));
                 continue;
             }
             into.push((key, value));
@@ -166,9 +183,12 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
         }
         let NodeKind::Scalar { text, implicit } = &node.kind else {
             let shape = self.go_syntax(id)?;
-            return Err(YamlError::syntax(format!("invalid map key: {shape}"), Some(node.mark)));
+            return Err(YamlError::syntax(
+                format!("invalid map key: {shape}"),
+                Some(node.mark),
+            ));
         };
-        let go_type = match self.resolve(node, text, *implicit)? {
+        let go_type = match Self::resolve(node, text, *implicit)? {
             Meaning::Text(text) => return Ok(text),
             Meaning::Value(Resolved::Bool(value)) => {
                 return Ok(Cow::Borrowed(if value { "true" } else { "false" }));
@@ -187,7 +207,9 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             Meaning::Value(_) => "%!s(<nil>), key: <nil>".to_owned(),
         };
         let value = self.go_syntax(value)?.replace("interface {}(nil)", "<nil>");
-        Err(YamlError::unrepresentable(format!("unsupported map key of type: {go_type}, value: {value}")))
+        Err(YamlError::unrepresentable(format!(
+            "unsupported map key of type: {go_type}, value: {value}"
+        )))
     }
 
     /// A value as Go's `%#v` shows it inside a container.
@@ -196,7 +218,7 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
         let document = self.document;
         let node = &document.nodes[id];
         Ok(match &node.kind {
-            NodeKind::Scalar { text, implicit } => match self.resolve(node, text, *implicit)? {
+            NodeKind::Scalar { text, implicit } => match Self::resolve(node, text, *implicit)? {
                 Meaning::Text(text) => format!("{text:?}"),
                 Meaning::Value(Resolved::Bool(value)) => value.to_string(),
                 Meaning::Value(Resolved::Int(value)) => value.to_string(),
@@ -218,7 +240,11 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             NodeKind::Mapping(entries) => {
                 let mut shown = Vec::with_capacity(entries.len());
                 for (key, value) in entries {
-                    shown.push(format!("{}:{}", self.go_syntax(*key)?, self.go_syntax(*value)?));
+                    shown.push(format!(
+                        "{}:{}",
+                        self.go_syntax(*key)?,
+                        self.go_syntax(*value)?
+                    ));
                 }
                 format!("map[interface {{}}]interface {{}}{{{}}}", shown.join(", "))
             }
@@ -266,7 +292,7 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
     }
 
     fn scalar(&mut self, node: &'d Node<'a>, text: &'d str, implicit: bool) -> Decode<B::Output> {
-        Ok(match self.resolve(node, text, implicit)? {
+        Ok(match Self::resolve(node, text, implicit)? {
             Meaning::Text(text) => self.builder.string(text),
             Meaning::Value(Resolved::Bool(value)) => self.builder.boolean(value),
             Meaning::Value(Resolved::Int(value)) => self.builder.int(value),
@@ -283,9 +309,17 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
         })
     }
 
-    fn resolve(&self, node: &Node<'_>, text: &'d str, implicit: bool) -> Decode<Meaning<'d>> {
+    fn resolve(
+        node: &Node<'_>,
+        text: &'d str,
+        implicit: bool,
+    ) -> Decode<Meaning<'d>> {
         let Some(tag) = node.tag.as_deref() else {
-            return Ok(if implicit { Meaning::of(text, resolve(text)) } else { Meaning::Text(text.into()) });
+            return Ok(if implicit {
+                Meaning::of(text, resolve(text))
+            } else {
+                Meaning::Text(text.into())
+            });
         };
         let Some(kind) = tag.strip_prefix(CORE_PREFIX) else {
             return Ok(Meaning::Text(text.into()));
@@ -315,7 +349,10 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             Resolved::Float(_) => "!!float",
             Resolved::Timestamp | Resolved::Merge | Resolved::Text => "!!str",
         };
-        Err(YamlError::syntax(format!("cannot decode {found} `{text}` as a !!{kind}"), Some(node.mark)))
+        Err(YamlError::syntax(
+            format!("cannot decode {found} `{text}` as a !!{kind}"),
+            Some(node.mark),
+        ))
     }
 }
 
@@ -334,10 +371,18 @@ impl<'d> Meaning<'d> {
 }
 
 fn binary<'d>(text: &str) -> Decode<Meaning<'d>> {
-    let compact: String = text.chars().filter(|character| !matches!(character, '\r' | '\n')).collect();
+    let compact: String = text
+        .chars()
+        .filter(|character| !matches!(character, '\r' | '\n'))
+        .collect();
     match STANDARD.decode(compact) {
-        Ok(bytes) => Ok(Meaning::Text(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))),
-        Err(_) => Err(YamlError::syntax("!!binary value contains invalid base64 data", None)),
+        Ok(bytes) => Ok(Meaning::Text(Cow::Owned(
+            String::from_utf8_lossy(&bytes).into_owned(),
+        ))),
+        Err(_) => Err(YamlError::syntax(
+            "!!binary value contains invalid base64 data",
+            None,
+        )),
     }
 }
 
@@ -346,7 +391,11 @@ fn is_merge(node: &Node<'_>) -> bool {
         NodeKind::Scalar { text, implicit } => {
             text == "<<"
                 && (*implicit
-                    || node.tag.as_deref().and_then(|tag| tag.strip_prefix(CORE_PREFIX)) == Some("merge"))
+                    || node
+                        .tag
+                        .as_deref()
+                        .and_then(|tag| tag.strip_prefix(CORE_PREFIX))
+                        == Some("merge"))
         }
         _ => false,
     }

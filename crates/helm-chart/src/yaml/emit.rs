@@ -166,7 +166,8 @@ impl Emitter<'_> {
     }
 
     fn scalar_indent(&self) -> usize {
-        self.indent.map_or(BEST_INDENT, |indent| indent + BEST_INDENT)
+        self.indent
+            .map_or(BEST_INDENT, |indent| indent + BEST_INDENT)
     }
 
     fn folds(&self) -> bool {
@@ -186,8 +187,12 @@ impl Emitter<'_> {
 
     /// The text as it survives the detour over JSON and a YAML reader.
     fn checked<'t>(&self, text: &'t str, key: bool) -> Result<Cow<'t, str>, EmitError> {
-        if self.generation == Generation::V3 || text.bytes().all(|byte| (0x20..0x7F).contains(&byte)) {
-            return self.check_key_length(text, key).map(|()| Cow::Borrowed(text));
+        if self.generation == Generation::V3
+            || text.bytes().all(|byte| (0x20..0x7F).contains(&byte))
+        {
+            return self
+                .check_key_length(text, key)
+                .map(|()| Cow::Borrowed(text));
         }
         let refused = |c: char| c > '\x1F' && is_control(c);
         if text.chars().any(refused) {
@@ -399,7 +404,11 @@ impl Emitter<'_> {
 
     fn enter(&mut self) -> Result<(), EmitError> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(EmitError::TooDeep) } else { Ok(()) }
+        if self.depth > MAX_DEPTH {
+            Err(EmitError::TooDeep)
+        } else {
+            Ok(())
+        }
     }
 
     fn write_key(&mut self, key: &str) -> Result<bool, EmitError> {
@@ -456,7 +465,9 @@ impl TreeSink for Emitter<'_> {
             return Err(EmitError::NotFinite);
         }
         // JSON writes integers up to 1e21 in full; read again they are integers if they fit.
-        let in_full = value.trunc() == value && value > -9.223_372_036_854_775e18 && value < 1.844_674_407_370_955e19;
+        let in_full = value.fract() == 0.0
+            && value > -9_223_372_036_854_775_808.0
+            && value < 18_446_744_073_709_551_616.0;
         self.write_number(|out| {
             if value == 0.0 {
                 out.push('0');

@@ -43,26 +43,41 @@ impl YamlError {
         }
     }
 
-    pub(super) fn located(reason: String, origin: Origin, context: Option<Mark>, problem: Mark) -> Self {
+    pub(super) fn located(
+        reason: String,
+        origin: Origin,
+        context: Option<Mark>,
+        problem: Mark,
+    ) -> Self {
         let shown_line = match (problem.line, context.map_or(0, |mark| mark.line), origin) {
             (0, 0, _) => None,
             (0, context, _) => Some(context),
             (problem, _, Origin::Scanner) => Some(problem + 1),
             (problem, _, Origin::Parser) => Some(problem),
         };
-        Self { shown_line, ..Self::syntax(reason, Some(problem)) }
+        Self {
+            shown_line,
+            ..Self::syntax(reason, Some(problem))
+        }
     }
 
     /// Data that YAML can express and JSON cannot.
     pub(super) fn unrepresentable(reason: impl Into<String>) -> Self {
-        Self { from_yaml: false, ..Self::syntax(reason, None) }
+        Self {
+            from_yaml: false,
+            ..Self::syntax(reason, None)
+        }
     }
 
     /// Data of another shape than the caller asked for.
     pub(crate) fn mismatch(found: &str, wanted: &str) -> Self {
-        let reason =
-            format!("while decoding JSON: json: cannot unmarshal {found} into Go value of type {wanted}");
-        Self { stage: Stage::Decoding, ..Self::unrepresentable(reason) }
+        let reason = format!(
+            "while decoding JSON: json: cannot unmarshal {found} into Go value of type {wanted}"
+        );
+        Self {
+            stage: Stage::Decoding,
+            ..Self::unrepresentable(reason)
+        }
     }
 
     /// A field of another type than the caller asked for.
@@ -70,7 +85,10 @@ impl YamlError {
         let reason = format!(
             "while decoding JSON: json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
         );
-        Self { stage: Stage::Decoding, ..Self::unrepresentable(reason) }
+        Self {
+            stage: Stage::Decoding,
+            ..Self::unrepresentable(reason)
+        }
     }
 
     /// Line of the problem, from one, where it is known.

@@ -17,32 +17,51 @@ pub(super) fn sort_entries<T>(entries: &mut [(&str, T)], generation: Generation)
         return;
     }
     let bytewise = |a: &&str, b: &&str| a < b;
-    if entries.iter().all(|(key, _)| key.bytes().all(|byte| byte.is_ascii_alphabetic())) {
+    if entries
+        .iter()
+        .all(|(key, _)| key.bytes().all(|byte| byte.is_ascii_alphabetic()))
+    {
         // Letters alone compare by code point, which is a total order.
         entries.sort_unstable_by_key(|(key, _)| *key);
         return;
     }
-    if !entries.windows(2).all(|pair| bytewise(&pair[0].0, &pair[1].0)) {
+    if !entries
+        .windows(2)
+        .all(|pair| bytewise(&pair[0].0, &pair[1].0))
+    {
         entries.sort_unstable_by_key(|(key, _)| *key);
     }
-    GoSort { entries, less: |a, b| less(a, b, generation) }.sort();
+    GoSort {
+        entries,
+        less: |a, b| less(a, b, generation),
+    }
+    .sort();
 }
 
 /// Whether `a` is written before `b`.
 fn less(a: &str, b: &str, generation: Generation) -> bool {
     let shared = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     // Back to a character boundary, as characters are compared.
-    let shared = (0..=shared).rev().find(|at| a.is_char_boundary(*at) && b.is_char_boundary(*at));
+    let shared = (0..=shared)
+        .rev()
+        .find(|at| a.is_char_boundary(*at) && b.is_char_boundary(*at));
     let shared = shared.unwrap_or_default();
     let (Some(left), Some(right)) = (a[shared..].chars().next(), b[shared..].chars().next()) else {
         return a.len() < b.len();
     };
-    let letters = (left.is_alphabetic() && !is_letter_number(left), right.is_alphabetic() && !is_letter_number(right));
+    let letters = (
+        left.is_alphabetic() && !is_letter_number(left),
+        right.is_alphabetic() && !is_letter_number(right),
+    );
     match (letters, generation) {
         ((true, true), _) => return left < right,
         ((true, false) | (false, true), Generation::V2) => return letters.1,
         ((true, false) | (false, true), Generation::V3) => {
-            return if ends_in_digit(&a[..shared]) { letters.0 } else { letters.1 };
+            return if ends_in_digit(&a[..shared]) {
+                letters.0
+            } else {
+                letters.1
+            };
         }
         ((false, false), _) => {}
     }
@@ -68,14 +87,18 @@ fn is_letter_number(character: char) -> bool {
 }
 
 fn ends_in_digit(text: &str) -> bool {
-    text.bytes().next_back().is_some_and(|byte| byte.is_ascii_digit())
+    text.bytes()
+        .next_back()
+        .is_some_and(|byte| byte.is_ascii_digit())
 }
 
 fn digits(text: &str, seed: i64) -> (i64, usize) {
     let mut number = seed;
     let mut count = 0;
     for digit in text.bytes().take_while(u8::is_ascii_digit) {
-        number = number.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+        number = number
+            .wrapping_mul(10)
+            .wrapping_add(i64::from(digit - b'0'));
         count += 1;
     }
     (number, count)
@@ -308,27 +331,27 @@ impl<T, L: Fn(&str, &str) -> bool> GoSort<'_, '_, T, L> {
     fn choose_pivot(&mut self, a: usize, b: usize) -> (usize, Hint) {
         let length = b - a;
         let mut swaps = 0;
-        let (mut i, mut j, mut k) = (a + length / 4, a + length / 4 * 2, a + length / 4 * 3);
+        let quarter = length / 4;
+        let (mut left, mut pivot, mut right) = (a + quarter, a + quarter * 2, a + quarter * 3);
         if length >= 8 {
             if length >= 50 {
-                i = self.median(i - 1, i, i + 1, &mut swaps);
-                j = self.median(j - 1, j, j + 1, &mut swaps);
-                k = self.median(k - 1, k, k + 1, &mut swaps);
+                left = self.median(left - 1, left, left + 1, &mut swaps);
+                pivot = self.median(pivot - 1, pivot, pivot + 1, &mut swaps);
+                right = self.median(right - 1, right, right + 1, &mut swaps);
             }
-            j = self.median(i, j, k, &mut swaps);
+            pivot = self.median(left, pivot, right, &mut swaps);
         }
         match swaps {
-            0 => (j, Hint::Increasing),
-            12 => (j, Hint::Decreasing),
-            _ => (j, Hint::Unknown),
+            0 => (pivot, Hint::Increasing),
+            12 => (pivot, Hint::Decreasing),
+            _ => (pivot, Hint::Unknown),
         }
     }
 
-    fn median(&self, a: usize, b: usize, c: usize, swaps: &mut usize) -> usize {
-        let (a, b) = self.ordered(a, b, swaps);
-        let (b, _) = self.ordered(b, c, swaps);
-        let (_, b) = self.ordered(a, b, swaps);
-        b
+    fn median(&self, first: usize, second: usize, third: usize, swaps: &mut usize) -> usize {
+        let (low, middle) = self.ordered(first, second, swaps);
+        let (middle, _) = self.ordered(middle, third, swaps);
+        self.ordered(low, middle, swaps).1
     }
 
     fn ordered(&self, a: usize, b: usize, swaps: &mut usize) -> (usize, usize) {
@@ -351,22 +374,32 @@ mod tests {
     fn check(wanted: &[&str]) {
         let mut entries: Vec<(&str, ())> = wanted.iter().rev().map(|key| (*key, ())).collect();
         sort_entries(&mut entries, Generation::V2);
-        assert_eq!(entries.iter().map(|(key, ())| *key).collect::<Vec<_>>(), wanted);
+        assert_eq!(
+            entries.iter().map(|(key, ())| *key).collect::<Vec<_>>(),
+            wanted
+        );
     }
 
     #[test]
     fn keys_sort_naturally() {
-        check(&["", "-x", "_y", "1", "2", "10", "A", "Z", "a", "a b", "a-b", "a.b", "a/b", "a_b", "ab"]);
+        check(&[
+            "", "-x", "_y", "1", "2", "10", "A", "Z", "a", "a b", "a-b", "a.b", "a/b", "a_b", "ab",
+        ]);
         check(&["a1", "a01", "a001", "a2", "a10"]);
         check(&["a10b", "a1b2"]);
     }
 
     #[test]
     fn long_lists_survive_the_port_of_quicksort() {
-        let keys: Vec<String> = (0..500).map(|number| format!("k{}", (number * 7919) % 500)).collect();
+        let keys: Vec<String> = (0..500)
+            .map(|number| format!("k{}", (number * 7919) % 500))
+            .collect();
         let mut entries: Vec<(&str, ())> = keys.iter().map(|key| (key.as_str(), ())).collect();
         sort_entries(&mut entries, Generation::V2);
-        let numbers: Vec<usize> = entries.iter().map(|(key, ())| key[1..].parse().unwrap()).collect();
+        let numbers: Vec<usize> = entries
+            .iter()
+            .map(|(key, ())| key[1..].parse().unwrap())
+            .collect();
         assert_eq!(numbers, (0..500).collect::<Vec<_>>());
     }
 }

@@ -19,9 +19,10 @@ mod tests;
 
 pub use emit::{EmitError, to_string, to_string_pretty, write};
 pub use error::YamlError;
-pub use read::{
-    parse, parse_documents, parse_exact, parse_exact_documents, parse_strict, parse_table, parse_with,
-};
 pub(crate) use read::into_table;
+pub use read::{
+    parse, parse_documents, parse_exact, parse_exact_documents, parse_strict, parse_table,
+    parse_with,
+};
 pub(crate) use scanner::MAX_DEPTH;
 pub use spanned::{Position, Spanned, parse_spanned, parse_spanned_documents};

@@ -35,7 +35,11 @@ pub(super) fn resolve(text: &str) -> Resolved {
                     && text.as_bytes().windows(3).all(|three| {
                         three[1] != b'_' || (three[0].is_ascii_digit() && three[2].is_ascii_digit())
                     });
-                if fits && is_yaml_float(&joined) { float(&joined) } else { Resolved::Text }
+                if fits && is_yaml_float(&joined) {
+                    float(&joined)
+                } else {
+                    Resolved::Text
+                }
             }
             Resolved::Text if is_yaml_float(text) => float(text),
             resolved => resolved,
@@ -59,8 +63,21 @@ pub(super) fn reads_as_text(text: &str) -> bool {
 pub(super) fn is_old_bool(text: &str) -> bool {
     matches!(
         text,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON"
-            | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF"
+        "y" | "Y"
+            | "yes"
+            | "Yes"
+            | "YES"
+            | "on"
+            | "On"
+            | "ON"
+            | "n"
+            | "N"
+            | "no"
+            | "No"
+            | "NO"
+            | "off"
+            | "Off"
+            | "OFF"
     )
 }
 
@@ -86,7 +103,10 @@ fn number(text: &str) -> Resolved {
     }
     // Short decimal integers are by far the most frequent numbers.
     let bytes = text.as_bytes();
-    if bytes.len() < 19 && (bytes[0] != b'0' || bytes.len() == 1) && bytes.iter().all(u8::is_ascii_digit) {
+    if bytes.len() < 19
+        && (bytes[0] != b'0' || bytes.len() == 1)
+        && bytes.iter().all(u8::is_ascii_digit)
+    {
         return text.parse().map_or(Resolved::Text, Resolved::Int);
     }
     let joined;
@@ -99,7 +119,11 @@ fn number(text: &str) -> Resolved {
     if let Some(resolved) = integer(plain) {
         return resolved;
     }
-    if is_yaml_float(plain) { float(plain) } else { Resolved::Text }
+    if is_yaml_float(plain) {
+        float(plain)
+    } else {
+        Resolved::Text
+    }
 }
 
 /// An integer as Go's `strconv.ParseInt(text, 0, 64)`, then `ParseUint`, read it.
@@ -140,7 +164,12 @@ fn float(text: &str) -> Resolved {
 /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
 fn is_yaml_float(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = |from: usize| {
+        bytes[from..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count()
+    };
     let mut at = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
     let whole = digits(at);
     at += whole;
@@ -171,13 +200,18 @@ fn is_base_60(text: &str) -> bool {
     }
     let text = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (groups, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if !fraction.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+    if !fraction
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'_')
+    {
         return false;
     }
     let mut groups = groups.split(':');
     let first = groups.next().unwrap_or_default().as_bytes();
     first.first().is_some_and(u8::is_ascii_digit)
-        && first.iter().all(|byte| byte.is_ascii_digit() || *byte == b'_')
+        && first
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'_')
         && groups.all(|group| match group.as_bytes() {
             [digit] => digit.is_ascii_digit(),
             [tens, digit] => (b'0'..=b'5').contains(tens) && digit.is_ascii_digit(),
@@ -191,12 +225,19 @@ pub(super) fn is_timestamp(text: &str) -> bool {
     if bytes.len() < 8 || bytes[4] != b'-' || !bytes[..4].iter().all(u8::is_ascii_digit) {
         return false;
     }
-    let Some((year, rest)) = take_number(text, 4, 4) else { return false };
-    let date = rest.strip_prefix('-').and_then(|rest| take_number(rest, 1, 2)).and_then(|(month, rest)| {
-        let (day, rest) = take_number(rest.strip_prefix('-')?, 1, 2)?;
-        Some((month, day, rest))
-    });
-    let Some((month, day, rest)) = date else { return false };
+    let Some((year, rest)) = take_number(text, 4, 4) else {
+        return false;
+    };
+    let date = rest
+        .strip_prefix('-')
+        .and_then(|rest| take_number(rest, 1, 2))
+        .and_then(|(month, rest)| {
+            let (day, rest) = take_number(rest.strip_prefix('-')?, 1, 2)?;
+            Some((month, day, rest))
+        });
+    let Some((month, day, rest)) = date else {
+        return false;
+    };
     if month == 0 || month > 12 || day == 0 || day > days_in(month, year) {
         return false;
     }
@@ -209,7 +250,11 @@ pub(super) fn is_timestamp(text: &str) -> bool {
 }
 
 fn take_number(text: &str, least: usize, most: usize) -> Option<(u32, &str)> {
-    let length = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    let length = text
+        .bytes()
+        .take(most)
+        .take_while(u8::is_ascii_digit)
+        .count();
     if length < least {
         return None;
     }
@@ -236,9 +281,16 @@ fn is_zone(text: &str) -> bool {
     if text == "Z" {
         return true;
     }
-    let Some(rest) = text.strip_prefix(['+', '-']) else { return false };
-    let Some((hours, rest)) = take_number(rest, 2, 2) else { return false };
-    let Some((minutes, "")) = rest.strip_prefix(':').and_then(|rest| take_number(rest, 2, 2)) else {
+    let Some(rest) = text.strip_prefix(['+', '-']) else {
+        return false;
+    };
+    let Some((hours, rest)) = take_number(rest, 2, 2) else {
+        return false;
+    };
+    let Some((minutes, "")) = rest
+        .strip_prefix(':')
+        .and_then(|rest| take_number(rest, 2, 2))
+    else {
         return false;
     };
     hours <= 24 && minutes < 60
@@ -246,7 +298,7 @@ fn is_zone(text: &str) -> bool {
 
 fn days_in(month: u32, year: u32) -> u32 {
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,

@@ -57,9 +57,12 @@ fn settle(preferred: Style, found: &Findings, tabs_in_blocks: bool) -> Style {
     let special = found.special || (found.tab && !tabs_in_blocks);
     let unquotable = found.break_space || found.space_break || special || found.tab;
     match preferred {
-        Style::Literal if found.space_break || special || found.trailing_space => Style::DoubleQuoted,
+        Style::Literal if found.space_break || special || found.trailing_space => {
+            Style::DoubleQuoted
+        }
         Style::Plain => {
-            let plain = !found.indicators && !found.line_breaks && !found.edge_space && !found.edge_break;
+            let plain =
+                !found.indicators && !found.line_breaks && !found.edge_space && !found.edge_break;
             match (plain && !unquotable, unquotable) {
                 (true, _) => Style::Plain,
                 (false, false) => Style::SingleQuoted,
@@ -80,8 +83,8 @@ fn analyse(text: &str) -> Findings {
     found.edge_space = *first == b' ' || *last == b' ';
     found.trailing_space = *last == b' ';
     found.indicators = match first {
-        b'#' | b',' | b'[' | b']' | b'{' | b'}' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"' | b'%'
-        | b'@' | b'`' => true,
+        b'#' | b',' | b'[' | b']' | b'{' | b'}' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\''
+        | b'"' | b'%' | b'@' | b'`' => true,
         b'?' | b':' => blank_after(0),
         b'-' => blank_after(0) || text.starts_with("---"),
         b'.' => text.starts_with("..."),
@@ -113,13 +116,13 @@ fn analyse(text: &str) -> Findings {
                 found.indicators |= previous_space || previous_break || before == Some(b'\t');
             }
             0x20..=0x7E => {}
-            0..=0x7F => found.special = true,
+            0..=0x1F | 0x7F => found.special = true,
             0xC2 => {
                 width = 2;
                 is_break = bytes.get(at + 1) == Some(&0x85);
                 found.special |= bytes.get(at + 1).is_some_and(|next| *next < 0xA0);
             }
-            0x80..=0xDF => width = 2,
+            0x80..=0xC1 | 0xC3..=0xDF => width = 2,
             0xE0..=0xEF => {
                 width = 3;
                 let rest = bytes.get(at + 1..at + 3).unwrap_or_default();

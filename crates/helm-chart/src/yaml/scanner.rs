@@ -88,7 +88,10 @@ impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Scan<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if contains_control(text) {
-            return Err(YamlError::syntax("control characters are not allowed", None));
+            return Err(YamlError::syntax(
+                "control characters are not allowed",
+                None,
+            ));
         }
         Ok(Self {
             text,
@@ -119,7 +122,10 @@ impl<'a> Scanner<'a> {
         self.peek()?;
         let token = self.tokens.pop_front();
         self.tokens_taken += 1;
-        Ok(token.unwrap_or(Token { kind: TokenKind::StreamEnd, start: self.mark }))
+        Ok(token.unwrap_or(Token {
+            kind: TokenKind::StreamEnd,
+            start: self.mark,
+        }))
     }
 
     fn needs_more(&mut self) -> Scan<bool> {
@@ -217,7 +223,12 @@ impl<'a> Scanner<'a> {
     }
 
     fn error<T>(&self, context: Mark, problem: impl Into<String>) -> Scan<T> {
-        Err(YamlError::located(problem.into(), Origin::Scanner, Some(context), self.mark))
+        Err(YamlError::located(
+            problem.into(),
+            Origin::Scanner,
+            Some(context),
+            self.mark,
+        ))
     }
 
     fn push(&mut self, kind: TokenKind<'a>, start: Mark) {
@@ -271,7 +282,13 @@ impl<'a> Scanner<'a> {
         self.error(mark, "could not find expected ':'")
     }
 
-    fn roll_indent(&mut self, column: u32, at: Option<usize>, kind: TokenKind<'a>, mark: Mark) -> Scan<()> {
+    fn roll_indent(
+        &mut self,
+        column: u32,
+        at: Option<usize>,
+        kind: TokenKind<'a>,
+        mark: Mark,
+    ) -> Scan<()> {
         if self.flow_level > 0 || self.indent >= i64::from(column) {
             return Ok(());
         }
@@ -282,7 +299,9 @@ impl<'a> Scanner<'a> {
         }
         let token = Token { kind, start: mark };
         match at {
-            Some(number) => self.tokens.insert(number.saturating_sub(self.tokens_taken), token),
+            Some(number) => self
+                .tokens
+                .insert(number.saturating_sub(self.tokens_taken), token),
             None => self.tokens.push_back(token),
         }
         Ok(())
@@ -402,7 +421,11 @@ impl<'a> Scanner<'a> {
     fn fetch_flow_start(&mut self, kind: TokenKind<'a>) -> Scan<()> {
         self.save_simple_key()?;
         let token_number = self.tokens_taken + self.tokens.len();
-        self.simple_keys.push(SimpleKey { mark: self.mark, token_number, ..SimpleKey::default() });
+        self.simple_keys.push(SimpleKey {
+            mark: self.mark,
+            token_number,
+            ..SimpleKey::default()
+        });
         self.flow_level += 1;
         if self.flow_level > MAX_DEPTH {
             return self.error(self.mark, format!("exceeded max depth of {MAX_DEPTH}"));
@@ -443,9 +466,17 @@ impl<'a> Scanner<'a> {
     fn fetch_block_entry(&mut self) -> Scan<()> {
         if self.flow_level == 0 {
             if !self.simple_key_allowed {
-                return self.error(Mark::default(), "block sequence entries are not allowed in this context");
+                return self.error(
+                    Mark::default(),
+                    "block sequence entries are not allowed in this context",
+                );
             }
-            self.roll_indent(self.mark.column, None, TokenKind::BlockSequenceStart, self.mark)?;
+            self.roll_indent(
+                self.mark.column,
+                None,
+                TokenKind::BlockSequenceStart,
+                self.mark,
+            )?;
         }
         self.remove_simple_key()?;
         self.simple_key_allowed = true;
@@ -456,9 +487,17 @@ impl<'a> Scanner<'a> {
     fn fetch_key(&mut self) -> Scan<()> {
         if self.flow_level == 0 {
             if !self.simple_key_allowed {
-                return self.error(Mark::default(), "mapping keys are not allowed in this context");
+                return self.error(
+                    Mark::default(),
+                    "mapping keys are not allowed in this context",
+                );
             }
-            self.roll_indent(self.mark.column, None, TokenKind::BlockMappingStart, self.mark)?;
+            self.roll_indent(
+                self.mark.column,
+                None,
+                TokenKind::BlockMappingStart,
+                self.mark,
+            )?;
         }
         self.remove_simple_key()?;
         self.simple_key_allowed = self.flow_level == 0;
@@ -470,8 +509,12 @@ impl<'a> Scanner<'a> {
         let last = self.simple_keys.len() - 1;
         if self.simple_key_is_valid(last)? {
             let key = self.simple_keys[last];
-            let token = Token { kind: TokenKind::Key, start: key.mark };
-            self.tokens.insert(key.token_number - self.tokens_taken, token);
+            let token = Token {
+                kind: TokenKind::Key,
+                start: key.mark,
+            };
+            self.tokens
+                .insert(key.token_number - self.tokens_taken, token);
             self.roll_indent(
                 key.mark.column,
                 Some(key.token_number),
@@ -483,9 +526,17 @@ impl<'a> Scanner<'a> {
         } else {
             if self.flow_level == 0 {
                 if !self.simple_key_allowed {
-                    return self.error(Mark::default(), "mapping values are not allowed in this context");
+                    return self.error(
+                        Mark::default(),
+                        "mapping values are not allowed in this context",
+                    );
                 }
-                self.roll_indent(self.mark.column, None, TokenKind::BlockMappingStart, self.mark)?;
+                self.roll_indent(
+                    self.mark.column,
+                    None,
+                    TokenKind::BlockMappingStart,
+                    self.mark,
+                )?;
             }
             self.simple_key_allowed = self.flow_level == 0;
         }
@@ -497,7 +548,8 @@ impl<'a> Scanner<'a> {
 
     fn alphabetic_run(&self) -> usize {
         let mut length = 0;
-        while self.byte(length).is_ascii_alphanumeric() || matches!(self.byte(length), b'_' | b'-') {
+        while self.byte(length).is_ascii_alphanumeric() || matches!(self.byte(length), b'_' | b'-')
+        {
             length += 1;
         }
         length
@@ -512,11 +564,24 @@ impl<'a> Scanner<'a> {
         let name = &self.text[self.pos..self.pos + length];
         self.skip_run(length);
         let terminated = self.is_blank_or_end(0)
-            || matches!(self.byte(0), b'?' | b':' | b',' | b']' | b'}' | b'%' | b'@' | b'`');
+            || matches!(
+                self.byte(0),
+                b'?' | b':' | b',' | b']' | b'}' | b'%' | b'@' | b'`'
+            );
         if name.is_empty() || !terminated {
-            return self.error(start, "did not find expected alphabetic or numeric character");
+            return self.error(
+                start,
+                "did not find expected alphabetic or numeric character",
+            );
         }
-        self.push(if alias { TokenKind::Alias(name) } else { TokenKind::Anchor(name) }, start);
+        self.push(
+            if alias {
+                TokenKind::Alias(name)
+            } else {
+                TokenKind::Anchor(name)
+            },
+            start,
+        );
         Ok(())
     }
 
@@ -576,7 +641,8 @@ impl<'a> Scanner<'a> {
             let byte = self.byte(0);
             if byte == b'%' {
                 let digits = self.text.get(self.pos + 1..self.pos + 3);
-                let Some(octet) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else {
+                let Some(octet) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
+                else {
                     return self.error(start, "did not find URI escaped octet");
                 };
                 uri.push(octet);
@@ -700,9 +766,16 @@ impl<'a> Scanner<'a> {
             self.skip();
         }
         self.finish_line(start)?;
-        let mut indent = if increment > 0 { self.indent.max(0) + increment } else { 0 };
+        let mut indent = if increment > 0 {
+            self.indent.max(0) + increment
+        } else {
+            0
+        };
         let value = self.scan_block_lines(literal, chomping, &mut indent, start)?;
-        self.push(TokenKind::Scalar(Cow::Owned(value), ScalarStyle::Block), start);
+        self.push(
+            TokenKind::Scalar(Cow::Owned(value), ScalarStyle::Block),
+            start,
+        );
         Ok(())
     }
 
@@ -749,7 +822,12 @@ impl<'a> Scanner<'a> {
         Ok(value)
     }
 
-    fn scan_block_breaks(&mut self, indent: &mut i64, breaks: &mut String, start: Mark) -> Scan<()> {
+    fn scan_block_breaks(
+        &mut self,
+        indent: &mut i64,
+        breaks: &mut String,
+        start: Mark,
+    ) -> Scan<()> {
         let mut widest = 0;
         loop {
             while self.byte(0) == b' ' && (*indent == 0 || i64::from(self.mark.column) < *indent) {
@@ -757,7 +835,10 @@ impl<'a> Scanner<'a> {
             }
             widest = widest.max(i64::from(self.mark.column));
             if self.byte(0) == b'\t' && (*indent == 0 || i64::from(self.mark.column) < *indent) {
-                return self.error(start, "found a tab character where an indentation space is expected");
+                return self.error(
+                    start,
+                    "found a tab character where an indentation space is expected",
+                );
             }
             if !self.is_break(0) {
                 break;
@@ -885,7 +966,10 @@ impl<'a> Scanner<'a> {
                     _ => 8,
                 };
                 self.skip_run(2);
-                let digits = self.bytes.get(self.pos..self.pos + length).unwrap_or_default();
+                let digits = self
+                    .bytes
+                    .get(self.pos..self.pos + length)
+                    .unwrap_or_default();
                 if digits.len() < length || !digits.iter().all(u8::is_ascii_hexdigit) {
                     return self.error(start, "did not find expected hexdecimal number");
                 }
@@ -916,7 +1000,10 @@ impl<'a> Scanner<'a> {
         let mut trailing_breaks = String::new();
         let mut leading_blanks = false;
         loop {
-            if self.at_document_marker(b'-') || self.at_document_marker(b'.') || self.byte(0) == b'#' {
+            if self.at_document_marker(b'-')
+                || self.at_document_marker(b'.')
+                || self.byte(0) == b'#'
+            {
                 break;
             }
             let run = self.plain_run();
@@ -939,8 +1026,12 @@ impl<'a> Scanner<'a> {
             }
             while self.is_blank(0) || self.is_break(0) {
                 if self.is_blank(0) {
-                    if leading_blanks && i64::from(self.mark.column) < indent && self.byte(0) == b'\t' {
-                        return self.error(start, "found a tab character that violates indentation");
+                    if leading_blanks
+                        && i64::from(self.mark.column) < indent
+                        && self.byte(0) == b'\t'
+                    {
+                        return self
+                            .error(start, "found a tab character that violates indentation");
                     }
                     self.skip();
                 } else if leading_blanks {

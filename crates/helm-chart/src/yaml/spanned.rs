@@ -21,7 +21,10 @@ pub struct Position {
 
 impl From<Mark> for Position {
     fn from(mark: Mark) -> Self {
-        Self { line: mark.line + 1, column: mark.column + 1 }
+        Self {
+            line: mark.line + 1,
+            column: mark.column + 1,
+        }
     }
 }
 
@@ -42,7 +45,10 @@ impl Spanned {
 
     /// Where the key of the entry at `pointer` is written; list items answer with their value's place.
     pub fn key_position(&self, pointer: &str) -> Option<Position> {
-        self.keys.get(pointer).copied().or_else(|| self.position(pointer))
+        self.keys
+            .get(pointer)
+            .copied()
+            .or_else(|| self.position(pointer))
     }
 
     /// The place of `pointer`, or of its nearest parent that was written.
@@ -66,7 +72,11 @@ impl Spanned {
 pub fn parse_spanned(text: &str) -> Result<Spanned, YamlError> {
     match Composer::new(text)?.next_document()? {
         Some(document) => observe(&document),
-        None => Ok(Spanned { value: Value::Null, keys: HashMap::new(), values: HashMap::new() }),
+        None => Ok(Spanned {
+            value: Value::Null,
+            keys: HashMap::new(),
+            values: HashMap::new(),
+        }),
     }
 }
 
@@ -86,7 +96,11 @@ pub fn parse_spanned_documents(text: &str) -> Result<Vec<Spanned>, YamlError> {
 fn observe(document: &super::compose::Document<'_>) -> Result<Spanned, YamlError> {
     let mut places = Places::default();
     let value = decode(document, &mut ExactNumbers, &mut places, false)?;
-    Ok(Spanned { value, keys: places.keys, values: places.values })
+    Ok(Spanned {
+        value,
+        keys: places.keys,
+        values: places.values,
+    })
 }
 
 #[derive(Default)]
@@ -103,7 +117,8 @@ impl Observer for Places {
         self.pointer.push('/');
         match step {
             Step::Key(key, node) => {
-                self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                self.pointer
+                    .push_str(&key.replace('~', "~0").replace('/', "~1"));
                 self.keys.insert(self.pointer.clone(), node.mark.into());
             }
             Step::Index(index) => self.pointer.push_str(&index.to_string()),
@@ -111,7 +126,8 @@ impl Observer for Places {
     }
 
     fn leave(&mut self) {
-        self.pointer.truncate(self.lengths.pop().unwrap_or_default());
+        self.pointer
+            .truncate(self.lengths.pop().unwrap_or_default());
     }
 
     fn node(&mut self, node: &Node<'_>) {

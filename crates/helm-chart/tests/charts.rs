@@ -1,0 +1,168 @@
+//! Loading and packaging charts, with the guards of Helm's loader.
+
+use std::error::Error;
+
+use helm_chart::archive::{read_archive, write_archive};
+use helm_chart::{Chart, ChartFile, Profile};
+
+const METADATA: &str = "apiVersion: v2\nname: c\nversion: 1.2.3\nappVersion: 1.20\n";
+
+fn chart(files: &[(&str, &str)]) -> Result<Chart, helm_chart::chart::ChartError> {
+    Chart::from_files(
+        files
+            .iter()
+            .map(|(name, text)| ChartFile::new(*name, *text))
+            .collect(),
+    )
+}
+
+/// An error and its causes, joined as Go joins wrapped errors.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+fn refused(files: &[(&str, &str)], wanted: &str) {
+    assert_eq!(chain(&chart(files).unwrap_err()), wanted);
+}
+
+#[test]
+fn files_find_their_place() {
+    let loaded = chart(&[
+        ("templates/a.yaml", "a"),
+        ("Chart.yaml", METADATA),
+        ("values.yaml", "\u{feff}size: 1"),
+        ("crds/x.YAML", "kind: X"),
+        ("README.md", "hi"),
+        ("charts/loose.txt", "x"),
+        ("charts/_skipped/Chart.yaml", "nonsense"),
+        ("charts/a.tgz.prov", "signature"),
+    ])
+    .unwrap();
+    assert_eq!(loaded.app_version(), "1.2");
+    assert_eq!(loaded.templates()[0].name, "templates/a.yaml");
+    let files: Vec<&str> = loaded
+        .files()
+        .iter()
+        .map(|file| file.name.as_str())
+        .collect();
+    assert_eq!(files, ["crds/x.YAML", "README.md", "charts/a.tgz.prov"]);
+    assert_eq!(loaded.crds().count(), 1);
+    assert_eq!(loaded.raw_values(), Some("size: 1"));
+    assert_eq!(loaded.values(Profile::Helm4)["size"], 1.0);
+    assert!(loaded.children().is_empty());
+}
+
+#[test]
+fn unusable_charts_are_refused_in_helms_words() {
+    refused(&[("values.yaml", "")], "Chart.yaml file is missing");
+    refused(
+        &[("Chart.yaml", "version: 1.0.0")],
+        "validation: chart.metadata.name is required",
+    );
+    refused(
+        &[("Chart.yaml", "name: a/b\nversion: 1.0.0")],
+        "validation: chart.metadata.name \"a/b\" is invalid",
+    );
+    refused(
+        &[("Chart.yaml", "name: a\nversion: x")],
+        "validation: chart.metadata.version \"x\" is invalid",
+    );
+    refused(
+        &[("Chart.yaml", "apiVersion: v3\nname: a\nversion: 1.0.0")],
+        "unsupported chart version",
+    );
+    refused(
+        &[("Chart.yaml", METADATA), ("charts/s/templates/x", "")],
+        "error unpacking subchart s in c: Chart.yaml file is missing",
+    );
+    refused(
+        &[("Chart.yaml", METADATA), ("values.yaml", "a: b: c")],
+        "cannot load values.yaml: error converting YAML to JSON: yaml: mapping values are not allowed in this context",
+    );
+    refused(
+        &[(
+            "Chart.yaml",
+            &format!("{METADATA}dependencies: [{{name: a}}, {{name: b, alias: a}}]\n"),
+        )],
+        "validation: more than one dependency with name or alias \"a\"",
+    );
+}
+
+#[test]
+fn packaging_and_loading_are_inverse() {
+    let original = chart(&[
+        ("Chart.yaml", METADATA),
+        ("values.yaml", "a: 1 # kept\n"),
+        ("values.schema.json", "{}"),
+        ("templates/a.yaml", "x"),
+        (
+            "charts/s/Chart.yaml",
+            "apiVersion: v1\nname: s\nversion: 0.1.0\n",
+        ),
+        ("other", "y"),
+    ])
+    .unwrap();
+    let archive = write_archive(&original, 1_700_000_000).unwrap();
+    assert_eq!(archive, write_archive(&original, 1_700_000_000).unwrap());
+    let names: Vec<String> = read_archive(&archive)
+        .unwrap()
+        .into_iter()
+        .map(|file| file.name)
+        .collect();
+    let wanted = [
+        "Chart.yaml",
+        "values.yaml",
+        "values.schema.json",
+        "templates/a.yaml",
+        "other",
+        "charts/s/Chart.yaml",
+    ];
+    assert_eq!(names, wanted);
+    let again = Chart::from_archive(&archive).unwrap();
+    assert_eq!(again.metadata(), original.metadata());
+    assert_eq!(again.raw_values(), original.raw_values());
+    assert_eq!(again.children()[0].name(), "s");
+}
+
+#[test]
+fn damaged_archives_are_refused() {
+    assert!(Chart::from_archive(b"").is_err());
+    assert!(Chart::from_archive(b"no archive at all").is_err());
+    let archive = write_archive(&chart(&[("Chart.yaml", METADATA)]).unwrap(), 0).unwrap();
+    assert!(Chart::from_archive(&archive[..archive.len() / 2]).is_err());
+}
+
+#[test]
+fn charts_are_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&chart(&[("Chart.yaml", METADATA)]).unwrap());
+}
+
+#[test]
+#[ignore = "needs the official charts in AKS_AIRFLOW_SHARED"]
+fn official_charts_load() {
+    let shared = std::env::var("AKS_AIRFLOW_SHARED")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned());
+    for name in [
+        "airflow-1.15.0",
+        "airflow-1.22.0",
+        "external-secrets-0.10.5",
+        "external-secrets-2.9.0",
+    ] {
+        let bytes = std::fs::read(format!("{shared}/charts/{name}.tgz")).unwrap();
+        let chart = Chart::from_archive(&bytes).unwrap();
+        assert_eq!(format!("{}-{}", chart.name(), chart.version()), name);
+        let resolved = chart
+            .resolve(&serde_json::Map::new(), Profile::Helm4)
+            .unwrap();
+        assert!(!resolved.values.is_empty());
+        #[cfg(feature = "schema")]
+        helm_chart::schema::validate(&resolved.root, &resolved.values).unwrap();
+    }
+}
