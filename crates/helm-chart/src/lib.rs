@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod number;
 mod profile;
 mod release;
+pub mod render;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod semver;

@@ -1,0 +1,91 @@
+//! [`Engine`]: the templates of a chart tree, parsed once, and the order in which they run.
+
+use std::cmp::Reverse;
+
+use go_text_template::{Templates, TextCache};
+
+use super::error::RenderError;
+use super::late;
+use crate::chart::ResolvedChart;
+use crate::{Profile, functions};
+
+/// The parsed templates of one chart tree; `Send + Sync`.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) templates: Templates,
+    pub(super) texts: TextCache,
+    /// In the order of execution, partials left out.
+    pub(super) files: Vec<TemplateFile>,
+}
+
+/// A file under `templates/` that is executed.
+#[derive(Debug)]
+pub(super) struct TemplateFile {
+    /// `.Template.Name`.
+    pub(super) name: String,
+    /// `.Template.BasePath`.
+    pub(super) base_path: String,
+    /// Which chart it belongs to, counted depth first.
+    pub(super) chart: usize,
+}
+
+impl Engine {
+    /// Parses all templates of a tree, in Helm's order: deepest path first, within one depth
+    /// reverse alphabetical; a later definition replaces an earlier one.
+    pub(super) fn compile(root: &ResolvedChart<'_>, profile: Profile) -> Result<Self, RenderError> {
+        let mut sources = Vec::new();
+        collect(root, root.name(), &mut 0, &mut sources);
+        sources.sort_by(|(left, _), (right, _)| order(&left.name).cmp(&order(&right.name)));
+        let library = match profile {
+            Profile::Helm4 => functions::helm4(),
+            Profile::Helm3 => functions::helm3(),
+        };
+        let mut templates = Templates::new(library.with(late::FUNCTIONS));
+        let mut files = Vec::new();
+        for (file, text) in sources {
+            templates.parse(&file.name, &text).map_err(RenderError::parse)?;
+            if !base_name(&file.name).starts_with('_') {
+                files.push(file);
+            }
+        }
+        Ok(Self { templates, texts: TextCache::new(), files })
+    }
+
+    /// A text that is equal for trees with the same templates under the same names.
+    pub(super) fn signature(root: &ResolvedChart<'_>, profile: Profile) -> String {
+        let mut out = format!("{profile:?}");
+        sign(root, &mut out);
+        out
+    }
+}
+
+fn sign(chart: &ResolvedChart<'_>, out: &mut String) {
+    // The address tells apart charts of one name; it is only compared within one chart's life.
+    out.push_str(&format!("/{}@{:p}(", chart.name(), chart.chart()));
+    chart.children().iter().for_each(|child| sign(child, out));
+    out.push(')');
+}
+
+fn order(name: &str) -> Reverse<(usize, &str)> {
+    Reverse((name.bytes().filter(|byte| *byte == b'/').count(), name))
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn collect(chart: &ResolvedChart<'_>, path: &str, count: &mut usize, sources: &mut Vec<(TemplateFile, String)>) {
+    let index = *count;
+    *count += 1;
+    for file in chart.chart().templates() {
+        if chart.chart().is_library() && !file.base_name().starts_with('_') {
+            continue;
+        }
+        let name = format!("{path}/{}", file.name);
+        let file_of = TemplateFile { name, base_path: format!("{path}/templates"), chart: index };
+        sources.push((file_of, file.text().into_owned()));
+    }
+    for child in chart.children() {
+        collect(child, &format!("{path}/charts/{}", child.name()), count, sources);
+    }
+}
