@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use go_text_template::{Execution, Map, MapType, Templates, Type, Value};
+use go_text_template::{Execution, Function, Map, MapType, Templates, Type, Value};
 use helm_chart::functions::{self, TemplateValues};
 use helm_chart::{Environment, yaml};
 
@@ -143,7 +143,7 @@ fn the_names_are_those_of_helm() {
     );
     let missing: Vec<&str> = functions::helm4()
         .iter()
-        .map(|f| f.name())
+        .map(Function::name)
         .filter(|name| functions::helm3().get(name).is_none())
         .collect();
     assert_eq!(missing, ["mustToYaml", "mustToToml"]);

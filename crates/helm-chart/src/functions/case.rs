@@ -75,6 +75,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 .as_bytes()
                 .iter()
                 .filter(|byte| !is_space(**byte))
+                .copied()
                 .map(latin)
                 .collect::<String>()
                 .into())
@@ -163,8 +164,8 @@ fn swap(source: &str) -> String {
 }
 
 /// goutils looks at bytes and writes each back as a Latin-1 character.
-fn latin(byte: &u8) -> char {
-    char::from(*byte)
+fn latin(byte: u8) -> char {
+    char::from(byte)
 }
 
 fn is_space(byte: u8) -> bool {
@@ -176,7 +177,7 @@ fn initials(source: &[u8]) -> String {
     let mut out = String::new();
     for byte in source {
         if !is_space(*byte) && after_space {
-            out.push(latin(byte));
+            out.push(latin(*byte));
         }
         after_space = is_space(*byte);
     }
@@ -282,11 +283,14 @@ fn next_word(source: &str) -> (Word, &str, &str) {
     (word, &source[..end], &source[end..])
 }
 
+/// Whether a letter belongs to a run.
+type Matches<'m> = &'m dyn Fn(char) -> bool;
+
 /// `HTTPStatus` ends before its `S`, `Status` after its last letter, `HTTP` is whole.
 fn capitals(
     source: &str,
     first: char,
-    run: &dyn Fn(&dyn Fn(char) -> bool) -> usize,
+    run: &dyn Fn(Matches<'_>) -> usize,
     small: &dyn Fn(char) -> bool,
 ) -> usize {
     match source[first.len_utf8()..].chars().next() {
@@ -347,17 +351,17 @@ fn connected(source: &str, connector: char) -> String {
             _ => {
                 let number = run;
                 (word, run, rest) = next_word(rest);
-                if word != Word::Alphabet {
-                    // A number followed by no small letter belongs to the word before it.
-                    push_word(&mut out, Word::Number, number, connector);
-                    if joins(word) {
-                        out.push(connector);
-                    }
-                } else {
+                if word == Word::Alphabet {
                     out.push(connector);
                     push_word(&mut out, Word::Number, number, connector);
                     (word, run, rest) = swallow(&mut out, word, run, rest, connector);
                     if word != Word::End && joins(word) {
+                        out.push(connector);
+                    }
+                } else {
+                    // A number followed by no small letter belongs to the word before it.
+                    push_word(&mut out, Word::Number, number, connector);
+                    if joins(word) {
                         out.push(connector);
                     }
                 }

@@ -68,7 +68,7 @@ fn write_element(
 ) -> fmt::Result {
     let month = MONTHS[civil.month as usize - 1];
     let weekday = WEEKDAYS[civil.weekday()];
-    let hour12 = if civil.hour % 12 == 0 {
+    let hour12 = if civil.hour.is_multiple_of(12) {
         12
     } else {
         civil.hour % 12

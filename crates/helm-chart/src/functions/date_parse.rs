@@ -294,7 +294,7 @@ impl Fields {
             self.hour = 0;
         }
         let (month, day) = match self.year_day {
-            Some(year_day) => self.from_year_day(year_day)?,
+            Some(year_day) => self.date_of_year_day(year_day)?,
             None => (self.month.unwrap_or(1), self.day.unwrap_or(1)),
         };
         if day < 1 || day > days_in(month, self.year) {
@@ -312,7 +312,7 @@ impl Fields {
         Ok(self.in_zone(civil, local))
     }
 
-    fn from_year_day(&self, year_day: u32) -> Result<(u32, u32), &'static str> {
+    fn date_of_year_day(&self, year_day: u32) -> Result<(u32, u32), &'static str> {
         let length = if is_leap(self.year) { 366 } else { 365 };
         if year_day < 1 || year_day > length {
             return Err("day-of-year out of range");

@@ -10,7 +10,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::variadic(
         "default",
         &[Type::Any, Type::Any],
-        |_, args| Ok(any(args, if is_empty(any(args, 1)) { 0 } else { 1 }).clone()),
+        |_, args| Ok(any(args, usize::from(!is_empty(any(args, 1)))).clone()),
         "The second value unless it is empty (false and 0 are), else the first.",
     ),
     Entry::new(
@@ -49,11 +49,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         |_, args| {
             Ok(any(
                 args,
-                if args.get(2).and_then(Value::as_bool) == Some(true) {
-                    0
-                } else {
-                    1
-                },
+                usize::from(args.get(2).and_then(Value::as_bool) != Some(true)),
             )
             .clone())
         },

@@ -3,7 +3,7 @@
 //! Owns the arithmetic and the spelling of `time.Duration`. Calendars, zones and instants are
 //! [`super::instant`]'s business.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// One second, in nanoseconds.
 pub(crate) const SECOND: i64 = 1_000_000_000;
@@ -199,7 +199,9 @@ pub(super) fn quote(text: &str) -> String {
                 quoted.push(char::from(byte));
             }
             b' '..0x7f => quoted.push(char::from(byte)),
-            _ => quoted.push_str(&format!("\\x{byte:02x}")),
+            _ => {
+                let _ = write!(quoted, "\\x{byte:02x}");
+            }
         }
     }
     quoted.push('"');

@@ -242,6 +242,6 @@ mod tests {
 
     #[test]
     fn adler_is_reduced() {
-        assert_eq!(adler32(&[0xff; 20_000]), 0x9f51_d664);
+        assert_eq!(adler32(&vec![0xff; 20_000]), 0x9f51_d664);
     }
 }

@@ -99,7 +99,9 @@ impl Block {
             out.push('\n');
             rest = next;
         }
-        out.push_str(&format!("-----END {}-----\n", self.label));
+        out.push_str("-----END ");
+        out.push_str(&self.label);
+        out.push_str("-----\n");
         out
     }
 }

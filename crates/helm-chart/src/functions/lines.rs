@@ -44,19 +44,12 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 fn indent(before: &str, spaces: i64, source: &Text) -> Result<Text, FunctionError> {
     let spaces = usize::try_from(spaces).map_err(|_| "strings: negative Repeat count")?;
-    let lines = 1 + source
-        .as_bytes()
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count();
-    let length = before
-        .len()
-        .saturating_add(source.len())
-        .saturating_add(lines.saturating_mul(spaces));
-    bounded(length)?;
     let Some(whole) = source.as_str() else {
-        return Ok(indent_bytes(before.as_bytes(), spaces, source.as_bytes()));
+        return indent_bytes(before.as_bytes(), spaces, source.as_bytes());
     };
+    let lines = 1 + whole.matches('\n').count();
+    let length = before.len() + whole.len() + lines.saturating_mul(spaces);
+    bounded(length)?;
     let mut out = String::with_capacity(length);
     out.push_str(before);
     for (index, line) in whole.split('\n').enumerate() {
@@ -69,16 +62,17 @@ fn indent(before: &str, spaces: i64, source: &Text) -> Result<Text, FunctionErro
     Ok(out.into())
 }
 
-fn indent_bytes(before: &[u8], spaces: usize, source: &[u8]) -> Text {
+fn indent_bytes(before: &[u8], spaces: usize, source: &[u8]) -> Result<Text, FunctionError> {
     let mut out = before.to_vec();
     for (index, line) in source.split(|byte| *byte == b'\n').enumerate() {
         if index > 0 {
             out.push(b'\n');
         }
+        bounded(out.len().saturating_add(spaces))?;
         out.resize(out.len() + spaces, b' ');
         out.extend_from_slice(line);
     }
-    out.into()
+    Ok(out.into())
 }
 
 fn wrap(

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use go_text_template::{Function, Kind, Object, Type, Value};
 
-use super::arguments::{Answer, any, int, string};
+use super::arguments::{any, int, string};
 use super::date_format::{MONTHS, WEEKDAYS, format};
 use super::duration::{GoDuration, SECOND};
 use super::instant::{Civil, Instant, Zone};
@@ -167,13 +167,13 @@ const METHODS: &[Function] = &[
         Ok(Value::Int64(instant(args, 0)?.seconds))
     }),
     Function::new("UnixMilli", &[], |_, args| {
-        scaled(&instant(args, 0)?, 1_000)
+        Ok(scaled(&instant(args, 0)?, 1_000))
     }),
     Function::new("UnixMicro", &[], |_, args| {
-        scaled(&instant(args, 0)?, 1_000_000)
+        Ok(scaled(&instant(args, 0)?, 1_000_000))
     }),
     Function::new("UnixNano", &[], |_, args| {
-        scaled(&instant(args, 0)?, SECOND)
+        Ok(scaled(&instant(args, 0)?, SECOND))
     }),
     Function::new("Year", &[], |_, args| Ok(Value::Int(civil(args)?.year))),
     Function::new("Month", &[], |_, args| {
@@ -246,11 +246,9 @@ fn civil(args: &[Value]) -> Result<Civil, go_text_template::FunctionError> {
     Ok(instant(args, 0)?.civil())
 }
 
-fn scaled(instant: &Instant, per_second: i64) -> Answer {
+fn scaled(instant: &Instant, per_second: i64) -> Value {
     let part = i64::from(instant.nanos) / (SECOND / per_second);
-    Ok(Value::Int64(
-        instant.seconds.wrapping_mul(per_second).wrapping_add(part),
-    ))
+    Value::Int64(instant.seconds.wrapping_mul(per_second).wrapping_add(part))
 }
 
 /// Moves the calendar date; days beyond the end of a month run into the next.

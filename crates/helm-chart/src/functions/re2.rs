@@ -188,7 +188,8 @@ impl<'a> Translation<'a> {
         }
         if !self.rest.starts_with("(?") {
             self.names.push(None);
-            return self.enter("(", 1);
+            self.enter("(", 1);
+            return Ok(());
         }
         if self.rest.starts_with("(?P<") || self.rest.starts_with("(?<") {
             return self.open_named();
@@ -196,13 +197,12 @@ impl<'a> Translation<'a> {
         self.open_flags()
     }
 
-    fn enter(&mut self, opening: &str, length: usize) -> Result<(), String> {
+    fn enter(&mut self, opening: &str, length: usize) {
         self.out.push_str(opening);
         self.rest = &self.rest[length..];
         self.depth += 1;
         self.operand = false;
         self.weights.push(1);
-        Ok(())
     }
 
     fn open_named(&mut self) -> Result<(), String> {
@@ -216,7 +216,8 @@ impl<'a> Translation<'a> {
             return Err(fault("invalid named capture", &self.rest[..=end]));
         }
         self.names.push(Some(name.to_owned()));
-        self.enter("(", end + 1)
+        self.enter("(", end + 1);
+        Ok(())
     }
 
     fn open_flags(&mut self) -> Result<(), String> {
@@ -229,7 +230,10 @@ impl<'a> Translation<'a> {
                 '-' if negative => return refuse(),
                 '-' => (negative, any) = (true, false),
                 ':' | ')' if negative && !any => return refuse(),
-                ':' => return self.enter(&spelled.to_owned(), spelled.len()),
+                ':' => {
+                    self.enter(spelled, spelled.len());
+                    return Ok(());
+                }
                 ')' => {
                     // `(?)` sets nothing, and `regex` does not know it.
                     if spelled.len() > 3 {
@@ -265,7 +269,7 @@ impl<'a> Translation<'a> {
                 self.operand |= !text.is_empty();
             }
             _ => {
-                if let Some((set, length)) = self.named_class(self.rest)? {
+                if let Some((set, length)) = Self::named_class(self.rest)? {
                     self.replace(length, &format!("[{set}]"));
                 } else {
                     let (character, length) = escaped(self.rest)?;
@@ -287,7 +291,7 @@ impl<'a> Translation<'a> {
 
     /// `\d`, `\pL`, `\p{Greek}` and their opposites at the start of `text`, as the inside of a
     /// class.
-    fn named_class(&self, text: &str) -> Result<Option<(String, usize)>, String> {
+    fn named_class(text: &str) -> Result<Option<(String, usize)>, String> {
         let Some(letter) = text
             .as_bytes()
             .get(1)
@@ -327,7 +331,7 @@ impl<'a> Translation<'a> {
                 text = &text[length..];
                 continue;
             }
-            if let Some((set, length)) = self.named_class(text)? {
+            if let Some((set, length)) = Self::named_class(text)? {
                 out.push_str(&set);
                 text = &text[length..];
                 continue;

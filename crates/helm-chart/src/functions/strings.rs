@@ -117,11 +117,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "plural",
         &[Type::String, Type::String, Type::Int],
-        |_, args| {
-            Ok(text(args, if int(args, 2)? == 1 { 0 } else { 1 })?
-                .clone()
-                .into())
-        },
+        |_, args| Ok(text(args, usize::from(int(args, 2)? != 1))?.clone().into()),
         "The first text if the count is 1, else the second.",
     ),
 ];

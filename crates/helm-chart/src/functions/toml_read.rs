@@ -35,9 +35,10 @@ pub(super) fn parse(source: &str) -> Result<Map, String> {
     match reader.document(&root) {
         Ok(()) => Ok(root),
         Err(problem) => {
-            let line = source.as_bytes()[..reader.at.min(source.len())]
-                .iter()
-                .filter(|byte| **byte == b'\n')
+            let line = source
+                .get(..reader.at)
+                .unwrap_or(source)
+                .matches('\n')
                 .count();
             let key = if reader.last_key.is_empty() {
                 String::new()
@@ -167,7 +168,7 @@ impl<'a> Reader<'a> {
             return Err("a table needs a name".to_owned());
         };
         path.clone_into(&mut self.context);
-        let parent = self.descend(root, parents)?;
+        let parent = Self::descend(root, parents)?;
         if array {
             return self.next_of_array(&parent, &path, last);
         }
@@ -213,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The table at a path, made on the way if need be; of an array of tables, the last one.
-    fn descend(&self, from: &Map, path: &[String]) -> Result<Map, String> {
+    fn descend(from: &Map, path: &[String]) -> Result<Map, String> {
         let mut table = from.clone();
         for key in path {
             let next = match table.get(key) {

@@ -160,7 +160,7 @@ impl Writer {
             Value::Float64(number) => self.out.push_str(&float(*number)),
             Value::String(text) => self.out.push_str(&quoted(&text.to_str())),
             Value::Bytes(bytes) => {
-                self.array(bytes.iter().map(|byte| Value::Uint8(*byte)), depth)?
+                self.array(bytes.iter().map(|byte| Value::Uint8(*byte)), depth)?;
             }
             Value::List(list) => self.array(list.iter().cloned(), depth)?,
             Value::Nil => {}

@@ -1,5 +1,6 @@
 //! URLs into their parts and back, as Go's `net/url` 1.26 does it.
 
+use std::fmt::Write;
 use std::net::Ipv6Addr;
 
 use go_text_template::{FunctionError, Map, Type, Value, fmt};
@@ -346,7 +347,7 @@ fn escape(source: &str, part: Part) -> String {
         if part.allows(byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out
