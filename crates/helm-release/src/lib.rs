@@ -1,23 +1,44 @@
 //! Helm releases as a seam: records, hooks, schedules, install, upgrade, rollback and uninstall.
 //!
-//! [`Releases`] is what the rest of the project talks to; `ClusterReleases` is the engine over a
+//! [`Releases`] is what the rest of the project talks to; [`ClusterReleases`] is the engine over a
 //! [`kube_cluster::Cluster`]. What it leaves in the cluster is what Helm leaves there, so either
 //! can go on where the other stopped. It refuses to know any particular chart.
 
+mod apply;
+mod assess;
 mod chart;
 mod codec;
+mod compare;
+mod decide;
+mod digest;
+mod engine;
 mod error;
+mod hooks;
 mod intent;
+mod lease;
+mod live;
+mod manifest;
 mod name;
+mod objects;
+mod observe;
+mod ownership;
+mod reading;
 mod record;
 mod releases;
+mod rollback;
+mod run;
 mod schedule;
+mod stages;
+mod storage;
+mod target;
+mod uninstall;
 
 pub use chart::{
     CrdFile, Lookup, LookupAnswer, Profile, ReleaseChart, RenderFailure, RenderInput, Rendered,
     RenderedHook, Rendering, TapeSeed,
 };
 pub use codec::RecordError;
+pub use engine::ClusterReleases;
 pub use error::{ReleaseError, ReleaseErrorKind};
 pub use intent::{Policy, ReleaseIntent, WaitMode};
 pub use name::{InvalidReleaseName, ReleaseId, ReleaseName, Revision};

@@ -1,6 +1,7 @@
 //! [`Schedule`]: when objects and hooks run. It owns phases and their selectors; it refuses to
 //! change a name, a hook's status or a stored text, so that the record stays Helm's.
 
+use kube_cluster::Object;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -175,35 +176,32 @@ impl Selector {
         Self::Not(Box::new(self))
     }
 
-    /// Whether `object`, a whole Kubernetes object, is selected.
-    pub fn selects(&self, object: &Value) -> bool {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    /// Whether it selects `object`.
+    pub fn selects(&self, object: &Object) -> bool {
         match self {
             Self::Any => true,
-            Self::Kind(kind) => text("/kind") == Some(kind),
-            Self::Name(name) => text("/metadata/name") == Some(name),
-            Self::NameSuffix(suffix) => {
-                text("/metadata/name").is_some_and(|name| name.ends_with(suffix.as_str()))
-            }
-            Self::Label(key, value) => object
-                .pointer("/metadata/labels")
-                .and_then(|labels| labels.get(key))
-                .is_some_and(|found| found.as_str() == Some(value)),
-            Self::InitContainer(name) => [
-                "/spec/template/spec",
-                "/spec/jobTemplate/spec/template/spec",
-                "/spec",
-            ]
-            .iter()
-            .filter_map(|pod| object.pointer(pod)?.get("initContainers")?.as_array())
-            .flatten()
-            .any(|container| container.get("name").and_then(Value::as_str) == Some(name)),
+            Self::Kind(kind) => object.kind().kind == *kind,
+            Self::Name(name) => object.name() == name,
+            Self::NameSuffix(suffix) => object.name().ends_with(suffix.as_str()),
+            Self::Label(key, value) => object.label(key) == Some(value),
+            Self::InitContainer(name) => POD_SPECS
+                .iter()
+                .filter_map(|pod| object.at(pod)?.get("initContainers")?.as_array())
+                .flatten()
+                .any(|container| container.get("name").and_then(Value::as_str) == Some(name)),
             Self::AllOf(all) => all.iter().all(|selector| selector.selects(object)),
             Self::AnyOf(any) => any.iter().any(|selector| selector.selects(object)),
             Self::Not(inner) => !inner.selects(object),
         }
     }
 }
+
+/// Where kinds that run pods keep the pod's spec.
+const POD_SPECS: [&str; 3] = [
+    "/spec/template/spec",
+    "/spec/jobTemplate/spec/template/spec",
+    "/spec",
+];
 
 #[cfg(test)]
 mod tests {
@@ -212,11 +210,13 @@ mod tests {
 
     #[test]
     fn selectors_read_kind_name_labels_and_init_containers() {
-        let object = json!({
+        let object = Object::from_value(json!({
+            "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {"name": "airflow-scheduler", "labels": {"tier": "airflow"}},
             "spec": {"template": {"spec": {"initContainers": [{"name": "wait"}]}}},
-        });
+        }))
+        .unwrap();
         assert!(Selector::kind("Deployment").selects(&object));
         assert!(Selector::name_suffix("-scheduler").selects(&object));
         assert!(Selector::label("tier", "airflow").selects(&object));

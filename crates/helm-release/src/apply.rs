@@ -1,0 +1,595 @@
+//! Plan and apply: the way from an intent to a deployed revision. It owns the order of survey, lock,
+//! stages and end; every part of the way has its own file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use converge::Observer;
+use futures::future::BoxFuture;
+use kube_cluster::{Target as Wanted, WaitError, wait_until};
+
+use crate::assess::Assessed;
+use crate::decide::Step;
+use crate::engine::ClusterReleases;
+use crate::error::{ReleaseErrorKind, chain};
+use crate::manifest::Declared;
+use crate::objects::{self, Writer};
+use crate::observe::{self, Survey};
+use crate::record::{Info, Record};
+use crate::run::{self, Failing, Manner, Run, Start};
+use crate::stages::{Operation, Stage, stages};
+use crate::storage::{self, Stored};
+use crate::target::Target;
+use crate::{
+    Outcome, Policy, Profile, ReleaseError, ReleaseIntent, ReleasePlan, Revision, RollbackOptions,
+    Schedule, Status, UninstallOptions, hooks, rollback, uninstall,
+};
+
+/// How often a run starts anew because somebody else finished in between.
+const ATTEMPTS: usize = 3;
+/// How long CRDs may take to be established, as Helm.
+const CRD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What applying would do.
+pub(crate) async fn plan(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    policy: &Policy,
+) -> Result<ReleasePlan, ReleaseError> {
+    let release = intent.id();
+    let planned = async {
+        let survey = observe::survey(engine, intent, policy, true).await?;
+        // The record would be refused by its size only at the end of a long way.
+        if !matches!(survey.step, Step::Keep(_) | Step::Resume(_)) {
+            let record = new_record(engine, intent, &survey)?;
+            secret_of(engine, intent, &survey, &record)?;
+        }
+        Ok(survey)
+    };
+    let survey = planned
+        .await
+        .map_err(|kind: ReleaseErrorKind| ReleaseError::before_writes("plan", &release, kind))?;
+    Ok(ReleasePlan {
+        action: survey.action(),
+        changes: survey.changes(&release),
+        notes: survey.target.content.notes.clone(),
+        digest: survey.digest,
+        random_sources: survey.target.random_sources,
+        warnings: survey.target.warnings,
+    })
+}
+
+/// Brings the release to the intent.
+pub(crate) async fn apply(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    policy: &Policy,
+    observer: &Observer,
+) -> Result<Outcome, ReleaseError> {
+    let release = intent.id();
+    for attempt in 1..=ATTEMPTS {
+        let survey = observe::survey(engine, intent, policy, false)
+            .await
+            .map_err(|kind| ReleaseError::before_writes("apply", &release, kind))?;
+        let failing = Failing {
+            operation: survey.operation(),
+            release: release.clone(),
+        };
+        let conflicts = survey.conflicts();
+        if !conflicts.is_empty() {
+            return Err(failing.before(ReleaseErrorKind::Conflicts(conflicts)));
+        }
+        match survey.step {
+            Step::Keep(revision) if !survey.has_drift() => {
+                return keep(engine, intent, survey, revision, observer)
+                    .await
+                    .map_err(|kind| failing.before(kind));
+            }
+            _ => {}
+        }
+        if let Some(outcome) = write(engine, intent, policy, survey, &failing, observer).await? {
+            return Ok(outcome);
+        }
+        observer.progress(format!(
+            "another client finished first; looking again ({attempt})"
+        ));
+    }
+    let busy = ReleaseErrorKind::AlreadyExists(Revision::FIRST);
+    Err(ReleaseError::before_writes("apply", &release, busy))
+}
+
+/// The deployed revision is the wanted one: waits until its objects are ready, writes nothing.
+async fn keep(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    survey: Survey,
+    revision: Revision,
+    observer: &Observer,
+) -> Result<Outcome, ReleaseErrorKind> {
+    let manner = manner(intent);
+    let unready: Vec<&Assessed> = survey
+        .objects
+        .iter()
+        .filter(|object| {
+            let live = object.live.as_ref();
+            live.is_none_or(|live| !objects::is_ready(live, intent.wait))
+        })
+        .collect();
+    let writer = Writer {
+        cluster: &engine.cluster,
+        manner: &manner,
+        observer,
+    };
+    objects::wait(writer, "objects", &unready).await?;
+    Ok(outcome(intent, &survey, revision, "unchanged".into()))
+}
+
+/// Everything that writes. `None` means: the world changed before the first write; look again.
+async fn write(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    policy: &Policy,
+    survey: Survey,
+    failing: &Failing,
+    observer: &Observer,
+) -> Result<Option<Outcome>, ReleaseError> {
+    let release = intent.id();
+    // Everything that can be refused without a write is refused here.
+    let prepared = prepare(engine, intent, &survey).map_err(|kind| failing.before(kind))?;
+    if survey.creates_namespace {
+        run::create_namespace(engine, &intent.namespace)
+            .await
+            .map_err(|kind| failing.before(kind))?;
+    }
+    let newest = survey.history.last();
+    let (hold, waited) = run::take_lease(engine, &release, newest, observer)
+        .await
+        .map_err(|kind| failing.before(kind))?;
+    if waited
+        && has_moved(engine, intent, &survey)
+            .await
+            .map_err(|kind| failing.before(kind))?
+    {
+        hold.release()
+            .await
+            .map_err(|error| failing.before(error))?;
+        return Ok(None);
+    }
+    let start = Start {
+        engine,
+        release: release.clone(),
+        operation: failing.operation,
+        manner: manner(intent),
+        observer,
+        marks: survey.marks(&engine.holder),
+        hold,
+    };
+    if let Step::Keep(revision) = survey.step {
+        return repair(start, intent, survey, revision)
+            .await
+            .map(Some)
+            .map_err(|kind| failing.after(kind));
+    }
+    let run = match begin(start, intent, &survey, prepared).await {
+        Err(ReleaseErrorKind::AlreadyExists(_) | ReleaseErrorKind::Lost(_)) => return Ok(None),
+        other => other.map_err(|kind| failing.after(kind))?,
+    };
+    let result = perform(run, intent, &survey).await;
+    match result {
+        Ok(record) => Ok(Some(finished(intent, &survey, &record))),
+        Err(kind) => {
+            let kind = undo(engine, policy, &survey, intent, observer, kind).await;
+            Err(failing.after(kind))
+        }
+    }
+}
+
+/// Whether the history is not what the survey saw.
+async fn has_moved(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    survey: &Survey,
+) -> Result<bool, ReleaseErrorKind> {
+    let now = storage::history(engine.cluster.as_ref(), &intent.id()).await?;
+    let head = |history: &[Stored]| history.last().map(|last| (last.revision, last.status));
+    Ok(head(&now) != head(&survey.history))
+}
+
+/// What a new revision is stored as: its record and Secret.
+struct Prepared {
+    record: Record,
+    secret: kube_cluster::Object,
+}
+
+fn prepare(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    survey: &Survey,
+) -> Result<Option<Prepared>, ReleaseErrorKind> {
+    if matches!(survey.step, Step::Keep(_) | Step::Resume(_)) {
+        return Ok(None);
+    }
+    let record = new_record(engine, intent, survey)?;
+    let secret = secret_of(engine, intent, survey, &record)?;
+    Ok(Some(Prepared { record, secret }))
+}
+
+fn secret_of(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    survey: &Survey,
+    record: &Record,
+) -> Result<kube_cluster::Object, ReleaseErrorKind> {
+    let marks = survey.marks(&engine.holder);
+    let now = (engine.clock)();
+    storage::secret(record, &marks, &intent.labels, intent.profile, now)
+}
+
+/// The pending record of a new revision.
+fn new_record(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    survey: &Survey,
+) -> Result<Record, ReleaseErrorKind> {
+    let now = engine.now();
+    let (status, description) = match survey.operation() {
+        Operation::Install => (Status::PendingInstall, "Initial install underway"),
+        _ => (Status::PendingUpgrade, "Preparing upgrade"),
+    };
+    let first_deployed = match survey.history.last() {
+        Some(last) if status == Status::PendingUpgrade => last.record()?.info.first_deployed,
+        _ => None,
+    };
+    let content = &survey.target.content;
+    Ok(Record {
+        name: intent.name.to_string(),
+        info: Info {
+            first_deployed: Some(first_deployed.unwrap_or_else(|| now.clone())),
+            last_deployed: Some(now),
+            description: description.into(),
+            status,
+            notes: content.notes.clone(),
+            ..Info::default()
+        },
+        chart: content.chart.clone(),
+        config: content.config.clone(),
+        manifest: content.manifest.clone(),
+        hooks: content.hooks.clone(),
+        revision: survey.revision(),
+        namespace: intent.namespace.clone(),
+        apply_method: "ssa".into(),
+        other: serde_json::Map::default(),
+    })
+}
+
+/// Settles what is left of earlier runs, applies CRDs, and stores the revision as pending.
+async fn begin<'a>(
+    start: Start<'a>,
+    intent: &ReleaseIntent,
+    survey: &Survey,
+    prepared: Option<Prepared>,
+) -> Result<Run<'a>, ReleaseErrorKind> {
+    let engine = start.engine;
+    if let Err(error) = settle(engine, intent, survey, start.observer).await {
+        start.hold.release().await?;
+        return Err(error);
+    }
+    match prepared {
+        Some(Prepared { record, secret }) => Run::begin(start, record, secret).await,
+        None => {
+            let revision = survey.revision();
+            let stored = survey.stored(revision).cloned();
+            let stored = stored.ok_or(ReleaseErrorKind::Lost(revision))?;
+            Run::resume(start, stored).await
+        }
+    }
+}
+
+/// What must be done before the revision is stored.
+async fn settle(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    survey: &Survey,
+    observer: &Observer,
+) -> Result<(), ReleaseErrorKind> {
+    if let Step::Install { abandon, .. } | Step::Upgrade { abandon, .. } = &survey.step
+        && let Some(stored) = abandon.and_then(|revision| survey.stored(revision))
+    {
+        run::abandon(engine, stored, intent.profile).await?;
+    }
+    run::prune(
+        engine,
+        &survey.history,
+        intent.history_max,
+        survey.revision(),
+    )
+    .await?;
+    apply_crds(engine, &survey.crds, observer).await
+}
+
+/// Applies the CRDs of `crds/` and waits until their kinds can be used.
+async fn apply_crds(
+    engine: &ClusterReleases,
+    crds: &[Declared],
+    observer: &Observer,
+) -> Result<(), ReleaseErrorKind> {
+    if crds.is_empty() {
+        return Ok(());
+    }
+    let options = || kube_cluster::ApplyOptions {
+        manager: storage::HELM.into(),
+        ..kube_cluster::ApplyOptions::default()
+    };
+    let mut wanted = Vec::with_capacity(crds.len());
+    for crd in crds {
+        engine.cluster.apply(crd.object.clone(), options()).await?;
+        wanted.push(Wanted::judged(crd.object.reference(), objects::established));
+    }
+    match wait_until(&engine.cluster, &wanted, CRD_TIMEOUT, observer).await {
+        Ok(_) => Ok(()),
+        Err(WaitError::Cluster(error)) => Err(error.into()),
+        Err(other) => Err(ReleaseErrorKind::NotReady {
+            phase: "CustomResourceDefinitions".into(),
+            waited: CRD_TIMEOUT,
+            reasons: vec![other.to_string()],
+        }),
+    }
+}
+
+/// Runs the stages of a pending revision and ends it, well or badly.
+async fn perform(
+    mut run: Run<'_>,
+    intent: &ReleaseIntent,
+    survey: &Survey,
+) -> Result<Record, ReleaseErrorKind> {
+    let plan = Plan {
+        schedule: &intent.schedule,
+        target: &survey.target,
+        objects: &survey.objects,
+        deletions: &survey.deletions,
+    };
+    match run_stages(&mut run, plan).await {
+        Ok(()) => {
+            let description = intent.description.clone();
+            let description = description.unwrap_or_else(|| match run.operation {
+                Operation::Install => "Install complete".into(),
+                _ => "Upgrade complete".into(),
+            });
+            run.deployed(description, &survey.history).await
+        }
+        Err(kind) => Err(run.failed(kind).await),
+    }
+}
+
+/// What the stages of a run work on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub schedule: &'a Schedule,
+    pub target: &'a Target,
+    pub objects: &'a [Assessed],
+    pub deletions: &'a [observe::Deletion],
+}
+
+/// Runs the stages one after the other. What is no longer declared goes after the last objects are
+/// applied, before they are waited for.
+pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {
+    let declared: Vec<kube_cluster::Object> = plan
+        .objects
+        .iter()
+        .map(|object| object.declared.clone())
+        .collect();
+    let stored_hooks = run.record.hooks.clone();
+    let hooks: Vec<_> = if run.manner.no_hooks {
+        Vec::new()
+    } else {
+        plan.target
+            .hooks
+            .iter()
+            .cloned()
+            .zip(&stored_hooks)
+            .collect()
+    };
+    let stages = stages(plan.schedule, run.operation, &declared, &hooks);
+    let last_objects = stages
+        .iter()
+        .rposition(|stage| matches!(stage, Stage::Objects { .. }));
+    if last_objects.is_none() && !plan.deletions.is_empty() {
+        run.checkpoint("deletions").await?;
+        delete_undeclared(run, plan).await?;
+    }
+    let mut applied = vec![false; plan.objects.len()];
+    for (position, stage) in stages.iter().enumerate() {
+        match stage {
+            Stage::Hooks { name, event, hooks } => {
+                run.checkpoint(name).await?;
+                hooks::run_all(run, event, hooks, &plan.target.hooks).await?;
+            }
+            Stage::Objects {
+                name,
+                objects: members,
+                wait,
+            } => {
+                run.checkpoint(name).await?;
+                let all: Vec<&Assessed> =
+                    members.iter().map(|index| &plan.objects[*index]).collect();
+                let fresh: Vec<&Assessed> = members
+                    .iter()
+                    .filter(|index| !std::mem::replace(&mut applied[**index], true))
+                    .map(|index| &plan.objects[*index])
+                    .collect();
+                let manner = run.manner.clone();
+                let writer = Writer {
+                    cluster: &run.engine.cluster,
+                    manner: &manner,
+                    observer: run.observer,
+                };
+                objects::apply_all(writer, &fresh).await?;
+                if Some(position) == last_objects {
+                    delete_undeclared(run, plan).await?;
+                }
+                if *wait {
+                    objects::wait(writer, name, &all).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn delete_undeclared(run: &Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {
+    let writer = Writer {
+        cluster: &run.engine.cluster,
+        manner: &run.manner,
+        observer: run.observer,
+    };
+    objects::delete_all(writer, plan.deletions).await
+}
+
+/// Brings live objects back to the deployed revision, which stays.
+async fn repair(
+    start: Start<'_>,
+    intent: &ReleaseIntent,
+    survey: Survey,
+    revision: Revision,
+) -> Result<Outcome, ReleaseErrorKind> {
+    let cluster = Arc::clone(&start.engine.cluster);
+    let writer = Writer {
+        cluster: &cluster,
+        manner: &start.manner,
+        observer: start.observer,
+    };
+    let all: Vec<&Assessed> = survey.objects.iter().collect();
+    let repaired = async {
+        objects::apply_all(writer, &all).await?;
+        objects::wait(writer, "objects", &all).await
+    }
+    .await;
+    start.hold.release().await?;
+    repaired?;
+    Ok(outcome(
+        intent,
+        &survey,
+        revision,
+        format!("repaired, revision {revision}"),
+    ))
+}
+
+/// What the policy asks for after a failure.
+fn undo<'a>(
+    engine: &'a ClusterReleases,
+    policy: &'a Policy,
+    survey: &'a Survey,
+    intent: &'a ReleaseIntent,
+    observer: &'a Observer,
+    kind: ReleaseErrorKind,
+) -> BoxFuture<'a, ReleaseErrorKind> {
+    Box::pin(async move {
+        if matches!(kind, ReleaseErrorKind::Lost(_)) {
+            return kind;
+        }
+        if policy.cleanup_on_fail {
+            for object in created(survey) {
+                let found = engine.cluster.get(object.target.clone()).await;
+                if let Ok(Some(live)) = found {
+                    let _ = objects::delete(engine.cluster.as_ref(), &live).await;
+                }
+            }
+        }
+        if !policy.rollback_on_failure {
+            return kind;
+        }
+        let release = intent.id();
+        let undone = if let Some(revision) = last_good(survey) {
+            let options = RollbackOptions {
+                to: Some(revision),
+                timeout: intent.timeout,
+                history_max: intent.history_max,
+                schedule: intent.schedule.clone(),
+                force_conflicts: policy.force_conflicts,
+                ..RollbackOptions::default()
+            };
+            let result = rollback::rollback(engine, &release, &options, observer).await;
+            result.map(|_| format!("rolled back to {revision}"))
+        } else {
+            let options = UninstallOptions {
+                timeout: intent.timeout,
+                ..UninstallOptions::default()
+            };
+            let result = uninstall::uninstall(engine, &release, &options, observer).await;
+            result.map(|_| "uninstalled".to_owned())
+        };
+        let why = chain(&kind);
+        match undone {
+            Ok(undone) => ReleaseErrorKind::Undone {
+                name: intent.name.to_string(),
+                undone,
+                why,
+            },
+            Err(error) => ReleaseErrorKind::Twice {
+                first: why,
+                then: chain(&error),
+            },
+        }
+    })
+}
+
+fn created(survey: &Survey) -> impl Iterator<Item = &Assessed> {
+    let objects = survey.objects.iter();
+    objects.filter(|object| object.live.is_none() && !object.target.name.is_empty())
+}
+
+fn last_good(survey: &Survey) -> Option<Revision> {
+    let good = survey.history.iter().rev();
+    good.clone()
+        .find(|stored| stored.status == Status::Deployed)
+        .or_else(|| {
+            good.clone()
+                .find(|stored| stored.status == Status::Superseded)
+        })
+        .map(|stored| stored.revision)
+}
+
+fn finished(intent: &ReleaseIntent, survey: &Survey, record: &Record) -> Outcome {
+    let did = match &survey.step {
+        Step::Resume(revision) => format!("resumed, revision {revision}"),
+        Step::Install { revision, .. } => format!("installed, revision {revision}"),
+        _ => format!("upgraded, revision {}", record.revision),
+    };
+    outcome(intent, survey, record.revision, did)
+}
+
+fn outcome(intent: &ReleaseIntent, survey: &Survey, revision: Revision, did: String) -> Outcome {
+    Outcome {
+        revision,
+        unchanged: did == "unchanged",
+        did,
+        notes: survey.target.content.notes.clone(),
+        objects: survey
+            .target
+            .objects
+            .iter()
+            .map(|one| one.object.reference())
+            .collect(),
+        changes: survey.changes(&intent.id()),
+        warnings: survey.target.warnings.clone(),
+    }
+}
+
+fn manner(intent: &ReleaseIntent) -> Manner {
+    Manner {
+        timeout: intent.timeout,
+        wait: intent.wait,
+        profile: intent.profile,
+        no_hooks: intent.no_hooks,
+    }
+}
+
+/// How a rollback goes about it.
+pub(crate) fn manner_of_rollback(options: &RollbackOptions) -> Manner {
+    Manner {
+        timeout: options.timeout,
+        wait: options.wait,
+        profile: Profile::default(),
+        no_hooks: options.no_hooks,
+    }
+}

@@ -1,0 +1,311 @@
+//! What must be done about each declared object, found with as few probes as possible. It owns the
+//! judgement of conflicts; it refuses to write.
+
+use converge::{Change, ChangeKind, FieldChange, Verification};
+use futures::{StreamExt, TryStreamExt, stream};
+use kube_cluster::{
+    Applied, ApplyOptions, Cluster, ClusterError, ClusterErrorKind, FieldConflict, FieldOwners,
+    Object, ObjectRef, differences,
+};
+
+use crate::compare::{self, difference, plain_path};
+use crate::live::{CONCURRENCY, Live};
+use crate::storage::HELM;
+use crate::{Policy, ReleaseId, ownership};
+
+/// What is to be done about one object.
+#[derive(Debug, Clone)]
+pub(crate) struct Assessed {
+    /// Which.
+    pub target: ObjectRef,
+    /// What will be applied: marked as the release's, without fields that yield.
+    pub declared: Object,
+    /// What is there.
+    pub live: Option<Object>,
+    /// The verb: `None`, `Create`, `Update`, `Adopt` or `Conflict`.
+    pub kind: ChangeKind,
+    /// The fields that differ.
+    pub fields: Vec<FieldChange>,
+    /// Whether conflicts may be overridden: each of them was allowed.
+    pub force: bool,
+    /// How sure this is.
+    pub verification: Verification,
+    /// A remark.
+    pub note: Option<String>,
+}
+
+impl Assessed {
+    /// The row of the plan.
+    pub(crate) fn change(&self) -> Change {
+        let target = if self.target.name.is_empty() {
+            let prefix = self.declared.text("/metadata/generateName");
+            format!("{}{}*", self.target, prefix.unwrap_or_default())
+        } else {
+            self.target.to_string()
+        };
+        let mut change = Change::new(self.kind, target, self.verification);
+        change.fields.clone_from(&self.fields);
+        change.note.clone_from(&self.note);
+        change
+    }
+}
+
+/// What an assessment may rely on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    /// Which release.
+    pub release: &'a ReleaseId,
+    /// What may be taken.
+    pub policy: &'a Policy,
+    /// Whether objects that would be created are dry-run too.
+    pub probe_creates: bool,
+}
+
+/// One object to assess.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    /// The object as the manifest declares it.
+    pub object: Object,
+    /// Whether the last revisions declared exactly this; otherwise a field may have to go.
+    pub is_as_before: bool,
+}
+
+/// Assesses all objects, in order.
+pub(crate) async fn assess(
+    cluster: &dyn Cluster,
+    questions: Vec<Question>,
+    live: &Live,
+    terms: Terms<'_>,
+) -> Result<Vec<Assessed>, ClusterError> {
+    let assessments: Vec<_> = questions
+        .into_iter()
+        .map(|question| {
+            let found = live.get(&question.object.reference()).cloned();
+            assess_one(cluster, question, found, terms)
+        })
+        .collect();
+    stream::iter(assessments)
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await
+}
+
+async fn assess_one(
+    cluster: &dyn Cluster,
+    question: Question,
+    live: Option<Object>,
+    terms: Terms<'_>,
+) -> Result<Assessed, ClusterError> {
+    let mut declared = question.object;
+    ownership::stamp(&mut declared, terms.release);
+    let mut assessed = Assessed {
+        target: declared.reference(),
+        declared,
+        live,
+        kind: ChangeKind::None,
+        fields: Vec::new(),
+        force: terms.policy.force_conflicts,
+        verification: Verification::Verified,
+        note: None,
+    };
+    let Some(live) = assessed.live.clone() else {
+        return assess_absent(cluster, assessed, terms).await;
+    };
+    if live.is_terminating() {
+        assessed.kind = ChangeKind::Create;
+        assessed.verification = Verification::Predicted;
+        assessed.note = Some("after the one being deleted is gone".into());
+        return Ok(assessed);
+    }
+    let is_ours = ownership::objection(&live, terms.release).is_none();
+    if question.is_as_before && is_ours && differences(&assessed.declared, &live).is_empty() {
+        return Ok(assessed);
+    }
+    settle(cluster, &mut assessed, &live, terms.policy).await?;
+    if assessed.kind == ChangeKind::None && !is_ours {
+        assessed.kind = ChangeKind::Adopt;
+    }
+    Ok(assessed)
+}
+
+/// An object that is not there: created, which a dry-run may confirm.
+async fn assess_absent(
+    cluster: &dyn Cluster,
+    mut assessed: Assessed,
+    terms: Terms<'_>,
+) -> Result<Assessed, ClusterError> {
+    assessed.kind = ChangeKind::Create;
+    assessed.verification = Verification::Predicted;
+    if terms.probe_creates && !assessed.target.name.is_empty() {
+        match cluster
+            .apply(assessed.declared.clone(), dry_run(false))
+            .await
+        {
+            Ok(_) => assessed.verification = Verification::Verified,
+            Err(error) => match error.kind {
+                ClusterErrorKind::NamespaceMissing(_) | ClusterErrorKind::UnknownKind(_) => {}
+                ClusterErrorKind::Admission(why) => {
+                    assessed.note = Some(format!("admission refuses it now: {why}"));
+                }
+                _ => return Err(error),
+            },
+        }
+    }
+    Ok(assessed)
+}
+
+/// Asks the server what applying would change, and judges the conflicts.
+async fn settle(
+    cluster: &dyn Cluster,
+    assessed: &mut Assessed,
+    live: &Object,
+    policy: &Policy,
+) -> Result<(), ClusterError> {
+    let first = cluster
+        .apply(assessed.declared.clone(), dry_run(policy.force_conflicts))
+        .await?;
+    let after = match first {
+        Applied::Done(after) => after,
+        Applied::Conflicts(conflicts) => {
+            let verdict = judge(&conflicts, assessed, live, policy);
+            if !verdict.blocking.is_empty() {
+                assessed.kind = ChangeKind::Conflict;
+                assessed.fields = verdict.blocking;
+                return Ok(());
+            }
+            for path in &verdict.yielding {
+                compare::remove_at(&mut assessed.declared, path);
+                let path = plain_path(path);
+                assessed.note = Some(format!("{path} yields to its autoscaler"));
+            }
+            assessed.force = true;
+            match cluster
+                .apply(assessed.declared.clone(), dry_run(true))
+                .await?
+            {
+                Applied::Done(after) => after,
+                Applied::Conflicts(conflicts) => {
+                    assessed.kind = ChangeKind::Conflict;
+                    assessed.fields = shown(&conflicts, assessed, live);
+                    return Ok(());
+                }
+            }
+        }
+    };
+    assessed.fields = difference(live, &after);
+    if !assessed.fields.is_empty() {
+        assessed.kind = ChangeKind::Update;
+    }
+    Ok(())
+}
+
+struct Verdict {
+    blocking: Vec<FieldChange>,
+    yielding: Vec<String>,
+}
+
+/// Sorts conflicts: Helm's own client-side ownership and fields that may be taken are none,
+/// replicas yield to an autoscaler, everything else blocks.
+fn judge(
+    conflicts: &[FieldConflict],
+    assessed: &Assessed,
+    live: &Object,
+    policy: &Policy,
+) -> Verdict {
+    let mut blocking = Vec::new();
+    let mut yielding = Vec::new();
+    for conflict in conflicts {
+        let path = plain_path(&conflict.field);
+        if conflict.manager == HELM || may_take(policy, &assessed.target, &path) {
+            continue;
+        }
+        if path.ends_with("replicas") && is_scaled_by(live, &conflict.manager) {
+            yielding.push(conflict.field.clone());
+        } else {
+            blocking.extend(shown(std::slice::from_ref(conflict), assessed, live));
+        }
+    }
+    Verdict { blocking, yielding }
+}
+
+/// Whether a manager writes through the `scale` subresource and is no person's tool: an autoscaler.
+fn is_scaled_by(live: &Object, manager: &str) -> bool {
+    !manager.starts_with("kubectl")
+        && FieldOwners::of(live)
+            .entries()
+            .iter()
+            .any(|owner| owner.manager == manager && owner.subresource == "scale")
+}
+
+/// Whether the policy names this field, for this object or for all.
+fn may_take(policy: &Policy, target: &ObjectRef, path: &str) -> bool {
+    policy.take_fields.iter().any(|taken| {
+        let (object, field) = match taken.rsplit_once(' ') {
+            Some((object, field)) => (Some(object), field),
+            None => (None, taken.as_str()),
+        };
+        plain_path(field) == path && object.is_none_or(|object| object == target.to_string())
+    })
+}
+
+fn shown(conflicts: &[FieldConflict], assessed: &Assessed, live: &Object) -> Vec<FieldChange> {
+    conflicts
+        .iter()
+        .map(|conflict| {
+            let mut change = FieldChange {
+                path: plain_path(&conflict.field),
+                before: compare::value_at(live, &conflict.field).cloned(),
+                after: compare::value_at(&assessed.declared, &conflict.field).cloned(),
+                manager: Some(conflict.manager.clone()),
+            };
+            if assessed.target.kind.kind == "Secret" {
+                compare::mask(&mut change);
+            }
+            change
+        })
+        .collect()
+}
+
+fn dry_run(force: bool) -> ApplyOptions {
+    ApplyOptions {
+        manager: HELM.into(),
+        dry_run: true,
+        force,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_autoscaler_is_known_by_the_scale_subresource() {
+        let object = Object::from_value(json!({"metadata": {"managedFields": [
+            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "scale"},
+            {"manager": "kubectl", "operation": "Update", "subresource": "scale"},
+        ]}}))
+        .unwrap();
+        assert!(is_scaled_by(&object, "kube-controller-manager"));
+        assert!(
+            !is_scaled_by(&object, "kubectl"),
+            "a person is no autoscaler"
+        );
+        assert!(!is_scaled_by(&object, "other"));
+    }
+
+    #[test]
+    fn a_taken_field_is_named_for_one_object_or_for_all() {
+        let target = ObjectRef::namespaced("apps/v1", "Deployment", "ns", "d");
+        let allows = |taken: &str| {
+            let policy = Policy {
+                take_fields: vec![taken.into()],
+                ..Policy::default()
+            };
+            may_take(&policy, &target, "spec.replicas")
+        };
+        assert!(allows("spec.replicas") && allows(".spec.replicas"));
+        assert!(allows("Deployment ns/d spec.replicas"));
+        assert!(!allows("Deployment ns/other spec.replicas") && !allows("spec"));
+    }
+}

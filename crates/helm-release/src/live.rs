@@ -1,0 +1,78 @@
+//! What is there of a set of objects, in few requests. It owns the grouping; it refuses to compare.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use kube_cluster::{Cluster, ClusterError, Kind, Object, ObjectRef, Query};
+
+/// How many requests run at once.
+pub(crate) const CONCURRENCY: usize = 8;
+
+/// Live objects by reference.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Live(HashMap<ObjectRef, Object>);
+
+impl Live {
+    pub(crate) fn get(&self, target: &ObjectRef) -> Option<&Object> {
+        self.0.get(target)
+    }
+}
+
+/// Reads objects: one list per kind and namespace, or one get where a single object is asked for.
+/// Kinds that are not served have no objects.
+pub(crate) async fn read<'a>(
+    cluster: &dyn Cluster,
+    wanted: impl IntoIterator<Item = &'a ObjectRef>,
+) -> Result<Live, ClusterError> {
+    let mut groups: BTreeMap<(Kind, Option<String>), Vec<String>> = BTreeMap::new();
+    for target in wanted {
+        let names = groups
+            .entry((target.kind.clone(), target.namespace.clone()))
+            .or_default();
+        if !target.name.is_empty() && !names.contains(&target.name) {
+            names.push(target.name.clone());
+        }
+    }
+    let reads: Vec<_> = groups
+        .into_iter()
+        .map(|((kind, namespace), names)| read_group(cluster, kind, namespace, names))
+        .collect();
+    let found: Vec<Vec<(ObjectRef, Object)>> = stream::iter(reads)
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    Ok(Live(found.into_iter().flatten().collect()))
+}
+
+async fn read_group(
+    cluster: &dyn Cluster,
+    kind: Kind,
+    namespace: Option<String>,
+    names: Vec<String>,
+) -> Result<Vec<(ObjectRef, Object)>, ClusterError> {
+    let reference = |name: String| ObjectRef {
+        kind: kind.clone(),
+        namespace: namespace.clone(),
+        name,
+    };
+    let answer = match names.as_slice() {
+        [] => return Ok(Vec::new()),
+        [name] => cluster
+            .get(reference(name.clone()))
+            .await
+            .map(|found| found.into_iter().collect()),
+        _ => cluster
+            .list(Query::all(kind.clone(), namespace.clone()))
+            .await
+            .map(|list| list.items),
+    };
+    match answer {
+        Ok(objects) => Ok(objects
+            .into_iter()
+            .filter(|object| names.iter().any(|name| name == object.name()))
+            .map(|object| (reference(object.name().to_owned()), object))
+            .collect()),
+        Err(error) if error.is_unknown_kind() => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}

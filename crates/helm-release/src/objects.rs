@@ -1,0 +1,259 @@
+//! Bringing objects to what was assessed, deleting what is no longer declared, and waiting for
+//! both. It owns concurrency and order of writes; it refuses to judge what should be written.
+
+use std::sync::Arc;
+
+use converge::{ChangeKind, Observer, Readiness};
+use futures::{StreamExt, stream};
+use kube_cluster::{
+    Applied, ApplyOptions, Cluster, ClusterError, Created, DeleteOptions, Deleted, Object,
+    ObjectRef, Target, WaitError, condition, hand_over_fields, readiness, wait_gone, wait_until,
+};
+
+use crate::WaitMode;
+use crate::assess::Assessed;
+use crate::error::ReleaseErrorKind;
+use crate::live::CONCURRENCY;
+use crate::observe::Deletion;
+use crate::run::Manner;
+use crate::storage::{HELM, as_helm};
+
+/// The managers under which Helm applies client-side.
+const CLIENT_SIDE: &[&str] = &[HELM];
+
+/// What writes need.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Writer<'a> {
+    pub cluster: &'a Arc<dyn Cluster>,
+    pub manner: &'a Manner,
+    pub observer: &'a Observer,
+}
+
+/// Applies objects in their order: kind after kind, several of a kind at once. Stops after the
+/// first kind with a failure.
+pub(crate) async fn apply_all(
+    writer: Writer<'_>,
+    objects: &[&Assessed],
+) -> Result<(), ReleaseErrorKind> {
+    let wanted: Vec<&Assessed> = objects
+        .iter()
+        .copied()
+        .filter(|object| object.kind != ChangeKind::None)
+        .collect();
+    for batch in wanted.chunk_by(|a, b| a.target.kind == b.target.kind) {
+        let writes: Vec<_> = batch
+            .iter()
+            .map(|object| apply_one(writer, object))
+            .collect();
+        let results: Vec<Result<(), ReleaseErrorKind>> = stream::iter(writes)
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        let mut failures = Vec::new();
+        for result in results {
+            match result {
+                Ok(()) => {}
+                Err(ReleaseErrorKind::Cluster(error)) => failures.push(error),
+                Err(other) => return Err(other),
+            }
+        }
+        if failures.len() == 1 {
+            return Err(failures.remove(0).into());
+        }
+        if !failures.is_empty() {
+            return Err(ReleaseErrorKind::Objects(failures));
+        }
+    }
+    Ok(())
+}
+
+async fn apply_one(writer: Writer<'_>, object: &Assessed) -> Result<(), ReleaseErrorKind> {
+    let cluster = writer.cluster;
+    if object.target.name.is_empty() {
+        let (Created::New(_) | Created::AlreadyExists) =
+            cluster.create(object.declared.clone(), as_helm()).await?;
+        return Ok(());
+    }
+    if let Some(live) = &object.live {
+        if live.is_terminating() {
+            let gone = [object.target.clone()];
+            wait_gone(cluster, &gone, writer.manner.timeout, writer.observer)
+                .await
+                .map_err(|error| not_gone(error, writer.manner))?;
+        } else if let Some(patch) = hand_over_fields(live, CLIENT_SIDE, HELM) {
+            migrate(cluster.as_ref(), &object.target, patch).await?;
+        }
+    }
+    apply(cluster.as_ref(), object).await
+}
+
+/// Server-side apply under Helm's field manager.
+async fn apply(cluster: &dyn Cluster, object: &Assessed) -> Result<(), ReleaseErrorKind> {
+    let options = ApplyOptions {
+        manager: HELM.into(),
+        dry_run: false,
+        force: object.force,
+    };
+    match cluster.apply(object.declared.clone(), options).await? {
+        Applied::Done(_) => Ok(()),
+        Applied::Conflicts(conflicts) => {
+            let mut change = object.change();
+            change.kind = ChangeKind::Conflict;
+            change.fields = conflicts
+                .into_iter()
+                .map(|conflict| converge::FieldChange {
+                    path: crate::compare::plain_path(&conflict.field),
+                    before: None,
+                    after: None,
+                    manager: Some(conflict.manager),
+                })
+                .collect();
+            Err(ReleaseErrorKind::Conflicts(vec![change]))
+        }
+    }
+}
+
+/// Moves Helm's client-side ownership to server-side apply. An object that changed meanwhile is
+/// read again, a few times.
+async fn migrate(
+    cluster: &dyn Cluster,
+    target: &ObjectRef,
+    patch: serde_json::Value,
+) -> Result<(), ClusterError> {
+    const TRIES: usize = 5;
+    let mut patch = Some(patch);
+    for left in (0..TRIES).rev() {
+        let Some(operations) = patch.take() else {
+            return Ok(());
+        };
+        match cluster.patch(target.clone(), operations, as_helm()).await {
+            Ok(_) => return Ok(()),
+            Err(error) if left == 0 || error.is_denied() => return Err(error),
+            Err(_) => {}
+        }
+        let live = cluster.get(target.clone()).await?;
+        patch = live
+            .as_ref()
+            .and_then(|live| hand_over_fields(live, CLIENT_SIDE, HELM));
+    }
+    Ok(())
+}
+
+/// Deletes what is no longer declared and may go.
+pub(crate) async fn delete_all(
+    writer: Writer<'_>,
+    deletions: &[Deletion],
+) -> Result<(), ReleaseErrorKind> {
+    for deletion in deletions {
+        let target = deletion.live.reference();
+        if let Some(reason) = deletion.kept {
+            writer.observer.warning(format!(
+                "{target} is no longer declared but stays: {reason}"
+            ));
+            continue;
+        }
+        delete(writer.cluster.as_ref(), &deletion.live).await?;
+    }
+    Ok(())
+}
+
+/// Deletes this incarnation of an object.
+pub(crate) async fn delete(cluster: &dyn Cluster, live: &Object) -> Result<Deleted, ClusterError> {
+    let only = DeleteOptions {
+        uid: live.uid().map(str::to_owned),
+        ..DeleteOptions::default()
+    };
+    cluster.delete(live.reference(), only).await
+}
+
+/// Waits until objects are ready, as the wait mode understands it.
+pub(crate) async fn wait(
+    writer: Writer<'_>,
+    phase: &str,
+    objects: &[&Assessed],
+) -> Result<(), ReleaseErrorKind> {
+    if writer.manner.wait == WaitMode::HooksOnly {
+        return Ok(());
+    }
+    let targets: Vec<Target> = objects
+        .iter()
+        .filter(|object| !object.target.name.is_empty())
+        .map(|object| waited_for(&object.target, writer.manner.wait))
+        .collect();
+    if targets.is_empty() {
+        return Ok(());
+    }
+    wait_until(
+        writer.cluster,
+        &targets,
+        writer.manner.timeout,
+        writer.observer,
+    )
+    .await
+    .map(drop)
+    .map_err(|error| not_ready(error, phase, writer.manner))
+}
+
+fn waited_for(target: &ObjectRef, mode: WaitMode) -> Target {
+    if target.kind.kind == "Job" && mode != WaitMode::ObjectsAndJobs {
+        return Target::judged(target.clone(), started);
+    }
+    Target::ready(target.clone())
+}
+
+/// A Job counts as ready once it has started, unless Jobs are waited for; one that failed does not.
+pub(crate) fn started(job: &Object) -> Readiness {
+    match readiness(job) {
+        Readiness::InProgress(_) if job.at("/status/startTime").is_some() => {
+            Readiness::Current("started".into())
+        }
+        other => other,
+    }
+}
+
+/// Whether a live object counts as ready in this mode.
+pub(crate) fn is_ready(live: &Object, mode: WaitMode) -> bool {
+    let state = match (live.kind().kind.as_str(), mode) {
+        (_, WaitMode::HooksOnly) => return true,
+        ("Job", WaitMode::Objects) => started(live),
+        _ => readiness(live),
+    };
+    state.is_current()
+}
+
+pub(crate) fn not_ready(error: WaitError, phase: &str, manner: &Manner) -> ReleaseErrorKind {
+    let reasons = match error {
+        WaitError::Failed { object, reason } => vec![format!("{object}: {reason}")],
+        WaitError::Deadline { pending, .. } => pending
+            .into_iter()
+            .map(|(object, state)| format!("{object}: {}", state.reason()))
+            .collect(),
+        WaitError::Cluster(error) => return error.into(),
+        other => vec![other.to_string()],
+    };
+    ReleaseErrorKind::NotReady {
+        phase: phase.to_owned(),
+        waited: manner.timeout,
+        reasons,
+    }
+}
+
+pub(crate) fn not_gone(error: WaitError, manner: &Manner) -> ReleaseErrorKind {
+    match not_ready(error, "", manner) {
+        ReleaseErrorKind::NotReady {
+            waited, reasons, ..
+        } => ReleaseErrorKind::NotGone {
+            waited,
+            remaining: reasons,
+        },
+        other => other,
+    }
+}
+
+/// Whether a CRD is established: its kind can be used.
+pub(crate) fn established(crd: &Object) -> Readiness {
+    match condition(crd, "Established") {
+        Some(condition) if condition.is_true() => Readiness::Current("established".into()),
+        _ => readiness(crd),
+    }
+}

@@ -1,0 +1,572 @@
+//! What is there of a release, and what an intent would make of it: reads and probes only. It owns
+//! the picture that [`decide`](crate::decide) judges; it refuses to write.
+
+use std::collections::BTreeSet;
+
+use converge::{Change, ChangeKind, Verification};
+use kube_cluster::{Cluster, Object, ObjectRef};
+
+use crate::assess::{self, Assessed, Question, Terms};
+use crate::decide::{self, Head, Refusal, Seen, Step, Wanted};
+use crate::engine::ClusterReleases;
+use crate::error::ReleaseErrorKind;
+use crate::live::{self, Live};
+use crate::manifest::{self, Declared, Scopes};
+use crate::storage::{self, Marks, RenderedWith, Stored};
+use crate::target::{self, Content, Target};
+use crate::{
+    PlannedAction, Policy, ReleaseId, ReleaseIntent, Revision, Status, digest, lease, ownership,
+    stages,
+};
+
+/// The whole picture.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    /// All revisions, oldest first.
+    pub history: Vec<Stored>,
+    /// What is to be done.
+    pub step: Step,
+    /// The digest of the intent.
+    pub digest: String,
+    /// What the revision is to bring about.
+    pub target: Target,
+    /// What is to be done about each object of the target, in its order.
+    pub objects: Vec<Assessed>,
+    /// Objects of earlier revisions that the target no longer declares and that are there.
+    pub deletions: Vec<Deletion>,
+    /// Objects of `crds/` that are to be applied.
+    pub crds: Vec<Declared>,
+    /// Whether the namespace is to be created.
+    pub creates_namespace: bool,
+}
+
+/// An object that is no longer declared.
+#[derive(Debug, Clone)]
+pub(crate) struct Deletion {
+    /// The object as it is.
+    pub live: Object,
+    /// Why it stays, if it does.
+    pub kept: Option<&'static str>,
+}
+
+impl Survey {
+    /// Whether objects are to be written though the revision stays.
+    pub(crate) fn has_drift(&self) -> bool {
+        self.objects
+            .iter()
+            .any(|object| object.kind != ChangeKind::None)
+    }
+
+    /// The revision this run would make or keep.
+    pub(crate) fn revision(&self) -> Revision {
+        match &self.step {
+            Step::Keep(revision) | Step::Resume(revision) => *revision,
+            Step::Install { revision, .. } => *revision,
+            Step::Upgrade { to, .. } => *to,
+            Step::Refuse(_) => Revision::FIRST,
+        }
+    }
+
+    /// What hooks and errors call this run.
+    pub(crate) fn operation(&self) -> stages::Operation {
+        let is_install = match &self.step {
+            Step::Install { .. } => true,
+            Step::Resume(revision) => self
+                .stored(*revision)
+                .is_some_and(|stored| stored.status == Status::PendingInstall),
+            _ => false,
+        };
+        if is_install {
+            stages::Operation::Install
+        } else {
+            stages::Operation::Upgrade
+        }
+    }
+
+    /// A revision as it is stored.
+    pub(crate) fn stored(&self, revision: Revision) -> Option<&Stored> {
+        self.history
+            .iter()
+            .find(|stored| stored.revision == revision)
+    }
+
+    /// What kind of run it would be.
+    pub(crate) fn action(&self) -> PlannedAction {
+        match &self.step {
+            Step::Keep(revision) if self.has_drift() => PlannedAction::Repair {
+                revision: *revision,
+            },
+            Step::Keep(_) | Step::Refuse(_) => PlannedAction::Nothing,
+            Step::Install { revision, .. } => PlannedAction::Install {
+                revision: *revision,
+            },
+            Step::Upgrade { from, to, .. } => PlannedAction::Upgrade {
+                from: *from,
+                to: *to,
+            },
+            Step::Resume(revision) => PlannedAction::Resume {
+                revision: *revision,
+            },
+        }
+    }
+
+    /// The rows of the plan.
+    pub(crate) fn changes(&self, release: &ReleaseId) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if self.creates_namespace {
+            let name = format!("Namespace {}", release.namespace);
+            changes.push(Change::new(
+                ChangeKind::Create,
+                name,
+                Verification::Verified,
+            ));
+        }
+        for crd in &self.crds {
+            changes.push(Change::new(
+                ChangeKind::Create,
+                crd.object.reference().to_string(),
+                Verification::Predicted,
+            ));
+        }
+        let touched = self
+            .objects
+            .iter()
+            .filter(|one| one.kind != ChangeKind::None);
+        changes.extend(touched.map(Assessed::change));
+        for deletion in self.deletions.iter().filter(|one| one.kept.is_none()) {
+            changes.push(Change::new(
+                ChangeKind::Delete,
+                deletion.live.reference().to_string(),
+                Verification::Verified,
+            ));
+        }
+        if !matches!(self.step, Step::Keep(_)) {
+            changes.extend(self.hook_rows());
+        }
+        changes
+    }
+
+    fn hook_rows(&self) -> Vec<Change> {
+        let operation = self.operation();
+        let events = [operation.before(), operation.after()];
+        let hooks = self.target.content.hooks.iter().zip(&self.target.hooks);
+        hooks
+            .filter(|(hook, _)| {
+                hook.events
+                    .iter()
+                    .any(|event| events.contains(&event.as_str()))
+            })
+            .map(|(hook, object)| {
+                let target = object.reference().to_string();
+                Change::new(ChangeKind::Run, target, Verification::Predicted)
+                    .with_note(format!("hook: {}", hook.events.join(", ")))
+            })
+            .collect()
+    }
+
+    /// The rows that stop before any write.
+    pub(crate) fn conflicts(&self) -> Vec<Change> {
+        let blocking = self.objects.iter();
+        blocking
+            .filter(|object| object.kind == ChangeKind::Conflict)
+            .map(Assessed::change)
+            .collect()
+    }
+
+    /// Marks for the record of this run.
+    pub(crate) fn marks(&self, holder: &str) -> Marks {
+        Marks {
+            digest: Some(self.digest.clone()),
+            holder: Some(holder.to_owned()),
+            phase: None,
+            tape: self.target.rendered_with.clone(),
+        }
+    }
+}
+
+/// Looks at everything an intent touches.
+///
+/// # Errors
+/// What makes applying impossible. Nothing was written.
+pub(crate) async fn survey(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    policy: &Policy,
+    is_plan: bool,
+) -> Result<Survey, ReleaseErrorKind> {
+    let cluster = engine.cluster.as_ref();
+    let release = intent.id();
+    let (history, discovery) =
+        futures::try_join!(storage::history(cluster, &release), cluster.discover())?;
+    let crds = target::crds(intent)?;
+    let capabilities = target::capabilities(&discovery, &crds, &intent.extra_api_versions);
+    let mut scopes = Scopes::of(&discovery);
+    crds.iter().for_each(|crd| scopes.learn(&crd.object));
+    let digest = digest::of_intent(intent, &capabilities);
+
+    let deployed = newest(&history, Status::Deployed);
+    let renders = Renders {
+        engine,
+        intent,
+        capabilities: &capabilities,
+        scopes: &scopes,
+    };
+    let known = renders.of_deployed(&history, deployed, &digest).await?;
+    let seen = see(engine, &release, &history, deployed, is_plan).await?;
+    let wanted = Wanted {
+        digest: &digest,
+        is_deployed: known.is_some(),
+        take_over: policy.take_over,
+    };
+    let step = decide::decide(&seen, wanted);
+    let target = match (&step, known) {
+        (Step::Refuse(refusal), _) => return Err(refuse(refusal, intent)),
+        (Step::Keep(_), Some(target)) => target,
+        (step, _) => renders.of_next(&history, deployed, step).await?,
+    };
+    let mut survey = Survey {
+        creates_namespace: history.is_empty() && needs_namespace(cluster, intent).await?,
+        crds: absent_crds(cluster, crds, &step).await?,
+        history,
+        step,
+        digest,
+        target,
+        objects: Vec::new(),
+        deletions: Vec::new(),
+    };
+    look_at_objects(engine, intent, policy, &mut survey, &scopes, is_plan).await?;
+    Ok(survey)
+}
+
+/// The newest revision of a status.
+fn newest(history: &[Stored], status: Status) -> Option<&Stored> {
+    history.iter().rev().find(|stored| stored.status == status)
+}
+
+async fn see(
+    engine: &ClusterReleases,
+    release: &ReleaseId,
+    history: &[Stored],
+    deployed: Option<&Stored>,
+    is_plan: bool,
+) -> Result<Seen, ReleaseErrorKind> {
+    let last = history.last();
+    let is_ours = last.is_some_and(|last| last.status.is_pending() && last.marks.holder.is_some());
+    // Applying finds out by taking the Lease; a plan does not wait that long.
+    let alive = if is_ours && is_plan {
+        lease::holder(engine.cluster.as_ref(), release, &engine.clock).await?
+    } else {
+        None
+    };
+    Ok(Seen {
+        last: last.map(|last| Head {
+            revision: last.revision,
+            status: last.status,
+            digest: last.marks.digest.clone(),
+            holder: last.marks.holder.clone(),
+        }),
+        deployed: deployed.map(|stored| stored.revision),
+        was_deployed: history.iter().any(|stored| {
+            matches!(
+                stored.status,
+                Status::Deployed | Status::Superseded | Status::Uninstalled
+            )
+        }),
+        alive,
+    })
+}
+
+fn refuse(refusal: &Refusal, intent: &ReleaseIntent) -> ReleaseErrorKind {
+    match refusal {
+        Refusal::Pending {
+            revision,
+            status,
+            holder,
+        } => ReleaseErrorKind::Pending {
+            revision: *revision,
+            status: *status,
+            holder: holder.clone(),
+        },
+        Refusal::Uninstalling(revision) => ReleaseErrorKind::Uninstalling(*revision),
+        Refusal::NoDeployed => ReleaseErrorKind::NoDeployed(intent.name.to_string()),
+    }
+}
+
+/// The renders a survey may need.
+struct Renders<'a> {
+    engine: &'a ClusterReleases,
+    intent: &'a ReleaseIntent,
+    capabilities: &'a digest::Capabilities,
+    scopes: &'a Scopes,
+}
+
+impl Renders<'_> {
+    /// The deployed revision's target, if it is what the intent asks for: by digest, which needs no
+    /// render, or by rendering as it was rendered then.
+    async fn of_deployed(
+        &self,
+        history: &[Stored],
+        deployed: Option<&Stored>,
+        digest: &str,
+    ) -> Result<Option<Target>, ReleaseErrorKind> {
+        let Some(deployed) = deployed
+            .filter(|deployed| history.last().map(|last| last.revision) == Some(deployed.revision))
+        else {
+            return Ok(None);
+        };
+        let stored = Content::of(&deployed.record()?);
+        let namespace = &self.intent.namespace;
+        if deployed.marks.digest.as_deref() == Some(digest) {
+            return target::of_content(stored, self.scopes, namespace).map(Some);
+        }
+        let with = deployed.marks.tape.clone().unwrap_or_else(|| RenderedWith {
+            seed: self.engine.seed(),
+            is_upgrade: deployed.revision > Revision::FIRST,
+        });
+        let rendered = self.render(deployed.revision, with).await?;
+        if rendered.content.is_same_as(&stored) {
+            return target::of_content(stored, self.scopes, namespace).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// The target of the revision to make, with the randomness of the one before.
+    async fn of_next(
+        &self,
+        history: &[Stored],
+        deployed: Option<&Stored>,
+        step: &Step,
+    ) -> Result<Target, ReleaseErrorKind> {
+        let (revision, is_upgrade) = match step {
+            Step::Install { revision, .. } => (*revision, false),
+            Step::Upgrade { to, .. } => (*to, true),
+            Step::Resume(revision) | Step::Keep(revision) => {
+                let stored = history.iter().find(|stored| stored.revision == *revision);
+                if let Some(stored) = stored {
+                    let content = Content::of(&stored.record()?);
+                    let mut target =
+                        target::of_content(content, self.scopes, &self.intent.namespace)?;
+                    target.rendered_with.clone_from(&stored.marks.tape);
+                    return Ok(target);
+                }
+                (*revision, *revision > Revision::FIRST)
+            }
+            Step::Refuse(_) => (Revision::FIRST, false),
+        };
+        let before = deployed.or(history.last());
+        let mut seed = self.engine.seed();
+        if let Some(tape) = before.and_then(|stored| stored.marks.tape.as_ref()) {
+            seed.seed = tape.seed.seed;
+        }
+        self.render(revision, RenderedWith { seed, is_upgrade })
+            .await
+    }
+
+    async fn render(
+        &self,
+        revision: Revision,
+        with: RenderedWith,
+    ) -> Result<Target, ReleaseErrorKind> {
+        let cluster = self.engine.cluster.as_ref();
+        target::render(
+            cluster,
+            self.intent,
+            revision,
+            with,
+            self.capabilities,
+            self.scopes,
+        )
+        .await
+    }
+}
+
+async fn needs_namespace(
+    cluster: &dyn Cluster,
+    intent: &ReleaseIntent,
+) -> Result<bool, ReleaseErrorKind> {
+    if !intent.create_namespace {
+        return Ok(false);
+    }
+    let namespace = ObjectRef::cluster_wide("v1", "Namespace", &intent.namespace);
+    Ok(cluster.get(namespace).await?.is_none())
+}
+
+/// The CRDs to apply: all of them on install, missing ones later; Helm never touches them again.
+async fn absent_crds(
+    cluster: &dyn Cluster,
+    crds: Vec<Declared>,
+    step: &Step,
+) -> Result<Vec<Declared>, ReleaseErrorKind> {
+    if crds.is_empty() || matches!(step, Step::Keep(_)) {
+        return Ok(Vec::new());
+    }
+    let wanted: Vec<ObjectRef> = crds.iter().map(|crd| crd.object.reference()).collect();
+    let live = live::read(cluster, &wanted).await?;
+    let is_absent = |crd: &Declared| live.get(&crd.object.reference()).is_none();
+    Ok(crds.into_iter().filter(is_absent).collect())
+}
+
+/// Reads the live objects and finds what is to be done about each.
+async fn look_at_objects(
+    engine: &ClusterReleases,
+    intent: &ReleaseIntent,
+    policy: &Policy,
+    survey: &mut Survey,
+    scopes: &Scopes,
+    is_plan: bool,
+) -> Result<(), ReleaseErrorKind> {
+    let cluster = engine.cluster.as_ref();
+    let release = intent.id();
+    let own = matches!(survey.step, Step::Keep(_)).then(|| survey.revision());
+    let earlier = Earlier::read(&survey.history, own, scopes, &intent.namespace)?;
+    let declared: Vec<ObjectRef> = survey
+        .target
+        .objects
+        .iter()
+        .map(|one| one.object.reference())
+        .collect();
+    let gone: Vec<ObjectRef> = earlier
+        .references()
+        .into_iter()
+        .filter(|old| !declared.iter().any(|new| is_same_object(old, new)))
+        .collect();
+    let live = if survey.creates_namespace {
+        Live::default()
+    } else {
+        live::read(cluster, declared.iter().chain(&gone)).await?
+    };
+    if !policy.take_ownership {
+        refuse_strangers(survey, &earlier, &live, &release)?;
+    }
+    survey.deletions = gone
+        .iter()
+        .filter_map(|target| live.get(target))
+        .filter(|live| !live.is_terminating())
+        .map(|live| deletion(live, &release))
+        .collect();
+    let is_kept = matches!(survey.step, Step::Keep(_));
+    let questions = survey
+        .target
+        .objects
+        .iter()
+        .filter(|one| !(is_kept && one.has_generated_name()))
+        .map(|one| Question {
+            object: one.object.clone(),
+            is_as_before: is_kept || earlier.declares(&one.object),
+        })
+        .collect();
+    let terms = Terms {
+        release: &release,
+        policy,
+        probe_creates: is_plan && !survey.creates_namespace,
+    };
+    survey.objects = assess::assess(cluster, questions, &live, terms).await?;
+    Ok(())
+}
+
+/// What is to be done about an object that is no longer declared.
+pub(crate) fn deletion(live: &Object, release: &ReleaseId) -> Deletion {
+    let kept = if ownership::is_kept(live) {
+        Some("its resource policy is keep")
+    } else if ownership::objection(live, release).is_some() {
+        Some("it is not this release's any more")
+    } else {
+        None
+    };
+    Deletion {
+        live: live.clone(),
+        kept,
+    }
+}
+
+/// Whether two references mean one object: the same name of a kind in any version.
+pub(crate) fn is_same_object(a: &ObjectRef, b: &ObjectRef) -> bool {
+    (&a.name, &a.namespace, &a.kind.kind, a.kind.group())
+        == (&b.name, &b.namespace, &b.kind.kind, b.kind.group())
+}
+
+/// Objects that exist without the release's marks and are not its own from before.
+fn refuse_strangers(
+    survey: &Survey,
+    earlier: &Earlier,
+    live: &Live,
+    release: &ReleaseId,
+) -> Result<(), ReleaseErrorKind> {
+    let context = match survey.operation() {
+        stages::Operation::Install => "unable to continue with install",
+        _ => "unable to continue with update",
+    };
+    let objections: Vec<String> = survey
+        .target
+        .objects
+        .iter()
+        .map(|one| one.object.reference())
+        .filter(|target| !earlier.has(target))
+        .filter_map(|target| ownership::objection(live.get(&target)?, release))
+        .map(|objection| format!("{context}: {objection}"))
+        .collect();
+    if objections.is_empty() {
+        Ok(())
+    } else {
+        Err(ReleaseErrorKind::Ownership(objections))
+    }
+}
+
+/// What earlier revisions declared that may still be there: the deployed one, and every one after
+/// it that failed or is pending.
+pub(crate) struct Earlier {
+    manifests: Vec<Vec<Object>>,
+}
+
+impl Earlier {
+    /// Reads them; `own` is left out.
+    pub(crate) fn read(
+        history: &[Stored],
+        own: Option<Revision>,
+        scopes: &Scopes,
+        namespace: &str,
+    ) -> Result<Self, ReleaseErrorKind> {
+        let deployed = newest(history, Status::Deployed).map(|stored| stored.revision);
+        let relevant = history.iter().filter(|stored| {
+            Some(stored.revision) != own
+                && deployed.is_none_or(|deployed| stored.revision >= deployed)
+                && stored.status != Status::Uninstalled
+                && !(deployed.is_none() && stored.status == Status::Superseded)
+        });
+        let mut manifests = Vec::new();
+        for stored in relevant {
+            let objects = manifest::objects(&stored.record()?.manifest, scopes, namespace)?;
+            manifests.push(objects.into_iter().map(|one| one.object).collect());
+        }
+        Ok(Self { manifests })
+    }
+
+    /// Their objects, each once.
+    pub(crate) fn references(&self) -> Vec<ObjectRef> {
+        let all: BTreeSet<ObjectRef> = self
+            .manifests
+            .iter()
+            .flatten()
+            .filter(|object| !object.name().is_empty())
+            .map(Object::reference)
+            .collect();
+        all.into_iter().collect()
+    }
+
+    fn has(&self, target: &ObjectRef) -> bool {
+        let mut all = self.manifests.iter().flatten();
+        all.any(|object| is_same_object(&object.reference(), target))
+    }
+
+    /// Whether every earlier manifest that declares an object declares it exactly so.
+    pub(crate) fn declares(&self, object: &Object) -> bool {
+        let target = object.reference();
+        let mut found = self
+            .manifests
+            .iter()
+            .flatten()
+            .filter(|earlier| earlier.reference() == target)
+            .peekable();
+        found.peek().is_some() && found.all(|earlier| earlier == object)
+    }
+}

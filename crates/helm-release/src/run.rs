@@ -1,0 +1,357 @@
+//! [`Run`]: a revision being brought about. It owns the record from pending to its end, the Lease,
+//! and the check before each stage that both are still ours; it refuses to know what the stages do.
+
+use std::time::Duration;
+
+use converge::Observer;
+use kube_cluster::{Created, Object, ObjectRef};
+
+use crate::engine::ClusterReleases;
+use crate::error::{ReleaseErrorKind, chain};
+use crate::lease::{self, Hold, Taken};
+use crate::stages::Operation;
+use crate::storage::{self, Marks, Stored, Swapped};
+use crate::{Profile, Record, ReleaseError, ReleaseId, Revision, Status, WaitMode};
+
+/// How a run goes about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Manner {
+    pub timeout: Duration,
+    pub wait: WaitMode,
+    pub profile: Profile,
+    pub no_hooks: bool,
+}
+
+/// A revision being brought about.
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    pub engine: &'a ClusterReleases,
+    pub release: ReleaseId,
+    pub operation: Operation,
+    pub manner: Manner,
+    pub observer: &'a Observer,
+    /// The record as it should be stored next.
+    pub record: Record,
+    /// Whether an earlier run began this revision.
+    pub is_resumed: bool,
+    stored: Stored,
+    marks: Marks,
+    hold: Option<Hold>,
+}
+
+/// Takes the release's Lease, telling the observer whom it waits for. The second value is whether
+/// there was anybody to wait for.
+///
+/// # Errors
+/// [`ReleaseErrorKind::Pending`] while its holder is alive.
+pub(crate) async fn take_lease(
+    engine: &ClusterReleases,
+    release: &ReleaseId,
+    newest: Option<&Stored>,
+    observer: &Observer,
+) -> Result<(Hold, bool), ReleaseErrorKind> {
+    let waited = std::sync::atomic::AtomicBool::new(false);
+    let tell = |other: &str, elapsed: Duration| {
+        waited.store(true, std::sync::atomic::Ordering::Relaxed);
+        let reason = format!("`{other}` holds the release; seeing whether it is alive");
+        observer.waiting(reason, elapsed, lease::DURATION);
+    };
+    let taken = lease::take(
+        &engine.cluster,
+        release,
+        &engine.holder,
+        &engine.clock,
+        tell,
+    )
+    .await?;
+    match taken {
+        Taken::Ours(hold) => Ok((hold, waited.into_inner())),
+        Taken::HeldBy(other) => Err(ReleaseErrorKind::Pending {
+            revision: newest.map_or(Revision::FIRST, |stored| stored.revision),
+            status: newest.map_or(Status::Unknown, |stored| stored.status),
+            holder: format!("held by `{other}`, which is alive"),
+        }),
+    }
+}
+
+/// Makes the release's namespace, labelled as Helm does; one that is there is fine.
+pub(crate) async fn create_namespace(
+    engine: &ClusterReleases,
+    namespace: &str,
+) -> Result<(), ReleaseErrorKind> {
+    let mut object = Object::named(&ObjectRef::cluster_wide("v1", "Namespace", namespace));
+    object.set_label("name", namespace);
+    let (Created::New(_) | Created::AlreadyExists) =
+        engine.cluster.create(object, storage::as_helm()).await?;
+    Ok(())
+}
+
+/// Everything a run starts from.
+pub(crate) struct Start<'a> {
+    pub engine: &'a ClusterReleases,
+    pub release: ReleaseId,
+    pub operation: Operation,
+    pub manner: Manner,
+    pub observer: &'a Observer,
+    pub hold: Hold,
+    pub marks: Marks,
+}
+
+impl<'a> Run<'a> {
+    /// Stores a new revision as pending: Helm's lock.
+    ///
+    /// # Errors
+    /// [`ReleaseErrorKind::AlreadyExists`] when somebody else was faster; nothing was written.
+    pub(crate) async fn begin(
+        start: Start<'a>,
+        record: Record,
+        secret: Object,
+    ) -> Result<Self, ReleaseErrorKind> {
+        let cluster = start.engine.cluster.as_ref();
+        match storage::create(cluster, secret).await? {
+            Some(stored) => Ok(Self::with(start, record, stored, false)),
+            None => {
+                start.hold.release().await?;
+                Err(ReleaseErrorKind::AlreadyExists(record.revision))
+            }
+        }
+    }
+
+    /// Goes on with a pending revision under our name.
+    ///
+    /// # Errors
+    /// [`ReleaseErrorKind::Lost`] when somebody else was faster; nothing was written.
+    pub(crate) async fn resume(start: Start<'a>, stored: Stored) -> Result<Self, ReleaseErrorKind> {
+        let mut run = Self::continuing(start, stored, true)?;
+        run.store().await?;
+        Ok(run)
+    }
+
+    /// Goes on with a revision that is there, without a write yet.
+    ///
+    /// # Errors
+    /// A record that cannot be read.
+    pub(crate) fn continuing(
+        start: Start<'a>,
+        stored: Stored,
+        is_resumed: bool,
+    ) -> Result<Self, ReleaseErrorKind> {
+        let record = stored.record()?;
+        Ok(Self::with(start, record, stored, is_resumed))
+    }
+
+    fn with(start: Start<'a>, record: Record, stored: Stored, is_resumed: bool) -> Self {
+        Self {
+            engine: start.engine,
+            release: start.release,
+            operation: start.operation,
+            manner: start.manner,
+            observer: start.observer,
+            record,
+            is_resumed,
+            stored,
+            marks: start.marks,
+            hold: Some(start.hold),
+        }
+    }
+
+    /// The uid of the pending record: what marks hooks' objects as this run's.
+    pub(crate) fn uid(&self) -> &str {
+        self.stored.uid()
+    }
+
+    /// Makes sure that revision and Lease are still ours, and notes the stage.
+    pub(crate) async fn checkpoint(&mut self, stage: &str) -> Result<(), ReleaseErrorKind> {
+        if let Some(reason) = self.hold.as_ref().and_then(Hold::lost) {
+            self.observer.warning(reason);
+            return Err(ReleaseErrorKind::Lost(self.record.revision));
+        }
+        self.marks.phase = Some(stage.to_owned());
+        self.store().await
+    }
+
+    /// Stores the record as it is now, if it is still ours.
+    pub(crate) async fn store(&mut self) -> Result<(), ReleaseErrorKind> {
+        let engine = self.engine;
+        let swapped = storage::swap(
+            engine.cluster.as_ref(),
+            &self.stored,
+            &self.record,
+            &self.marks,
+            self.manner.profile,
+            (engine.clock)(),
+        )
+        .await?;
+        match swapped {
+            Swapped::Done(stored) => {
+                self.stored = stored;
+                Ok(())
+            }
+            Swapped::Lost => Err(ReleaseErrorKind::Lost(self.record.revision)),
+        }
+    }
+
+    /// Ends well: earlier deployed revisions are superseded, this one is deployed. Giving the Lease
+    /// back comes before the last write, so that a crash anywhere leaves something to resume or
+    /// nothing to do.
+    pub(crate) async fn deployed(
+        mut self,
+        description: String,
+        history: &[Stored],
+    ) -> Result<Record, ReleaseErrorKind> {
+        self.checkpoint("finishing").await?;
+        for stored in history {
+            if stored.status == Status::Deployed && stored.revision != self.record.revision {
+                supersede(self.engine, stored, self.manner.profile).await?;
+            }
+        }
+        self.give_back().await?;
+        self.end(Status::Deployed, description).await?;
+        Ok(self.record)
+    }
+
+    /// Ends badly: the revision is marked failed, and the error tells why. What is lost to somebody
+    /// else is left alone.
+    pub(crate) async fn failed(mut self, kind: ReleaseErrorKind) -> ReleaseErrorKind {
+        if matches!(kind, ReleaseErrorKind::Lost(_)) {
+            return kind;
+        }
+        let why = chain(&kind);
+        let name = &self.release.name;
+        let description = match self.operation {
+            Operation::Install => format!("Release \"{name}\" failed: {why}"),
+            Operation::Rollback => format!("Rollback \"{name}\" failed: {why}"),
+            _ => format!("Upgrade \"{name}\" failed: {why}"),
+        };
+        let marked = match self.give_back().await {
+            Ok(()) => self.end(Status::Failed, description).await,
+            Err(error) => Err(error),
+        };
+        match marked {
+            Ok(()) => kind,
+            Err(error) => ReleaseErrorKind::Twice {
+                first: why,
+                then: format!("the revision stays pending: {}", chain(&error)),
+            },
+        }
+    }
+
+    /// The digest under which the revision will be found again.
+    pub(crate) fn set_digest(&mut self, digest: Option<String>) {
+        self.marks.digest = digest;
+    }
+
+    /// Ends an uninstall that keeps the history.
+    pub(crate) async fn uninstalled(mut self, description: String) -> Result<(), ReleaseErrorKind> {
+        self.give_back().await?;
+        self.end(Status::Uninstalled, description).await
+    }
+
+    /// Ends an uninstall that keeps nothing.
+    pub(crate) async fn purge(mut self) -> Result<(), ReleaseErrorKind> {
+        self.give_back().await?;
+        storage::delete(self.engine.cluster.as_ref(), &self.stored).await?;
+        Ok(())
+    }
+
+    async fn give_back(&mut self) -> Result<(), ReleaseErrorKind> {
+        if let Some(hold) = self.hold.take() {
+            hold.release().await?;
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, status: Status, description: String) -> Result<(), ReleaseErrorKind> {
+        self.record.info.status = status;
+        self.record.info.description = description;
+        self.marks.holder = None;
+        self.marks.phase = None;
+        self.store().await
+    }
+}
+
+/// Makes errors of one operation on one release.
+#[derive(Debug, Clone)]
+pub(crate) struct Failing {
+    pub operation: Operation,
+    pub release: ReleaseId,
+}
+
+impl Failing {
+    /// An error before any write.
+    pub(crate) fn before(&self, kind: impl Into<ReleaseErrorKind>) -> ReleaseError {
+        ReleaseError::before_writes(self.operation.verb(), &self.release, kind)
+    }
+
+    /// An error after at least one write.
+    pub(crate) fn after(&self, kind: impl Into<ReleaseErrorKind>) -> ReleaseError {
+        ReleaseError::after_writes(self.operation.verb(), &self.release, kind)
+    }
+}
+
+/// Marks a revision as superseded.
+pub(crate) async fn supersede(
+    engine: &ClusterReleases,
+    stored: &Stored,
+    profile: Profile,
+) -> Result<(), ReleaseErrorKind> {
+    let mut record = stored.record()?;
+    record.info.status = Status::Superseded;
+    rewrite(engine, stored, &record, profile).await
+}
+
+/// Marks a pending revision of a dead client as failed.
+pub(crate) async fn abandon(
+    engine: &ClusterReleases,
+    stored: &Stored,
+    profile: Profile,
+) -> Result<(), ReleaseErrorKind> {
+    let mut record = stored.record()?;
+    record.info.status = Status::Failed;
+    record.info.description = format!(
+        "abandoned by its client{}",
+        match &stored.marks.phase {
+            Some(phase) => format!(" in phase {phase}"),
+            None => String::new(),
+        }
+    );
+    rewrite(engine, stored, &record, profile).await
+}
+
+/// Stores a changed record of a settled revision; one that somebody removed meanwhile stays away.
+pub(crate) async fn rewrite(
+    engine: &ClusterReleases,
+    stored: &Stored,
+    record: &Record,
+    profile: Profile,
+) -> Result<(), ReleaseErrorKind> {
+    let marks = Marks {
+        holder: None,
+        phase: None,
+        ..stored.marks.clone()
+    };
+    let cluster = engine.cluster.as_ref();
+    let now = (engine.clock)();
+    match storage::swap(cluster, stored, record, &marks, profile, now).await? {
+        Swapped::Done(_) => Ok(()),
+        Swapped::Lost => Err(ReleaseErrorKind::Lost(record.revision)),
+    }
+}
+
+/// Removes the oldest revisions so that the new one fits into the history.
+pub(crate) async fn prune(
+    engine: &ClusterReleases,
+    history: &[Stored],
+    max: u32,
+    own: Revision,
+) -> Result<(), ReleaseErrorKind> {
+    let others: Vec<Stored> = history
+        .iter()
+        .filter(|stored| stored.revision != own)
+        .cloned()
+        .collect();
+    for stored in storage::surplus(&others, max) {
+        storage::delete(engine.cluster.as_ref(), stored).await?;
+    }
+    Ok(())
+}
