@@ -217,7 +217,7 @@ impl HelmVersion {
             version: version.to_owned(),
             git_commit: String::new(),
             git_tree_state: "clean".to_owned(),
-            go_version: "go1.26".to_owned(),
+            go_version: "go1.26.6".to_owned(),
             kube_client_version: kube_client_version.to_owned(),
         }
     }

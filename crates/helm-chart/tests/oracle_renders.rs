@@ -67,22 +67,36 @@ const CASES: &[Case] = &[
 fn render(case: &Case, profile: Profile) -> String {
     let chart = std::fs::read(shared(&format!("charts/{}.tgz", case.chart))).unwrap();
     let chart = Chart::from_archive(&chart).unwrap();
-    let text = |file: &str| std::fs::read_to_string(shared(&format!("oracle/values/{file}"))).unwrap();
+    let text =
+        |file: &str| std::fs::read_to_string(shared(&format!("oracle/values/{file}"))).unwrap();
     let options = ValueOptions {
-        files: case.files.iter().map(|file| ((*file).to_owned(), text(file))).collect(),
+        files: case
+            .files
+            .iter()
+            .map(|file| ((*file).to_owned(), text(file)))
+            .collect(),
         set: case.set.iter().map(|set| (*set).to_owned()).collect(),
         ..ValueOptions::default()
     };
-    let values = options.merge(profile, |_| Err("no files".to_owned())).unwrap();
+    let values = options
+        .merge(profile, |_| Err("no files".to_owned()))
+        .unwrap();
     let kube_version = match profile {
         Profile::Helm4 => "v1.36.0",
         Profile::Helm3 => "v1.20.0",
     };
-    let capabilities = Capabilities::assumed(profile).with_kube_version(kube_version).unwrap();
-    let options = RenderOptions::default().with_profile(profile).with_capabilities(capabilities);
+    let capabilities = Capabilities::assumed(profile)
+        .with_kube_version(kube_version)
+        .unwrap();
+    let options = RenderOptions::default()
+        .with_profile(profile)
+        .with_capabilities(capabilities);
     let release = Release::install(case.release, "airflow");
     let rendered = chart.render_with(&release, &values, &Environment::sealed(), &options);
-    rendered.unwrap().manifests.template_text(TextOptions::default())
+    rendered
+        .unwrap()
+        .manifests
+        .template_text(TextOptions::default())
 }
 
 fn check(case: &Case, profile: Profile) -> Result<(), String> {
@@ -96,16 +110,25 @@ fn check(case: &Case, profile: Profile) -> Result<(), String> {
     if ours == wanted {
         return Ok(());
     }
-    let differing = ours.lines().zip(wanted.lines()).enumerate().find(|(_, (ours, wanted))| ours != wanted);
+    let differing = ours
+        .lines()
+        .zip(wanted.lines())
+        .enumerate()
+        .find(|(_, (ours, wanted))| ours != wanted);
     let place = match differing {
-        Some((line, (ours, wanted))) => format!("line {}:\n  ours {ours:?}\n  Helm {wanted:?}", line + 1),
+        Some((line, (ours, wanted))) => {
+            format!("line {}:\n  ours {ours:?}\n  Helm {wanted:?}", line + 1)
+        }
         None => format!("length: ours {}, Helm {}", ours.len(), wanted.len()),
     };
     Err(format!("{} as {helm}: {place}", case.name))
 }
 
 fn check_all(profile: Profile) {
-    let problems: Vec<String> = CASES.iter().filter_map(|case| check(case, profile).err()).collect();
+    let problems: Vec<String> = CASES
+        .iter()
+        .filter_map(|case| check(case, profile).err())
+        .collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
