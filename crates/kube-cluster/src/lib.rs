@@ -9,11 +9,17 @@
 
 mod api_server;
 mod cluster;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod diff;
 mod error;
 mod explain;
+mod field_path;
 mod logs;
+mod managed_fields;
 mod object;
 mod port_forward;
+mod quantity;
 mod readiness;
 mod wait;
 
@@ -25,11 +31,14 @@ pub use cluster::{
     Deleted, FieldConflict, ObjectList, Propagation, Query, Replaced, TokenGrant, TokenQuestion,
     WatchEvent, WatchStream, WriteOptions,
 };
+pub use diff::{FieldDifference, differences};
 pub use error::{ClusterError, ClusterErrorKind};
 pub use explain::explain;
+pub use field_path::{FieldPath, FieldStep};
 #[cfg(any(test, feature = "mock"))]
 pub use logs::MockPodLogs;
 pub use logs::{LogLines, LogQuery, PodLogs, last_lines};
+pub use managed_fields::{FieldOwner, FieldOwners, hand_over_fields};
 pub use object::{Discovery, Kind, Object, ObjectRef, Resource};
 #[cfg(any(test, feature = "mock"))]
 pub use port_forward::MockPortForward;

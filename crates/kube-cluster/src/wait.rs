@@ -175,7 +175,7 @@ pub async fn wait_until(
         tokio::select! {
             biased;
             seen = wait.changes.next() => match seen {
-                Some(Ok(seen)) => wait.take(seen),
+                Some(Ok(seen)) => wait.take(&seen),
                 Some(Err(error)) => return Err(WaitError::Cluster(error)),
                 None => tokio::time::sleep_until(deadline).await,
             },
@@ -256,14 +256,14 @@ impl<'a> Wait<'a> {
     }
 
     /// Takes what was seen; the state is judged at once, the reason a little later.
-    fn take(&mut self, seen: Seen) {
+    fn take(&mut self, seen: &Seen) {
         let group = seen.group().clone();
         for pending in &mut self.pending {
             let object = &pending.target.object;
             if (&object.kind, &object.namespace) != (&group.0, &group.1) {
                 continue;
             }
-            match &seen {
+            match seen {
                 Seen::All(_, items) => {
                     pending.known = true;
                     pending.live = items

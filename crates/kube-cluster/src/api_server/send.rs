@@ -51,11 +51,10 @@ impl KubeCluster {
         loop {
             let outcome = once().await;
             let wish = match &outcome {
-                Ok(Ok(_)) => None,
                 Ok(Err(refusal)) if refusal.code == 429 || ask.repeatable => refusal
                     .is_transient()
                     .then_some(refusal.retry_after.unwrap_or_default()),
-                Ok(Err(_)) => None,
+                Ok(_) => None,
                 Err(failure) => (ask.repeatable || failure.never_sent)
                     .then_some(Duration::ZERO)
                     .filter(|_| failure.is_transient()),

@@ -140,6 +140,7 @@ fn core_kinds() -> Value {
         {"name": "namespaces", "kind": "Namespace", "namespaced": false, "verbs": ["get"]}]})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the callers write literals")]
 fn refused(code: u16, reason: &str, details: Value) -> (u16, Value) {
     let body = json!({"kind": "Status", "code": code, "reason": reason, "message": reason, "details": details});
     (code, body)

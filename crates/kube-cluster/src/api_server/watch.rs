@@ -116,10 +116,9 @@ fn events<E: Send + 'static>(
         async move {
             let mut lines = open?;
             loop {
-                let line = match tokio::time::timeout(SILENCE, lines.next()).await {
-                    Ok(Some(Ok(line))) => line,
-                    // The connection was cut, or is dead: the position is kept, the stream ends.
-                    Ok(Some(Err(_)) | None) | Err(_) => return None,
+                // The connection was cut, or is dead: the position is kept, the stream ends.
+                let Ok(Some(Ok(line))) = tokio::time::timeout(SILENCE, lines.next()).await else {
+                    return None;
                 };
                 if line.iter().all(u8::is_ascii_whitespace) {
                     continue;
