@@ -6,13 +6,28 @@
 //! [`VerifyAirflow`]. [`AirflowApi`] is the seam to a running Airflow. The crate refuses to know
 //! Azure: identities and claims come in as names.
 
+mod api;
 mod dags;
 mod generation;
 mod keys;
+mod patience;
+mod pods;
+mod release;
 mod schedule;
 mod settings;
 mod traps;
+mod ui;
 mod values;
+mod verify;
+
+#[cfg(any(test, feature = "mock"))]
+pub use api::MockAirflowApi;
+#[cfg(feature = "conformance")]
+pub use api::conformance;
+pub use api::{
+    AirflowApi, ApiError, ApiErrorKind, Followed, ForwardedApi, Health, ImportError, Login,
+    PartHealth, RunState, trigger_and_follow,
+};
 
 pub use dags::{
     DagSettings, GitCredentials, GitPin, GitSync, HttpsLogin, SshLogin, https_secret, ssh_secret,
@@ -23,6 +38,8 @@ pub use keys::{
     EnsureKeys, KeyError, KeyMaterial, KeyNames, KeysReady, RANDOM_BYTES, RandomBytes,
     derived_secrets,
 };
+pub use pods::{PodError, PodTarget, ready_pod};
+pub use release::{AirflowRelease, InstallAirflow, InstallError};
 pub use schedule::schedule;
 pub use settings::{
     AdminUser, AirflowSettings, ComponentSettings, DagProcessorSettings, Database,
@@ -33,4 +50,6 @@ pub use settings::{
     WorkloadIdentity,
 };
 pub use traps::{Deviation, deviations};
+pub use ui::{LoginHint, UiError, UiServer};
 pub use values::{UnknownRoots, chart_values, check_roots, roots_of};
+pub use verify::{Finding, VerifyAirflow, VerifyError, workloads};

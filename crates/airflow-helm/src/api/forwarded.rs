@@ -1,0 +1,319 @@
+//! [`ForwardedApi`]: Airflow's API through a stream to one of its pods. It owns one connection per
+//! request and the token of Airflow 3; it needs no way in from outside the cluster.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine;
+use bytes::Bytes;
+use converge::Secret;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use kube_cluster::{Cluster, PortForward};
+use serde_json::{Value, json};
+
+use super::wire::{self, Dialect, Question};
+use super::{AirflowApi, ApiError, ApiErrorKind, Health, ImportError, RunState};
+use crate::{Pair, PodTarget, ready_pod};
+
+/// The largest answer read, in bytes.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// A user and their password.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// Airflow's API through port-forward.
+pub struct ForwardedApi {
+    cluster: Arc<dyn Cluster>,
+    forward: Arc<dyn PortForward>,
+    target: PodTarget,
+    dialect: Dialect,
+    login: Option<Login>,
+    token: Mutex<Option<Secret>>,
+    timeout: Duration,
+}
+
+impl ForwardedApi {
+    /// The API of the release `target` names; each request may take 30 seconds. Without a login
+    /// only [`health`](AirflowApi::health) and [`version`](AirflowApi::version) work.
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        forward: Arc<dyn PortForward>,
+        target: PodTarget,
+        pair: &Pair,
+        login: Option<Login>,
+    ) -> Self {
+        Self {
+            cluster,
+            forward,
+            target,
+            dialect: if pair.airflow.is_three() {
+                Dialect::Three
+            } else {
+                Dialect::Two
+            },
+            login,
+            token: Mutex::new(None),
+            timeout: Duration::from_secs(30),
+        }
+    }
+
+    async fn ask(&self, question: Question) -> Result<Option<Value>, ApiError> {
+        let verb = question.verb;
+        let authorization = if question.login {
+            Some(self.authorization().await?)
+        } else {
+            None
+        };
+        let result = self.send(&question, authorization.as_ref()).await;
+        match result {
+            // A token may be older than the key it was signed with: once, ask for another.
+            Err(ApiErrorKind::Login { .. }) if question.login && self.forget_token() => {
+                let again = self.authorization().await?;
+                self.send(&question, Some(&again)).await
+            }
+            other => other,
+        }
+        .map_err(|kind| ApiError { verb, kind })
+    }
+
+    async fn send(
+        &self,
+        question: &Question,
+        authorization: Option<&Secret>,
+    ) -> Result<Option<Value>, ApiErrorKind> {
+        let (status, body) = self
+            .exchange(
+                &question.method,
+                &question.path,
+                question.body.as_ref(),
+                authorization,
+            )
+            .await?;
+        wire::answer(status, &body)
+    }
+
+    fn forget_token(&self) -> bool {
+        self.token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .is_some()
+    }
+
+    /// The value of the `Authorization` header.
+    async fn authorization(&self) -> Result<Secret, ApiError> {
+        const VERB: &str = "log in to";
+        let fail = |kind| ApiError { verb: VERB, kind };
+        let login = self.login.as_ref().ok_or_else(|| {
+            fail(ApiErrorKind::Login {
+                status: 401,
+                message: "no login was given".into(),
+            })
+        })?;
+        if self.dialect == Dialect::Two {
+            let pair = format!("{}:{}", login.username, login.password.expose());
+            let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
+            return Ok(Secret::new(format!("Basic {encoded}")));
+        }
+        let held = self
+            .token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(token) = held {
+            return Ok(token);
+        }
+        let body = json!({"username": login.username, "password": login.password.expose()});
+        let (status, body) = self
+            .exchange(&Method::POST, "/auth/token", Some(&body), None)
+            .await
+            .map_err(fail)?;
+        let answer = wire::answer(status, &body)
+            .map_err(fail)?
+            .unwrap_or_default();
+        let token = answer
+            .get("access_token")
+            .and_then(Value::as_str)
+            .map(|token| Secret::new(format!("Bearer {token}")))
+            .ok_or_else(|| fail(ApiErrorKind::Unreadable("no access_token".into())))?;
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
+        Ok(token)
+    }
+
+    /// One request on one connection to a ready pod.
+    async fn exchange(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        authorization: Option<&Secret>,
+    ) -> Result<(u16, Bytes), ApiErrorKind> {
+        let exchange = async {
+            let pod = ready_pod(&*self.cluster, &self.target, &[])
+                .await
+                .map_err(ApiErrorKind::Pod)?;
+            let broken = |source: Box<dyn Error + Send + Sync>| ApiErrorKind::Connection {
+                pod: pod.clone(),
+                source,
+            };
+            let stream = self
+                .forward
+                .forward(self.target.namespace.clone(), pod.clone(), self.target.port)
+                .await
+                .map_err(|error| broken(error.into()))?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream))
+                    .await
+                    .map_err(|error| broken(error.into()))?;
+            let request =
+                request(method, path, body, authorization).map_err(|error| broken(error.into()))?;
+            let answer = async {
+                let response = sender
+                    .send_request(request)
+                    .await
+                    .map_err(|error| broken(error.into()))?;
+                let status = response.status().as_u16();
+                let body = Limited::new(response.into_body(), LARGEST)
+                    .collect()
+                    .await
+                    .map_err(broken)?;
+                Ok((status, body.to_bytes()))
+            };
+            // The connection is driven here, so that dropping this future closes it.
+            tokio::pin!(answer, connection);
+            tokio::select! {
+                answer = &mut answer => answer,
+                result = &mut connection => match result {
+                    Ok(()) => answer.await,
+                    Err(error) => Err(broken(error.into())),
+                },
+            }
+        };
+        tokio::time::timeout(self.timeout, exchange)
+            .await
+            .unwrap_or(Err(ApiErrorKind::Timeout(self.timeout)))
+    }
+}
+
+fn request(
+    method: &Method,
+    path: &str,
+    body: Option<&Value>,
+    authorization: Option<&Secret>,
+) -> Result<Request<Full<Bytes>>, http::Error> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "localhost:8080")
+        .header(header::ACCEPT, "application/json");
+    if let Some(authorization) = authorization {
+        let mut value = header::HeaderValue::try_from(authorization.expose())?;
+        value.set_sensitive(true);
+        request = request.header(header::AUTHORIZATION, value);
+    }
+    if body.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    request.body(Full::from(body.map(Value::to_string).unwrap_or_default()))
+}
+
+fn there(verb: &'static str, answer: Option<Value>) -> Result<Value, ApiError> {
+    answer.ok_or(ApiError {
+        verb,
+        kind: ApiErrorKind::Answer {
+            status: 404,
+            message: "not found: another version of Airflow may be running".into(),
+        },
+    })
+}
+
+fn read<T: serde::de::DeserializeOwned>(verb: &'static str, value: Value) -> Result<T, ApiError> {
+    serde_json::from_value(value).map_err(|error| ApiError {
+        verb,
+        kind: ApiErrorKind::Unreadable(error.to_string()),
+    })
+}
+
+#[async_trait]
+impl AirflowApi for ForwardedApi {
+    async fn health(&self) -> Result<Health, ApiError> {
+        let question = self.dialect.health();
+        let verb = question.verb;
+        read(verb, there(verb, self.ask(question).await?)?)
+    }
+
+    async fn version(&self) -> Result<String, ApiError> {
+        let question = self.dialect.version();
+        let verb = question.verb;
+        let mut answer = there(verb, self.ask(question).await?)?;
+        read(verb, answer["version"].take())
+    }
+
+    async fn import_errors(&self) -> Result<Vec<ImportError>, ApiError> {
+        let question = self.dialect.import_errors();
+        let verb = question.verb;
+        let mut answer = there(verb, self.ask(question).await?)?;
+        read(verb, answer["import_errors"].take())
+    }
+
+    async fn dags(&self) -> Result<Vec<String>, ApiError> {
+        let question = self.dialect.dags();
+        let verb = question.verb;
+        let answer = there(verb, self.ask(question).await?)?;
+        let dags = answer
+            .get("dags")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        dags.into_iter()
+            .map(|mut dag| read(verb, dag["dag_id"].take()))
+            .collect()
+    }
+
+    async fn trigger(&self, dag: String) -> Result<Option<String>, ApiError> {
+        if self.ask(self.dialect.unpause(&dag)).await?.is_none() {
+            return Ok(None);
+        }
+        let question = self.dialect.trigger(&dag);
+        let verb = question.verb;
+        match self.ask(question).await? {
+            None => Ok(None),
+            Some(mut run) => read(verb, run["dag_run_id"].take()).map(Some),
+        }
+    }
+
+    async fn run_state(&self, dag: String, run: String) -> Result<Option<RunState>, ApiError> {
+        let question = self.dialect.run(&dag, &run);
+        let verb = question.verb;
+        match self.ask(question).await? {
+            None => Ok(None),
+            Some(run) => wire::run_state(&run)
+                .map(Some)
+                .map_err(|kind| ApiError { verb, kind }),
+        }
+    }
+}
+
+impl fmt::Debug for ForwardedApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForwardedApi")
+            .field("target", &self.target)
+            .field("dialect", &self.dialect)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "forwarded_tests.rs"]
+mod tests;

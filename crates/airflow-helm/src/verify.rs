@@ -1,0 +1,267 @@
+//! [`VerifyAirflow`]: whether Airflow is up (S14 of the guide), claim by claim, each with its proof.
+//! It owns the checks; it refuses to take a ready pod for a working component, since scheduler,
+//! triggerer and DAG processor have no readiness probe.
+
+mod checks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use converge::{
+    Decision, Observer, Proof, ProofKind, Readiness, Step, StepContext, StepError, StepOutcome,
+};
+use kube_cluster::{Cluster, PodLogs};
+use serde::Serialize;
+
+use crate::patience::Patience;
+use crate::settings::AirflowSettings;
+use crate::{AirflowApi, Pair};
+
+pub use checks::workloads;
+
+/// Proves that Airflow works.
+#[derive(Debug, Clone)]
+pub struct VerifyAirflow {
+    /// The cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// Logs, to learn which commit git-sync has; without them that stays unchecked.
+    pub logs: Option<Arc<dyn PodLogs>>,
+    /// Airflow itself, logged in if there is a user.
+    pub api: Arc<dyn AirflowApi>,
+    /// The settings.
+    pub settings: AirflowSettings,
+    /// Chart and Airflow.
+    pub pair: Pair,
+    /// How long Airflow may take; five minutes is plenty after a release that waited.
+    pub limit: Duration,
+}
+
+/// One claim about Airflow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is about: `migrations`, `scheduler`.
+    pub name: String,
+    /// How it is.
+    pub readiness: Readiness,
+    /// How that is known.
+    pub proof: Proof,
+    /// Whether Airflow counts as up without it. Import errors are the DAGs' own.
+    pub essential: bool,
+}
+
+impl Finding {
+    fn new(name: impl Into<String>, readiness: Readiness, proof: Proof) -> Self {
+        Self {
+            name: name.into(),
+            readiness,
+            proof,
+            essential: true,
+        }
+    }
+
+    fn current(name: impl Into<String>, reason: &str, proof: Proof) -> Self {
+        Self::new(name, Readiness::Current(reason.to_owned()), proof)
+    }
+
+    fn waiting(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        let proof = Proof::observed(reason.clone());
+        Self::new(name, Readiness::InProgress(reason), proof)
+    }
+
+    fn failed(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        let proof = Proof::observed(reason.clone());
+        Self::new(name, Readiness::Failed(reason), proof)
+    }
+
+    fn not_essential(mut self) -> Self {
+        self.essential = false;
+        self
+    }
+
+    fn blocks(&self) -> bool {
+        self.essential && !self.readiness.is_current()
+    }
+}
+
+/// Airflow is not up.
+#[derive(Debug, Clone, thiserror::Error, miette::Diagnostic)]
+#[error("Airflow is not up after {} s: {}", .limit.as_secs(), sentences(.findings))]
+#[diagnostic(
+    code(aka::airflow::not_up),
+    help("look at the first one named; the others may follow from it")
+)]
+#[non_exhaustive]
+pub struct VerifyError {
+    /// How long was waited.
+    pub limit: Duration,
+    /// Every claim, good and bad.
+    pub findings: Vec<Finding>,
+}
+
+fn sentences(findings: &[Finding]) -> String {
+    findings
+        .iter()
+        .filter(|finding| finding.blocks())
+        .map(|finding| format!("{}: {}", finding.name, finding.readiness.reason()))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+impl VerifyAirflow {
+    /// Looks at everything once, without waiting. Heartbeats are only observed.
+    pub async fn look(&self) -> Vec<Finding> {
+        let mut findings =
+            checks::workload_findings(&*self.cluster, &self.settings, &self.pair).await;
+        findings.insert(0, checks::migrations(&*self.cluster, &self.settings).await);
+        let health = self.api.health().await;
+        findings.extend(checks::health(health.as_ref(), &self.settings, &self.pair));
+        findings.push(checks::version(self.api.version().await, &self.pair));
+        findings.extend(self.dags().await);
+        findings
+    }
+
+    /// Looks until everything essential is current, and until heartbeats have advanced.
+    ///
+    /// # Errors
+    /// What is missing at the limit, with every claim. Nothing was written.
+    pub async fn wait(&self, observer: &Observer) -> Result<Vec<Finding>, VerifyError> {
+        let mut patience = Patience::new(
+            observer,
+            self.limit,
+            Duration::from_secs(1),
+            Duration::from_secs(5),
+        );
+        let mut first = None;
+        loop {
+            let mut findings = self.look().await;
+            let now = self.api.health().await.ok();
+            let advanced =
+                checks::heartbeats(first.as_ref(), now.as_ref(), &self.settings, &self.pair);
+            if first.is_none() {
+                first = now;
+            }
+            checks::raise_to_effect(&mut findings, &advanced);
+            let missing = sentences(&findings);
+            if missing.is_empty() {
+                return Ok(findings);
+            }
+            if !patience.pause(&missing).await {
+                return Err(VerifyError {
+                    limit: patience.limit(),
+                    findings,
+                });
+            }
+        }
+    }
+
+    /// What Airflow says of DAGs, and which commit git-sync has.
+    async fn dags(&self) -> Vec<Finding> {
+        let errors = self.api.import_errors().await;
+        let user = match (&errors, self.settings.user.enabled) {
+            (Ok(_), true) => {
+                Finding::current("user", "login accepted", Proof::effect("login accepted"))
+            }
+            (Ok(_), false) => Finding::current(
+                "user",
+                "made elsewhere",
+                Proof::not_checked("no user is made here"),
+            )
+            .not_essential(),
+            (Err(error), true) if error.may_pass() => Finding::waiting("user", error.to_string()),
+            (Err(error), true) => Finding::failed("user", checks::cause(error)),
+            (Err(_), false) => Finding::current(
+                "user",
+                "made elsewhere",
+                Proof::not_checked("no login to check with"),
+            )
+            .not_essential(),
+        };
+        let commit = match (&self.logs, &self.settings.dags.git_sync) {
+            (Some(logs), Some(_)) => {
+                checks::commit(&*self.cluster, &**logs, &self.settings, &self.pair).await
+            }
+            _ => None,
+        };
+        let dags = checks::dags(errors.as_deref().ok(), commit.as_deref(), &self.settings);
+        vec![user, dags.not_essential()]
+    }
+}
+
+/// The weakest proof among what is essential, in a sentence for a report.
+fn summary(findings: &[Finding]) -> Proof {
+    let essential: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.essential)
+        .collect();
+    let effects = essential
+        .iter()
+        .filter(|finding| finding.proof.kind == ProofKind::Effect)
+        .count();
+    let statement = format!(
+        "{} of {} claims by effect; heartbeat advanced",
+        effects,
+        essential.len()
+    );
+    if effects > 0 {
+        Proof::effect(statement)
+    } else {
+        Proof::observed(statement)
+    }
+}
+
+#[async_trait]
+impl Step for VerifyAirflow {
+    type Observed = ();
+    type Action = ();
+    type Output = Vec<Finding>;
+
+    fn name(&self) -> &'static str {
+        "verify"
+    }
+
+    async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
+        Ok(())
+    }
+
+    /// Always to be done, and never a row of a plan: it only looks.
+    fn decide(
+        &self,
+        _observed: &Self::Observed,
+    ) -> Result<Decision<Self::Action, Self::Output>, StepError> {
+        Ok(Decision::Act {
+            action: (),
+            changes: Vec::new(),
+        })
+    }
+
+    async fn perform(
+        &self,
+        _action: Self::Action,
+        context: &StepContext,
+    ) -> Result<StepOutcome<Self::Output>, StepError> {
+        let findings = self
+            .wait(&context.observer)
+            .await
+            .map_err(StepError::before_writes)?;
+        for finding in findings
+            .iter()
+            .filter(|finding| finding.readiness.is_failed())
+        {
+            context
+                .observer
+                .warning(format!("{}: {}", finding.name, finding.readiness.reason()));
+        }
+        Ok(StepOutcome {
+            did: format!("{} claims", findings.len()),
+            proof: summary(&findings),
+            output: findings,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "verify/tests.rs"]
+mod tests;

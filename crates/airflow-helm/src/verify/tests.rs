@@ -1,0 +1,210 @@
+//! Verification over mocks, on a paused clock: a ready pod is not believed, a moving heartbeat is.
+
+use kube_cluster::{MockCluster, Object, ObjectList};
+use serde_json::json;
+
+use super::*;
+use crate::MockAirflowApi;
+use crate::api::{Health, ImportError, PartHealth};
+
+fn cluster() -> MockCluster {
+    let mut cluster = MockCluster::new();
+    cluster.expect_get().returning(|target| {
+        let mut object = Object::named(&target);
+        object.as_map_mut()["metadata"]["generation"] = 1.into();
+        object
+            .as_map_mut()
+            .insert("spec".into(), json!({"replicas": 1}));
+        object.as_map_mut().insert(
+            "status".into(),
+            json!({
+                "observedGeneration": 1, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1,
+                "availableReplicas": 1, "currentReplicas": 1,
+                "conditions": [{"type": "Available", "status": "True"},
+                    {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}],
+            }),
+        );
+        Ok(Some(object))
+    });
+    cluster.expect_list().returning(|_| {
+        let pod = Object::from_value(json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "airflow"},
+            "status": {"phase": "Running", "initContainerStatuses": [
+                {"name": "wait-for-airflow-migrations", "state": {"terminated": {"exitCode": 0}}},
+            ]},
+        }))
+        .unwrap();
+        Ok(ObjectList {
+            items: vec![pod],
+            resource_version: "1".into(),
+        })
+    });
+    cluster
+}
+
+fn healthy(beat: u32) -> Health {
+    let part = PartHealth {
+        status: Some("healthy".into()),
+        heartbeat: Some(format!("t{beat}")),
+    };
+    Health {
+        metadatabase: part.clone(),
+        scheduler: part.clone(),
+        triggerer: part.clone(),
+        dag_processor: part,
+    }
+}
+
+fn step(api: MockAirflowApi) -> VerifyAirflow {
+    let settings = AirflowSettings::default();
+    VerifyAirflow {
+        cluster: Arc::new(cluster()),
+        logs: None,
+        api: Arc::new(api),
+        pair: settings.validate().unwrap(),
+        settings,
+        limit: Duration::from_secs(60),
+    }
+}
+
+fn api(moves: bool, errors: Vec<ImportError>) -> MockAirflowApi {
+    let mut api = MockAirflowApi::new();
+    let mut beat = 0;
+    api.expect_health().returning(move || {
+        beat += u32::from(moves);
+        Ok(healthy(beat))
+    });
+    api.expect_version().returning(|| Ok("2.9.3".into()));
+    api.expect_import_errors()
+        .returning(move || Ok(errors.clone()));
+    api
+}
+
+fn finding<'a>(findings: &'a [Finding], name: &str) -> &'a Finding {
+    findings
+        .iter()
+        .find(|finding| finding.name == name)
+        .unwrap_or_else(|| panic!("no {name}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_of_the_guide_is_claimed_with_its_proof() {
+    let findings = step(api(true, Vec::new()))
+        .wait(&Observer::default())
+        .await
+        .unwrap();
+    for name in [
+        "postgresql",
+        "pgbouncer",
+        "statsd",
+        "scheduler",
+        "webserver",
+        "triggerer",
+    ] {
+        assert_eq!(
+            finding(&findings, name).proof.kind,
+            ProofKind::Observed,
+            "{name}"
+        );
+    }
+    for name in [
+        "migrations",
+        "user",
+        "version",
+        "scheduler health",
+        "triggerer health",
+        "dags",
+    ] {
+        assert_eq!(
+            finding(&findings, name).proof.kind,
+            ProofKind::Effect,
+            "{name}"
+        );
+    }
+    assert_eq!(
+        finding(&findings, "scheduler health").proof.to_string(),
+        "effect: heartbeat advanced"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_stands_still_is_not_health() {
+    let error = step(api(false, Vec::new()))
+        .wait(&Observer::default())
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("scheduler health: healthy, but its heartbeat has not moved yet"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn import_errors_are_told_and_do_not_make_airflow_down() {
+    let errors = vec![ImportError {
+        filename: "a.py".into(),
+        stack_trace: "x\nValueError: y".into(),
+    }];
+    let findings = step(api(true, errors))
+        .wait(&Observer::default())
+        .await
+        .unwrap();
+    let dags = finding(&findings, "dags");
+    assert!(dags.readiness.is_failed());
+    assert_eq!(
+        dags.readiness.reason(),
+        "1 files cannot be imported, first a.py: ValueError: y"
+    );
+}
+
+#[tokio::test]
+async fn another_version_than_declared_is_a_failure() {
+    let mut api = MockAirflowApi::new();
+    api.expect_health().returning(|| Ok(healthy(1)));
+    api.expect_version().returning(|| Ok("2.9.2".into()));
+    api.expect_import_errors().returning(|| Ok(Vec::new()));
+    let findings = step(api).look().await;
+    assert!(finding(&findings, "version").readiness.is_failed());
+}
+
+#[test]
+fn workloads_follow_executor_and_generation() {
+    let names = |settings: &AirflowSettings| {
+        let pair = settings.validate().unwrap();
+        workloads(settings, &pair)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
+    };
+    let mut settings = AirflowSettings::default();
+    assert_eq!(
+        names(&settings),
+        [
+            "postgresql",
+            "pgbouncer",
+            "statsd",
+            "scheduler",
+            "webserver",
+            "triggerer"
+        ]
+    );
+    settings.executor = crate::Executors(vec![crate::Executor::Celery]);
+    settings.chart_version = "1.22.0".into();
+    settings.airflow_version = "3.2.2".into();
+    assert_eq!(
+        names(&settings),
+        [
+            "postgresql",
+            "pgbouncer",
+            "redis",
+            "statsd",
+            "scheduler",
+            "api-server",
+            "dag-processor",
+            "triggerer",
+            "worker"
+        ]
+    );
+}
