@@ -92,7 +92,7 @@ fn write_element(
         Element::ZeroMinute => write!(out, "{:02}", civil.minute),
         Element::Second => write!(out, "{}", civil.second),
         Element::ZeroSecond => write!(out, "{:02}", civil.second),
-        Element::LongYear if civil.year < 0 => write!(out, "-{:04}", -civil.year),
+        Element::LongYear if civil.year < 0 => write!(out, "-{:04}", civil.year.unsigned_abs()),
         Element::LongYear => write!(out, "{:04}", civil.year),
         Element::ShortYear => write!(out, "{:02}", civil.year.max(0) % 100),
         Element::UpperHalf => out.write_str(if civil.hour >= 12 { "PM" } else { "AM" }),

@@ -75,12 +75,16 @@ pub(super) struct Civil {
 impl Civil {
     /// Day of the year, from 1.
     pub(super) fn year_day(&self) -> i64 {
-        days_from_civil(self.year, self.month, self.day) - days_from_civil(self.year, 1, 1) + 1
+        days_from_civil(self.year, self.month, self.day)
+            .wrapping_sub(days_from_civil(self.year, 1, 1))
+            .wrapping_add(1)
     }
 
     /// Day of the week, Sunday is 0.
     pub(super) fn weekday(&self) -> usize {
-        (days_from_civil(self.year, self.month, self.day) + 4).rem_euclid(7) as usize
+        days_from_civil(self.year, self.month, self.day)
+            .wrapping_add(4)
+            .rem_euclid(7) as usize
     }
 
     /// Seconds since the epoch if the clock shows UTC.
@@ -136,10 +140,10 @@ impl Instant {
     pub(super) fn from_civil(civil: Civil, nanos: u32, zone: Zone) -> Self {
         let wall = civil.seconds();
         let (guess, _) = zone.at(wall);
-        let (offset, _) = zone.at(wall - i64::from(guess));
+        let (offset, _) = zone.at(wall.wrapping_sub(i64::from(guess)));
         let offset = if guess == 0 { 0 } else { offset };
         Self {
-            seconds: wall - i64::from(offset),
+            seconds: wall.wrapping_sub(i64::from(offset)),
             nanos,
             zone,
         }
@@ -215,7 +219,7 @@ pub(super) fn is_leap(year: i64) -> bool {
 
 /// Days since 1970-01-01. Years are counted from March, so that the leap day comes last.
 fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
+    let year = year.wrapping_sub(i64::from(month <= 2));
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let month_from_march = i64::from((month + 9) % 12);

@@ -8,7 +8,7 @@ use super::decimal::Decimal;
 use super::entry::Entry;
 
 /// The longest sequence `until` and its kin make.
-const MAX_SEQUENCE: usize = 10_000_000;
+const MAX_SEQUENCE: usize = 1_000_000;
 
 const ONE: &[Type] = &[Type::Any];
 const TWO: &[Type] = &[Type::Any, Type::Any];

@@ -254,7 +254,7 @@ fn scaled(instant: &Instant, per_second: i64) -> Value {
 /// Moves the calendar date; days beyond the end of a month run into the next.
 fn add_date(instant: &Instant, years: i64, months: i64, days: i64) -> Instant {
     let civil = instant.civil();
-    let month = i64::from(civil.month) - 1 + months;
+    let month = months.wrapping_add(i64::from(civil.month) - 1);
     let first = Civil {
         year: civil
             .year

@@ -131,10 +131,10 @@ fn compared(args: &[Value]) -> Result<std::cmp::Ordering, go_text_template::Func
 fn raised(old: &Version, number: usize) -> Value {
     let (major, minor, patch) = (old.major(), old.minor(), old.patch());
     Value::object(SemanticVersion(match number {
-        0 => Version::new(major + 1, 0, 0),
-        1 => Version::new(major, minor + 1, 0),
+        0 => Version::new(major.wrapping_add(1), 0, 0),
+        1 => Version::new(major, minor.wrapping_add(1), 0),
         _ if !old.prerelease().is_empty() => Version::new(major, minor, patch),
-        _ => Version::new(major, minor, patch + 1),
+        _ => Version::new(major, minor, patch.wrapping_add(1)),
     }))
 }
 

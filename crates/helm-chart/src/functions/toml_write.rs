@@ -12,7 +12,8 @@ use super::record::Record;
 use super::toml_read::LOCAL_ZONES;
 
 /// Nesting beyond which values are refused.
-const MAX_DEPTH: usize = 1_000;
+const MAX_DEPTH: usize = 500;
+const TOO_DEEP: &str = "toml: the value nests too deeply";
 
 /// What a value is to TOML.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,8 @@ fn entries(value: &Value) -> Option<Vec<(Text, Value)>> {
     value.as_map().map(|map| map.entries().to_vec())
 }
 
-fn shape(value: &Value) -> Result<Shape, String> {
+fn shape(value: &Value, depth: usize) -> Result<Shape, String> {
+    let depth = depth.checked_sub(1).ok_or(TOO_DEEP)?;
     Ok(match value {
         Value::Nil => Shape::Nil,
         Value::Map(map) if map.is_nil() => Shape::Nil,
@@ -58,7 +60,7 @@ fn shape(value: &Value) -> Result<Shape, String> {
         Value::List(list) => {
             let mut tables = !list.is_empty();
             for item in list.iter() {
-                match shape(item)? {
+                match shape(item, depth)? {
                     Shape::Nil => {
                         return Err("toml: cannot encode array with nil element".to_owned());
                     }
@@ -78,9 +80,9 @@ struct Writer {
 impl Writer {
     fn encode(&mut self, path: &mut Vec<Text>, value: &Value) -> Result<(), String> {
         if path.len() > MAX_DEPTH {
-            return Err("toml: the value nests too deeply".to_owned());
+            return Err(TOO_DEEP.to_owned());
         }
-        match shape(value)? {
+        match shape(value, MAX_DEPTH)? {
             Shape::Nil => Ok(()),
             Shape::Table => self.table(path, value),
             Shape::Tables if path.is_empty() => {
@@ -153,7 +155,7 @@ impl Writer {
 
     fn element(&mut self, value: &Value, depth: usize) -> Result<(), String> {
         if depth > MAX_DEPTH {
-            return Err("toml: the value nests too deeply".to_owned());
+            return Err(TOO_DEEP.to_owned());
         }
         match value {
             Value::Bool(truth) => self.out.push_str(if *truth { "true" } else { "false" }),
@@ -219,7 +221,7 @@ impl Writer {
 fn ordered(value: &Value) -> Result<Vec<(Text, Value)>, String> {
     let (mut plain, mut tables) = (Vec::new(), Vec::new());
     for (key, value) in entries(value).unwrap_or_default() {
-        match shape(&value)? {
+        match shape(&value, MAX_DEPTH)? {
             Shape::Nil => {}
             Shape::Table | Shape::Tables => tables.push((key, value)),
             Shape::Scalar | Shape::Array => plain.push((key, value)),
