@@ -2,5 +2,10 @@
 //! talk to.
 
 pub mod azure;
+mod charts;
+pub mod controllers;
 pub mod mount;
+pub mod registry;
 pub mod world;
+
+pub use charts::{COMPACT_CHARTS, CompactChart};

@@ -12,7 +12,9 @@ mod state;
 mod store;
 
 pub use clock::Clock;
+pub(crate) use clock::{parse as parse_time, seconds};
 pub use entropy::Entropy;
+pub(crate) use entropy::{fnv32, safe_encode};
 pub use faults::{Faults, MigrationFailure};
 pub use folder::FolderError;
 pub use request_log::{Class, Hook, Origin, RequestLog, RequestRecord, Verdict};
