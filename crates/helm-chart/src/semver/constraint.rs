@@ -196,25 +196,29 @@ fn partial_version(text: &str) -> Option<usize> {
     Some(at)
 }
 
-/// `a - b` becomes `>= a, <= b`.
+/// `a - b` becomes `>= a, <= b`, whatever stands before it.
 fn rewrite_ranges(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(" - ") {
-        let before = rest[..at].trim_end();
-        let start = before.rfind([' ', ',', '|']).map_or(0, |at| at + 1);
-        let after = rest[at + 3..].trim_start();
-        let Some(length) = partial_version(after) else {
-            break;
+    let mut from = 0;
+    while let Some(dash) = rest[from..].find('-').map(|at| from + at) {
+        from = dash + 1;
+        let (before, after) = (rest[..dash].trim_end(), rest[dash + 1..].trim_start());
+        let spaced = before.len() < dash && after.len() < rest.len() - dash - 1;
+        let ends_version = |start: &usize| {
+            before.is_char_boundary(*start)
+                && partial_version(&before[*start..]) == Some(before.len() - start)
         };
-        if partial_version(&before[start..]) != Some(before.len() - start) {
-            break;
-        }
-        out.push_str(&before[..start]);
+        let start = (0..before.len()).find(ends_version);
+        let (true, Some(start), Some(length)) = (spaced, start, partial_version(after)) else {
+            continue;
+        };
+        out.push_str(before[..start].trim_end());
         for part in [">= ", &before[start..], ", <= ", &after[..length], " "] {
             out.push_str(part);
         }
-        rest = &after[length..];
+        rest = after[length..].trim_start();
+        from = 0;
     }
     out.push_str(rest);
     out

@@ -151,7 +151,7 @@ impl Parser<'_, '_> {
     fn index(&mut self) -> Parse<i64> {
         let (digits, stop) = self.until(&[']']);
         if stop.is_none() {
-            return Err("error parsing index: EOF".to_owned().into());
+            return Err(Stop::End);
         }
         digits.parse().map_err(|_| {
             let reason =
@@ -170,7 +170,12 @@ impl Parser<'_, '_> {
         let slot = usize::try_from(index).unwrap_or(usize::MAX);
         let (rest, stop) = self.until(&['[', '.', '=']);
         if !rest.is_empty() {
-            return Err(format!("unexpected data at end of array index: {rest:?}").into());
+            let shown: Vec<String> = rest.chars().map(go_rune).collect();
+            let reason = format!(
+                "unexpected data at end of array index: [{}]",
+                shown.join(" ")
+            );
+            return Err(reason.into());
         }
         match stop {
             None => Err(Stop::End),
@@ -322,6 +327,15 @@ fn set_index(list: &mut Vec<Value>, index: i64, value: Value) -> Parse<()> {
     }
     list[slot] = value;
     Ok(())
+}
+
+/// A character as Go's `%q` prints it.
+fn go_rune(character: char) -> String {
+    match character {
+        '\'' => "'\\''".to_owned(),
+        '"' => "'\"'".to_owned(),
+        other => format!("'{}'", other.escape_debug()),
+    }
 }
 
 fn too_nested() -> Stop {
