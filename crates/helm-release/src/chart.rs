@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use helm_chart::Profile;
 use jiff::Timestamp;
 use kube_cluster::{ObjectList, ObjectRef};
 use serde::{Deserialize, Serialize};
@@ -22,12 +23,15 @@ pub trait ReleaseChart: fmt::Debug + Send + Sync + 'static {
     /// The chart's version.
     fn version(&self) -> &str;
 
-    /// The SHA-256 of the archive (or of the canonical content of a folder), lower-case hex.
+    /// A SHA-256 that tells the chart's content from any other, lower-case hex.
     fn digest(&self) -> String;
 
-    /// The CRD files of `crds/`, in the order they are applied: the chart's own, then those of its
-    /// dependencies. Raw text, never templated.
-    fn crds(&self) -> Vec<CrdFile>;
+    /// The CRD files of `crds/`, in the order they are applied: the chart's own, then those of the
+    /// dependencies that take part with these values. Raw text, never templated.
+    ///
+    /// # Errors
+    /// Values and dependencies do not fit together.
+    fn crds(&self, values: &Value, profile: Profile) -> Result<Vec<CrdFile>, RenderFailure>;
 
     /// Renders the chart.
     ///
@@ -92,7 +96,7 @@ impl fmt::Debug for TapeSeed {
 }
 
 /// What a template asks of the cluster: Helm's `lookup`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lookup {
     /// `v1`, `apps/v1`.
     pub api_version: String,
@@ -176,17 +180,6 @@ pub struct RenderedHook {
     pub delete_policies: Vec<String>,
     /// Helm's policy names: `hook-succeeded`, `hook-failed`.
     pub output_log_policies: Vec<String>,
-}
-
-/// Whose rendering and record details to follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Profile {
-    /// Helm 4 (4.2).
-    #[default]
-    Helm4,
-    /// Helm 3 (3.21).
-    Helm3,
 }
 
 /// An object a lookup may name, for messages.

@@ -25,6 +25,7 @@ mod ownership;
 mod reading;
 mod record;
 mod releases;
+mod rendering;
 mod rollback;
 mod run;
 mod schedule;
@@ -34,12 +35,13 @@ mod target;
 mod uninstall;
 
 pub use chart::{
-    CrdFile, Lookup, LookupAnswer, Profile, ReleaseChart, RenderFailure, RenderInput, Rendered,
+    CrdFile, Lookup, LookupAnswer, ReleaseChart, RenderFailure, RenderInput, Rendered,
     RenderedHook, Rendering, TapeSeed,
 };
 pub use codec::RecordError;
 pub use engine::ClusterReleases;
 pub use error::{ReleaseError, ReleaseErrorKind};
+pub use helm_chart::Profile;
 pub use intent::{Policy, ReleaseIntent, WaitMode};
 pub use name::{InvalidReleaseName, ReleaseId, ReleaseName, Revision};
 pub use record::{Hook, HookRun, Info, Record, Status};

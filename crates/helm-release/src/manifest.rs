@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use helm_chart::yaml;
+use helm_chart::manifest::split_documents;
+use helm_chart::{Profile, yaml};
 use kube_cluster::{Discovery, Kind, Object};
 use serde_json::Value;
 
@@ -81,57 +82,6 @@ pub(crate) fn kinds_of_crd(crd: &Object) -> Vec<Kind> {
         .collect()
 }
 
-/// Where a kind comes in Helm's install order; uninstalling is the reverse.
-///
-/// Source: `pkg/release/v1/util/kind_sorter.go` of Helm v4.2.
-pub(crate) fn install_rank(kind: &str) -> usize {
-    INSTALL_ORDER
-        .iter()
-        .position(|one| *one == kind)
-        .unwrap_or(INSTALL_ORDER.len())
-}
-
-const INSTALL_ORDER: [&str; 38] = [
-    "PriorityClass",
-    "Namespace",
-    "NetworkPolicy",
-    "ResourceQuota",
-    "LimitRange",
-    "PodSecurityPolicy",
-    "PodDisruptionBudget",
-    "ServiceAccount",
-    "Secret",
-    "SecretList",
-    "ConfigMap",
-    "StorageClass",
-    "PersistentVolume",
-    "PersistentVolumeClaim",
-    "CustomResourceDefinition",
-    "ClusterRole",
-    "ClusterRoleList",
-    "ClusterRoleBinding",
-    "ClusterRoleBindingList",
-    "Role",
-    "RoleList",
-    "RoleBinding",
-    "RoleBindingList",
-    "Service",
-    "DaemonSet",
-    "Pod",
-    "ReplicationController",
-    "ReplicaSet",
-    "Deployment",
-    "HorizontalPodAutoscaler",
-    "StatefulSet",
-    "Job",
-    "CronJob",
-    "IngressClass",
-    "Ingress",
-    "APIService",
-    "MutatingWebhookConfiguration",
-    "ValidatingWebhookConfiguration",
-];
-
 /// The objects of a manifest, in its order, each in its namespace.
 ///
 /// # Errors
@@ -159,7 +109,7 @@ pub(crate) fn objects(
 /// [`ReleaseErrorKind::Manifest`] for a document that is no Kubernetes object.
 pub(crate) fn parse(text: &str, path: &str) -> Result<Vec<Declared>, ReleaseErrorKind> {
     let mut declared = Vec::new();
-    for document in documents(text) {
+    for document in split_documents(text, Profile::Helm4) {
         let path = source(document).unwrap_or(path);
         let refuse = |why: String| ReleaseErrorKind::Manifest {
             path: path.to_owned(),
@@ -198,26 +148,6 @@ fn flatten(value: Value, path: &str, into: &mut Vec<Declared>) -> Result<(), Str
         path: path.to_owned(),
     });
     Ok(())
-}
-
-/// The documents of a text: what stands between lines that begin with `---`.
-fn documents(text: &str) -> impl Iterator<Item = &str> {
-    let mut starts = vec![0];
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        if line.starts_with("---") {
-            starts.push(at);
-        }
-        at += line.len();
-    }
-    starts.push(text.len());
-    let pieces: Vec<&str> = starts
-        .windows(2)
-        .map(|pair| &text[pair[0]..pair[1]])
-        .map(|piece| piece.strip_prefix("---").unwrap_or(piece))
-        .filter(|piece| !piece.trim().is_empty())
-        .collect();
-    pieces.into_iter()
 }
 
 /// The path in a `# Source:` line.

@@ -128,7 +128,7 @@ pub(crate) fn crds(intent: &ReleaseIntent) -> Result<Vec<Declared>, ReleaseError
         return Ok(Vec::new());
     }
     let mut crds = Vec::new();
-    for file in intent.chart.crds() {
+    for file in intent.chart.crds(&intent.values, intent.profile)? {
         crds.extend(manifest::parse(&file.text, &file.path)?);
     }
     Ok(crds)
@@ -246,6 +246,9 @@ pub(crate) fn of_content(
 
 /// Answers a template's question. A kind that is not served is an answer, as in Helm.
 async fn answer(cluster: &dyn Cluster, lookup: &Lookup) -> Result<LookupAnswer, ClusterError> {
+    if lookup.api_version.is_empty() {
+        return Ok(LookupAnswer::Nothing);
+    }
     let result = if lookup.name.is_empty() {
         let namespace = Some(lookup.namespace.clone()).filter(|namespace| !namespace.is_empty());
         let kind = Kind::new(&lookup.api_version, &lookup.kind);

@@ -4,6 +4,7 @@
 //! Source: `pkg/action/uninstall.go` of Helm v4.2.
 
 use converge::Observer;
+use helm_chart::manifest::sort_for_uninstall;
 use kube_cluster::{Deleted, Object, ObjectRef, wait_gone};
 
 use crate::engine::ClusterReleases;
@@ -112,7 +113,11 @@ async fn survey(
     let (kept, mut deleted): (Vec<&Object>, Vec<&Object>) = present.partition(|live| {
         ownership::is_kept(live) || ownership::objection(live, release).is_some()
     });
-    deleted.sort_by_key(|object| std::cmp::Reverse(manifest::install_rank(&object.kind().kind)));
+    sort_for_uninstall(
+        &mut deleted,
+        |object| object.text("/kind").unwrap_or_default(),
+        Profile::default(),
+    );
     guard(&deleted, &options.guard)?;
     let content = Content::of(&newest.record()?);
     Ok(Some(Survey {
