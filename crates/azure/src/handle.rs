@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use ::http::Uri;
 use azure_core::credentials::TokenCredential;
-use azure_core::http::{self, ClientOptions};
+use azure_core::http::{self, ClientOptions, HttpClient};
 use azure_core::time::OffsetDateTime;
 use converge::{RequestLog, Secret};
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::Connection;
 use tower::Service;
 
 use crate::credential::FailedCredential;
-use crate::pipe::Pipe;
+use crate::pipe::{Loopback, Pipe};
 use crate::{
     AccessToken, Arm, ArmClient, Cloud, CredentialChain, CredentialError, CredentialSource,
     EntraClient, NotLoopback, RetryOptions, SandboxCredential, TokenExchange, Transport,
@@ -71,7 +72,8 @@ impl Azure {
     }
 
     /// To a sandbox in this process: `connector` gives a stream to any host, over which plain HTTP
-    /// is spoken with the original `Host`. Public cloud.
+    /// is spoken with the original `Host`. It is a connector as hyper-util's client takes it. Public
+    /// cloud.
     pub fn sandbox_over<C>(
         connector: C,
         credential: SandboxCredential,
@@ -79,11 +81,11 @@ impl Azure {
     ) -> Self
     where
         C: Service<Uri> + Clone + Send + Sync + 'static,
-        C::Response: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        C::Response: Read + Write + Connection + Unpin + Send + 'static,
         C::Error: Into<Box<dyn StdError + Send + Sync>>,
-        C::Future: Send + 'static,
+        C::Future: Unpin + Send + 'static,
     {
-        Self::sandbox(Pipe::over(connector), credential, requests)
+        Self::sandbox(Arc::new(Pipe::over(connector)), credential, requests)
     }
 
     /// To a sandbox that listens on this machine: every host is that listener. Public cloud.
@@ -98,12 +100,17 @@ impl Azure {
         if !listener.ip().is_loopback() {
             return Err(NotLoopback(listener));
         }
-        Ok(Self::sandbox(Pipe::to(listener), credential, requests))
+        let pipe = Arc::new(Pipe::over(Loopback(listener)));
+        Ok(Self::sandbox(pipe, credential, requests))
     }
 
-    fn sandbox(pipe: Pipe, credential: SandboxCredential, requests: RequestLog) -> Self {
+    fn sandbox(
+        wire: Arc<dyn HttpClient>,
+        credential: SandboxCredential,
+        requests: RequestLog,
+    ) -> Self {
         Self {
-            transport: Transport::pipe(pipe, requests, RetryOptions::default()),
+            transport: Transport::sandbox(wire, requests, RetryOptions::default()),
             credential: Arc::new(credential),
             cloud: Cloud::public(),
         }

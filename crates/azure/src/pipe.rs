@@ -7,7 +7,6 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
@@ -15,75 +14,46 @@ use azure_core::error::ErrorKind;
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
 use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request, Url};
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::{TryStreamExt, stream};
+use futures::TryStreamExt;
 use http::Uri;
 use http_body_util::{BodyExt, Full};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::client::legacy::connect::Connection;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tower::Service;
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+/// HTTP over a connector, as hyper-util's client takes it.
+pub(crate) struct Pipe<C>(Client<C, Full<Bytes>>);
 
-/// A stream of bytes to a server.
-trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
-
-/// HTTP over a connector.
-pub(crate) struct Pipe(Client<Dial, Full<Bytes>>);
-
-impl Pipe {
-    /// Over any connector: it is asked for a stream to each `http://HOST` we talk to.
-    pub(crate) fn over<C>(connector: C) -> Self
-    where
-        C: Service<Uri> + Clone + Send + Sync + 'static,
-        C::Response: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        C::Error: Into<BoxError>,
-        C::Future: Send + 'static,
-    {
-        Self::dialling(move |uri| {
-            let mut connector = connector.clone();
-            Box::pin(async move {
-                std::future::poll_fn(|context| connector.poll_ready(context))
-                    .await
-                    .map_err(io::Error::other)?;
-                let stream = connector.call(uri).await.map_err(io::Error::other)?;
-                Ok(Box::new(stream) as Box<dyn ByteStream>)
-            })
-        })
-    }
-
-    /// To one listener on this machine, whatever the host.
-    pub(crate) fn to(listener: SocketAddr) -> Self {
-        Self::dialling(move |_| {
-            Box::pin(async move {
-                let stream = TcpStream::connect(listener).await?;
-                stream.set_nodelay(true)?;
-                Ok(Box::new(stream) as Box<dyn ByteStream>)
-            })
-        })
-    }
-
-    fn dialling<F>(dial: F) -> Self
-    where
-        F: Fn(Uri) -> Dialling + Send + Sync + 'static,
-    {
-        Self(Client::builder(TokioExecutor::new()).build(Dial(Arc::new(dial))))
+impl<C> Pipe<C>
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Response: Read + Write + Connection + Unpin + Send + 'static,
+    C::Error: Into<Box<dyn StdError + Send + Sync>>,
+    C::Future: Unpin + Send + 'static,
+{
+    /// The connector is asked for a stream to each `http://HOST` we talk to.
+    pub(crate) fn over(connector: C) -> Self {
+        Self(Client::builder(TokioExecutor::new()).build(connector))
     }
 }
 
-impl fmt::Debug for Pipe {
+impl<C> fmt::Debug for Pipe<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Pipe")
     }
 }
 
 #[async_trait]
-impl HttpClient for Pipe {
+impl<C> HttpClient for Pipe<C>
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Response: Read + Write + Connection + Unpin + Send + 'static,
+    C::Error: Into<Box<dyn StdError + Send + Sync>>,
+    C::Future: Unpin + Send + 'static,
+{
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let request = translate(request).await?;
         let response = self.0.request(request).await.map_err(|error| {
@@ -104,16 +74,14 @@ impl HttpClient for Pipe {
                 );
             }
         }
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| {
-                azure_core::Error::with_error(ErrorKind::Io, error, "the answer broke off")
-            })?
-            .to_bytes();
-        let body = Box::pin(stream::iter([Ok(body)]));
-        Ok(AsyncRawResponse::new(status.into(), headers, body))
+        let body = response.into_body().collect().await.map_err(|error| {
+            azure_core::Error::with_error(ErrorKind::Io, error, "the answer broke off")
+        })?;
+        Ok(AsyncRawResponse::from_bytes(
+            status.into(),
+            headers,
+            body.to_bytes(),
+        ))
     }
 }
 
@@ -152,62 +120,26 @@ fn plain(url: &Url) -> String {
     format!("http{rest}")
 }
 
-/// A stream that is being dialled.
-type Dialling = BoxFuture<'static, io::Result<Box<dyn ByteStream>>>;
+/// A connector to one listener on this machine, whatever the host.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Loopback(pub(crate) SocketAddr);
 
-/// A connector hyper can use, from any function that dials.
-#[derive(Clone)]
-struct Dial(Arc<dyn Fn(Uri) -> Dialling + Send + Sync>);
-
-impl Service<Uri> for Dial {
-    type Response = Line;
+impl Service<Uri> for Loopback {
+    type Response = TokioIo<TcpStream>;
     type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Line>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let dialled = (self.0)(uri);
-        Box::pin(async move { Ok(Line(TokioIo::new(dialled.await?))) })
-    }
-}
-
-/// A dialled stream with the trait hyper's pool asks for.
-struct Line(TokioIo<Box<dyn ByteStream>>);
-
-impl Connection for Line {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl Read for Line {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl Write for Line {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, buffer)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let Self(listener) = *self;
+        Box::pin(async move {
+            let stream = TcpStream::connect(listener).await?;
+            stream.set_nodelay(true)?;
+            Ok(TokioIo::new(stream))
+        })
     }
 }
 

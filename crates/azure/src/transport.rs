@@ -14,8 +14,6 @@ use azure_core::time::{OffsetDateTime, parse_rfc7231};
 use converge::{Backoff, RequestClass, RequestLog, Service};
 use tokio::time::{Instant, sleep};
 
-use crate::pipe::Pipe;
-
 /// How often and how long a request is tried again. Times are of tokio's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryOptions {
@@ -90,8 +88,12 @@ impl Transport {
     /// Plain HTTP through a connector the caller gives, whatever the host: the in-memory pipes and
     /// the loopback listener of a sandbox. The original host stays in the `Host` header. Only a
     /// sandbox handle can hold one, so that no real token ever takes this way.
-    pub(crate) fn pipe(pipe: Pipe, requests: RequestLog, retry: RetryOptions) -> Self {
-        Self::over(Arc::new(pipe), true, requests, retry)
+    pub(crate) fn sandbox(
+        wire: Arc<dyn HttpClient>,
+        requests: RequestLog,
+        retry: RetryOptions,
+    ) -> Self {
+        Self::over(wire, true, requests, retry)
     }
 
     fn over(
