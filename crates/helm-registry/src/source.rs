@@ -1,0 +1,89 @@
+//! [`ChartSource`]: the seam to places charts come from. It owns the contract and the answers; it
+//! refuses to know what is in a chart.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, SourceError};
+
+/// A place charts come from.
+///
+/// # Contract
+/// - Every request is a read.
+/// - [`versions`](Self::versions) of a chart that is not there is an empty list;
+///   [`pull`](Self::pull) of one is [`SourceErrorKind::NotFound`](crate::SourceErrorKind::NotFound).
+/// - What [`pull`](Self::pull) answers has the digest it says; where the source promises another
+///   one, the pull fails.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait ChartSource: fmt::Debug + Send + Sync + 'static {
+    /// The versions of a chart, newest first; versions that are no semantic versions come last.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    async fn versions(&self, name: String) -> Result<Vec<ChartVersion>, SourceError>;
+
+    /// The archive of exactly this version.
+    ///
+    /// # Errors
+    /// There is no such version, the source cannot be read, or what came is not what was promised.
+    ///
+    /// # Cancellation
+    /// Dropping it leaves nothing behind.
+    async fn pull(&self, name: String, version: String) -> Result<Archive, SourceError>;
+}
+
+/// One version of a chart, as its source describes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChartVersion {
+    /// The version, as written: `1.15.0`.
+    pub version: String,
+    /// The version of the app, if the source says so.
+    pub app_version: Option<String>,
+    /// One sentence, if the source has it.
+    pub description: Option<String>,
+    /// The digest the source promises, if it does.
+    pub digest: Option<Digest>,
+    /// When it was made, RFC 3339, if the source says so.
+    pub created: Option<String>,
+    /// Whether it should no longer be used.
+    pub deprecated: bool,
+}
+
+/// A packaged chart.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// The bytes of the `.tgz`.
+    pub bytes: Bytes,
+    /// Their SHA-256.
+    pub digest: Digest,
+    /// Where it came from, without credentials: `https://airflow.apache.org/airflow-1.15.0.tgz`.
+    pub origin: String,
+}
+
+impl Archive {
+    /// An archive of these bytes.
+    pub fn new(bytes: impl Into<Bytes>, origin: impl Into<String>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            digest: Digest::of(&bytes),
+            bytes,
+            origin: origin.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Archive({} bytes, {}, {})",
+            self.bytes.len(),
+            self.digest,
+            self.origin
+        )
+    }
+}
