@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -21,7 +22,7 @@ pub struct ControlPlane {
     port: u16,
     authority: Authority,
     tools: PathBuf,
-    processes: Vec<Process>,
+    processes: Mutex<Vec<Process>>,
     keep: bool,
 }
 
@@ -68,7 +69,7 @@ impl ControlPlane {
             port: free_port()?,
             authority: Authority::new()?,
             tools,
-            processes: Vec::new(),
+            processes: Mutex::default(),
             keep: false,
         };
         plane.write_certificates()?;
@@ -106,6 +107,19 @@ impl ControlPlane {
     /// Keeps the folder when the control plane stops, for a look at the logs.
     pub fn keep_logs(&mut self) {
         self.keep = true;
+    }
+
+    /// Stops every process, last started first. A stopped control plane stays stopped.
+    pub fn stop(&self) {
+        while let Some(process) = self.processes().pop() {
+            drop(process);
+        }
+    }
+
+    fn processes(&self) -> MutexGuard<'_, Vec<Process>> {
+        self.processes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_certificates(&self) -> Result<(), ControlPlaneError> {
@@ -162,12 +176,8 @@ impl ControlPlane {
     }
 
     fn launch(&mut self, name: &str, arguments: Vec<String>) -> Result<(), ControlPlaneError> {
-        self.processes.push(Process::start(
-            name,
-            &self.tools.join(name),
-            &arguments,
-            &self.folder,
-        )?);
+        let process = Process::start(name, &self.tools.join(name), &arguments, &self.folder)?;
+        self.processes().push(process);
         Ok(())
     }
 
@@ -276,7 +286,8 @@ impl ControlPlane {
         const LIMIT: Duration = Duration::from_secs(120);
         let started = Instant::now();
         while !ready(self) {
-            if let Some(end) = self.processes.iter_mut().find_map(Process::ended) {
+            let ended = self.processes().iter_mut().find_map(Process::ended);
+            if let Some(end) = ended {
                 self.keep = true;
                 return Err(ControlPlaneError::Ended(end));
             }
@@ -315,7 +326,7 @@ impl ControlPlane {
     }
 
     fn assert_loopback_only(&self) -> Result<(), ControlPlaneError> {
-        for process in &self.processes {
+        for process in self.processes().iter() {
             if let Some(exposed) = process
                 .listening()?
                 .into_iter()
@@ -330,9 +341,7 @@ impl ControlPlane {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        while let Some(process) = self.processes.pop() {
-            drop(process);
-        }
+        self.stop();
         if !self.keep {
             let _ = fs::remove_dir_all(&self.folder);
         }

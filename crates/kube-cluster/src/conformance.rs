@@ -163,10 +163,20 @@ fn deployment(namespace: &str, name: &str) -> Object {
 /// The argument is an expression whose future answers a
 /// [`Subject`](crate::conformance::Subject); attributes before it go to every test. The calling
 /// crate needs `tokio` with `macros` and `rt`.
+///
+/// `cluster_conformance!(list = each)` makes a `Vec` instead: `each(name, behaviour)` is called for
+/// every behaviour, which takes a `Subject` and answers a boxed future. It is for harnesses that
+/// decide at run time whether a test can run.
 #[macro_export]
 macro_rules! cluster_conformance {
+    (list = $each:ident) => {
+        $crate::cluster_conformance! { @all { @name $each } }
+    };
     ($(#[$attribute:meta])* $setup:expr) => {
-        $crate::cluster_conformance! { @each { $(#[$attribute])* } { $setup }
+        $crate::cluster_conformance! { @all { @test { $(#[$attribute])* } { $setup } } }
+    };
+    (@all { $($how:tt)* }) => {
+        $crate::cluster_conformance! { $($how)*
             reading::an_absent_object_is_none
             reading::an_object_reads_back_as_it_was_created
             reading::labels_select
@@ -230,7 +240,13 @@ macro_rules! cluster_conformance {
             access::a_caller_who_may_do_everything_is_told_so
         }
     };
-    (@each { $(#[$attribute:meta])* } { $setup:expr } $($module:ident :: $behaviour:ident)*) => {
+    (@name $each:ident $($module:ident :: $behaviour:ident)*) => {
+        vec![$($each(
+            stringify!($behaviour),
+            |subject| Box::pin(async move { $crate::conformance::$module::$behaviour(&subject).await }),
+        )),*]
+    };
+    (@test { $(#[$attribute:meta])* } { $setup:expr } $($module:ident :: $behaviour:ident)*) => {
         $(
             $(#[$attribute])*
             #[tokio::test]

@@ -298,6 +298,10 @@ fn delete_body(options: &DeleteOptions) -> Value {
             Propagation::Orphan => "Orphan",
         },
     });
+    // With a body the server does not look at the query's `dryRun`: it would delete for real.
+    if options.dry_run {
+        body["dryRun"] = json!(["All"]);
+    }
     if let Some(uid) = &options.uid {
         body["preconditions"]["uid"] = uid.clone().into();
     }

@@ -155,7 +155,7 @@ pub async fn keyed_lists_merge_by_their_keys(subject: &Subject) {
 /// Two managers, one set.
 pub async fn sets_merge(subject: &Subject) {
     let object = |finalizer: &str| {
-        let mut object = subject.config("apply-set", json!({}));
+        let mut object = subject.config("apply-set", json!({"a": "1"}));
         object
             .metadata()
             .insert("finalizers".into(), json!([finalizer]));
