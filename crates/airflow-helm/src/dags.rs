@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use converge::Secret;
 use kube_cluster::{Object, ObjectRef};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
@@ -18,7 +19,7 @@ use crate::SettingsProblem;
 use crate::keys::encode;
 
 /// Where DAGs come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct DagSettings {
     /// From a Git repository; `null` for DAGs in the image.
@@ -34,7 +35,7 @@ impl Default for DagSettings {
 }
 
 /// A repository kept in step with the pods.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct GitSync {
     /// The repository: `https://host/path.git`, `ssh://git@host/path.git` or `git@host:path.git`;
@@ -70,7 +71,7 @@ impl Default for GitSync {
 }
 
 /// What a repository is pinned to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum GitPin {
     /// The head of a branch, followed.
@@ -91,7 +92,7 @@ impl GitPin {
 }
 
 /// How git-sync logs in.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum GitCredentials {
     /// Not at all.
@@ -104,7 +105,7 @@ pub enum GitCredentials {
 }
 
 /// A user name and a token in a Secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpsLogin {
     /// The Secret with git-sync's keys; made from a secret reference if it is given one, else
@@ -113,7 +114,7 @@ pub struct HttpsLogin {
 }
 
 /// A key in a Secret, and the hosts it may be used with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SshLogin {
     /// The Secret whose key `gitSshKey` holds the private key.
@@ -192,7 +193,7 @@ impl GitSync {
         match &self.credentials {
             GitCredentials::None => {}
             GitCredentials::Https(login) => {
-                values["credentialsSecret"] = login.secret.clone().into()
+                values["credentialsSecret"] = login.secret.clone().into();
             }
             GitCredentials::Ssh(login) => {
                 values["sshKeySecret"] = login.secret.clone().into();
@@ -229,9 +230,8 @@ impl Address {
         }
         match url.scheme() {
             "https" if url.username().is_empty() && url.password().is_none() => Ok(Self::Https),
-            "https" => Err("carries credentials"),
             "ssh" if url.password().is_none() => Ok(Self::Ssh),
-            "ssh" => Err("carries credentials"),
+            "https" | "ssh" => Err("carries credentials"),
             _ => Err("is neither HTTPS nor SSH"),
         }
     }

@@ -40,16 +40,13 @@ impl PodTarget {
 #[non_exhaustive]
 pub enum PodError {
     /// The cluster refused.
-    #[error("cannot look for a pod of `{component}`")]
+    #[error("cannot look for a pod")]
     #[diagnostic(code(aka::airflow::pods))]
-    Cluster {
-        /// The component.
-        component: String,
-        /// Why.
+    Cluster(
         #[source]
         #[diagnostic_source]
-        source: ClusterError,
-    },
+        ClusterError,
+    ),
 
     /// There is none that is ready.
     #[error("no pod of `{component}` in `{namespace}` is ready: {reason}")]
@@ -79,10 +76,7 @@ pub async fn ready_pod(
     let list = cluster
         .list(target.query())
         .await
-        .map_err(|source| PodError::Cluster {
-            component: target.component.clone(),
-            source,
-        })?;
+        .map_err(PodError::Cluster)?;
     choose(&list.items, avoid).ok_or_else(|| PodError::NoneReady {
         component: target.component.clone(),
         namespace: target.namespace.clone(),

@@ -10,6 +10,7 @@ mod validate;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -25,12 +26,13 @@ pub use validate::{SettingsError, SettingsProblem};
 use crate::dags::DagSettings;
 
 /// What Airflow should be (S11 of the guide).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AirflowSettings {
     /// The release's name; `airflow`.
     pub release: String,
-    /// The namespace; `airflow`.
+    /// The namespace; `airflow`. Not part of the written form: whoever embeds the settings decides.
+    #[serde(skip, default = "airflow_namespace")]
     pub namespace: String,
     /// The chart's version; `1.15.0`.
     pub chart_version: String,
@@ -130,8 +132,12 @@ impl Default for AirflowSettings {
     }
 }
 
+fn airflow_namespace() -> String {
+    "airflow".into()
+}
+
 /// One variable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvVar {
     /// Its name.
@@ -151,7 +157,7 @@ impl EnvVar {
 }
 
 /// One variable from a key of a Secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretEnvVar {
     /// Its name.
@@ -163,7 +169,7 @@ pub struct SecretEnvVar {
 }
 
 /// Who runs tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Executor {
     /// One pod per task.
     #[serde(rename = "KubernetesExecutor")]
@@ -207,8 +213,9 @@ impl Executor {
 
 /// One executor, or several side by side (Airflow 2.10 and chart 1.16 at least), the first the
 /// default. Written as the chart writes it: `CeleryExecutor,KubernetesExecutor`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Executors(pub Vec<Executor>);
 
 impl Executors {
@@ -240,7 +247,7 @@ impl TryFrom<String> for Executors {
 }
 
 /// Where task logs are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LogSettings {
     /// Keep them on a claim that all pods share; on.

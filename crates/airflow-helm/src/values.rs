@@ -102,18 +102,16 @@ fn write_environment(values: &mut Table, settings: &AirflowSettings) {
 /// The chart takes this one as templated YAML text; JSON strings are YAML, and `{{` is quoted so
 /// that it stays text.
 fn extra_env(settings: &AirflowSettings) -> String {
-    settings
+    let text = |value: &str| Value::from(value).to_string().replace("{{", "{{ \"{{\" }}");
+    let lines: Vec<String> = settings
         .extra_env
         .iter()
         .map(|variable| {
-            let text = |value: &str| Value::from(value).to_string().replace("{{", "{{ \"{{\" }}");
-            format!(
-                "- name: {}\n  value: {}\n",
-                text(&variable.name),
-                text(&variable.value)
-            )
+            let (name, value) = (text(&variable.name), text(&variable.value));
+            format!("- name: {name}\n  value: {value}\n")
         })
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 fn write_database(

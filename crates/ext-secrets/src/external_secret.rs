@@ -183,7 +183,7 @@ impl EnsureExternalSecret {
                 Some(Err(error @ StoreError::Cluster { .. })) => return Err(error),
                 proof => {
                     if !patience.pause(&reason).await {
-                        return Err(self.gave_up(&target, proof, verdict, patience.limit()));
+                        return Err(Self::gave_up(&target, proof, verdict, patience.limit()));
                     }
                 }
             }
@@ -191,7 +191,6 @@ impl EnsureExternalSecret {
     }
 
     fn gave_up(
-        &self,
         target: &ObjectRef,
         proof: Option<Result<Proof, StoreError>>,
         verdict: Verdict,
@@ -282,35 +281,33 @@ impl Step for EnsureExternalSecret {
         };
         let change = row(wanted, observed.live.as_ref());
         let namespace = wanted.namespace().unwrap_or_default();
-        match (&change, observed.ready, &observed.proof) {
-            (None, true, Some(Ok(proof))) => Ok(Decision::Done {
+        if let (None, true, Some(Ok(proof))) = (&change, observed.ready, &observed.proof) {
+            return Ok(Decision::Done {
                 output: self.output(namespace),
                 proof: proof.clone(),
-            }),
-            _ => {
-                let action = SecretAction {
-                    wanted: wanted.clone(),
-                    nudge: observed.live.is_some(),
-                    apply: change.is_some(),
-                };
-                let change = change.unwrap_or_else(|| {
-                    let why = match &observed.proof {
-                        Some(Err(error)) => error.to_string(),
-                        _ => "not ready; it is nudged".into(),
-                    };
-                    Change::new(
-                        ChangeKind::Run,
-                        wanted.reference().to_string(),
-                        Verification::Verified,
-                    )
-                    .with_note(why)
-                });
-                Ok(Decision::Act {
-                    action,
-                    changes: vec![change],
-                })
-            }
+            });
         }
+        let action = SecretAction {
+            wanted: wanted.clone(),
+            nudge: observed.live.is_some(),
+            apply: change.is_some(),
+        };
+        let change = change.unwrap_or_else(|| {
+            let why = match &observed.proof {
+                Some(Err(error)) => error.to_string(),
+                _ => "not ready; it is nudged".into(),
+            };
+            Change::new(
+                ChangeKind::Run,
+                wanted.reference().to_string(),
+                Verification::Verified,
+            )
+            .with_note(why)
+        });
+        Ok(Decision::Act {
+            action,
+            changes: vec![change],
+        })
     }
 
     async fn perform(

@@ -260,12 +260,8 @@ pub(crate) fn row(wanted: &Object, live: Option<&Object>) -> Option<Change> {
 }
 
 fn at_path(object: &Object, path: &str) -> Option<Value> {
-    let pointer: String = path
-        .split('.')
-        .flat_map(|part| part.split('['))
-        .map(|part| format!("/{}", part.trim_end_matches(']')))
-        .collect();
-    object.at(&pointer).cloned()
+    let pointer = path.replace(['.', '['], "/").replace(']', "");
+    object.at(&format!("/{pointer}")).cloned()
 }
 
 /// What was seen.

@@ -122,19 +122,23 @@ pub enum Granted {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum VaultAccessError {
-    /// Azure refused.
-    #[error("cannot {verb} key vault `{vault}`")]
+    /// Azure refused a look.
+    #[error("cannot look at the key vault")]
     #[diagnostic(code(aka::vault::access))]
-    Azure {
-        /// `look at`, `grant access to`.
-        verb: &'static str,
-        /// The vault's name.
-        vault: String,
-        /// Why.
+    Look(
         #[source]
         #[diagnostic_source]
-        source: ArmError,
-    },
+        ArmError,
+    ),
+
+    /// Azure refused a grant.
+    #[error("cannot grant access to the key vault")]
+    #[diagnostic(code(aka::vault::grant))]
+    Grant(
+        #[source]
+        #[diagnostic_source]
+        ArmError,
+    ),
 
     /// The vault is not there.
     #[error("key vault `{vault}` is not there")]
@@ -185,7 +189,7 @@ impl ArmVaultAccess {
         self.arm
             .get(vault.clone(), VAULTS)
             .await
-            .map_err(|source| refused("look at", vault, source))
+            .map_err(VaultAccessError::Look)
     }
 
     /// The scopes of the principal's assignments of reading roles at, above and below the vault.
@@ -199,7 +203,7 @@ impl ArmVaultAccess {
                 ROLE_ASSIGNMENTS,
             )
             .await
-            .map_err(|source| refused("look at", &grant.vault.id, source))?;
+            .map_err(VaultAccessError::Look)?;
         Ok(assignments
             .iter()
             .filter_map(|assignment| assignment.get("properties"))
@@ -227,7 +231,7 @@ impl ArmVaultAccess {
             "objectId": grant.principal_id,
             "permissions": {"secrets": ["get"]},
         }]}});
-        self.put(id, VAULTS, body, grant).await
+        self.put(id, VAULTS, body).await
     }
 
     async fn assign_role(
@@ -248,7 +252,7 @@ impl ArmVaultAccess {
         let id = scope
             .provider(AUTHORIZATION, "roleAssignments", &name)
             .expect("constant segments and a GUID");
-        self.put(id, ROLE_ASSIGNMENTS, body, grant).await
+        self.put(id, ROLE_ASSIGNMENTS, body).await
     }
 
     async fn put(
@@ -256,7 +260,6 @@ impl ArmVaultAccess {
         id: ResourceId,
         version: ApiVersion,
         body: Value,
-        grant: &ReadGrant,
     ) -> Result<(), VaultAccessError> {
         match self.arm.put(id, version, body, self.deadline).await {
             Ok(_) => Ok(()),
@@ -264,7 +267,7 @@ impl ArmVaultAccess {
                 kind: ArmErrorKind::Conflict { ref code, .. },
                 ..
             }) if code == "RoleAssignmentExists" => Ok(()),
-            Err(source) => Err(refused("grant access to", &grant.vault.id, source)),
+            Err(source) => Err(VaultAccessError::Grant(source)),
         }
     }
 }
@@ -411,14 +414,6 @@ fn assignment_name(scope: &ResourceId, principal_id: &str) -> String {
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn refused(verb: &'static str, vault: &ResourceId, source: ArmError) -> VaultAccessError {
-    VaultAccessError::Azure {
-        verb,
-        vault: vault.segment("vaults").unwrap_or(vault.name()).to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl Dialect {
         }
     }
 
-    fn get(self, verb: &'static str, path: String, login: bool) -> Question {
+    fn get(verb: &'static str, path: String, login: bool) -> Question {
         Question {
             verb,
             method: Method::GET,
@@ -48,15 +48,15 @@ impl Dialect {
             Self::Two => "/health".to_owned(),
             Self::Three => self.api("/monitor/health"),
         };
-        self.get("ask the health of", path, false)
+        Self::get("ask the health of", path, false)
     }
 
     pub(super) fn version(self) -> Question {
-        self.get("ask the version of", self.api("/version"), false)
+        Self::get("ask the version of", self.api("/version"), false)
     }
 
     pub(super) fn import_errors(self) -> Question {
-        self.get(
+        Self::get(
             "read import errors from",
             self.api("/importErrors?limit=100"),
             true,
@@ -64,7 +64,7 @@ impl Dialect {
     }
 
     pub(super) fn dags(self) -> Question {
-        self.get("list DAGs of", self.api("/dags?limit=1000"), true)
+        Self::get("list DAGs of", self.api("/dags?limit=1000"), true)
     }
 
     pub(super) fn unpause(self, dag: &str) -> Question {
@@ -93,7 +93,7 @@ impl Dialect {
 
     pub(super) fn run(self, dag: &str, run: &str) -> Question {
         let path = self.api(&format!("/dags/{}/dagRuns/{}", segment(dag), segment(run)));
-        self.get("ask about a run of", path, true)
+        Self::get("ask about a run of", path, true)
     }
 }
 

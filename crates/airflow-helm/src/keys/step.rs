@@ -226,18 +226,13 @@ impl EnsureKeys {
     }
 
     async fn look(&self) -> Result<KeysObserved, KeyError> {
-        let (material, exists, inherited) = match self.held().await? {
-            Some(material) => (material, true, 0),
-            None => {
-                let known = self.known().await?;
-                self.guard_database(&known).await?;
-                let inherited = known.len();
-                (
-                    KeyMaterial::generate(&self.random).with_known(&known),
-                    false,
-                    inherited,
-                )
-            }
+        let (material, exists, inherited) = if let Some(material) = self.held().await? {
+            (material, true, 0)
+        } else {
+            let known = self.known().await?;
+            self.guard_database(&known).await?;
+            let material = KeyMaterial::generate(&self.random).with_known(&known);
+            (material, false, known.len())
         };
         let mut derived = Vec::new();
         for wanted in self.derived(&material) {

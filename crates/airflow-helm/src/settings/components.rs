@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Requests and limits of a container, as Kubernetes writes quantities.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Resources {
     /// What is reserved: `cpu: 500m`.
@@ -25,7 +26,7 @@ impl Resources {
 }
 
 /// The sidecar that deletes old logs from a component's volume.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LogGroomer {
     /// Run it; off, as the guide: the storage account's lifecycle rule deletes logs.
@@ -44,7 +45,7 @@ impl Default for LogGroomer {
 }
 
 /// A component and nothing special about it: the scheduler.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ComponentSettings {
     /// How many; 1.
@@ -69,7 +70,7 @@ impl Default for ComponentSettings {
 }
 
 /// The triggerer, which runs deferred tasks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TriggererSettings {
     /// Run it; on.
@@ -94,7 +95,7 @@ impl Default for TriggererSettings {
 }
 
 /// The DAG processor: always there in Airflow 3, a choice in Airflow 2.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct DagProcessorSettings {
     /// Run it apart from the scheduler; by default only where Airflow needs it.
@@ -119,7 +120,7 @@ impl Default for DagProcessorSettings {
 }
 
 /// The web server, or API server since Airflow 3.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct WebSettings {
     /// How many; 1.
@@ -148,7 +149,7 @@ impl Default for WebSettings {
 }
 
 /// Celery's workers, and resources of the pods of tasks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct WorkerSettings {
     /// How many Celery workers; 1. No effect without Celery.
@@ -179,7 +180,7 @@ impl Default for WorkerSettings {
 }
 
 /// The metrics exporter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StatsdSettings {
     /// Run it; on.
@@ -198,7 +199,7 @@ impl Default for StatsdSettings {
 }
 
 /// The first user. The password is one of the generated keys, never a setting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AdminUser {
     /// Make one; on. Switch it off where users come from Entra ID.
@@ -229,7 +230,7 @@ impl Default for AdminUser {
 }
 
 /// Jobs that clean up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Housekeeping {
     /// Delete finished pods of tasks; off.

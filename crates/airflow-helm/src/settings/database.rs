@@ -1,10 +1,11 @@
 //! [`Database`] and [`PgBouncer`]: where the metadata lives and the pool in front of it. They own
 //! the choices; they refuse to hold a password.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where the metadata lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Database {
     /// The chart's own PostgreSQL, as the guide: for development.
@@ -22,7 +23,7 @@ impl Default for Database {
 }
 
 /// The chart's own PostgreSQL.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct EmbeddedDatabase {
     /// The size of its volume; the chart's 8Gi by default.
@@ -32,7 +33,7 @@ pub struct EmbeddedDatabase {
 }
 
 /// A PostgreSQL server of your own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExternalDatabase {
     /// Its host.
@@ -52,7 +53,7 @@ pub struct ExternalDatabase {
 }
 
 /// A Secret of your own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExistingDatabase {
     /// The Secret; its key `connection` holds the URI, user and password encoded.
@@ -78,7 +79,7 @@ fn require() -> String {
 }
 
 /// The connection pool in front of the database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PgBouncer {
     /// Run one; on, as the guide.

@@ -1,12 +1,13 @@
 //! [`ImageSettings`]: where images come from. It owns the guide's names in the registry and the
 //! chart's own defaults per generation; it refuses two places for one tag.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{AirflowVersion, Generation};
 
 /// Where images come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ImageSettings {
     /// The registry that holds copies of all images, such as `myacr.azurecr.io`; without one the
@@ -54,7 +55,7 @@ impl Default for ImageSettings {
 }
 
 /// One image, as far as it differs from the default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Image {
     /// The repository, with its registry (`myacr.azurecr.io/airflow`).
@@ -67,7 +68,7 @@ pub struct Image {
 }
 
 /// When a node pulls an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PullPolicy {
     /// If it does not have it.
     #[default]

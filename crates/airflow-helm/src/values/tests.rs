@@ -260,7 +260,7 @@ fn table() -> Vec<(Change, &'static str, &'static str, Value)> {
                     database: "d".into(),
                     user: "u".into(),
                     sslmode: "require".into(),
-                })
+                });
             },
             "postgresql.enabled",
             "",
@@ -313,7 +313,7 @@ fn table() -> Vec<(Change, &'static str, &'static str, Value)> {
                 s.dags.git_sync = Some(GitSync {
                     pin: GitPin::Tag("v1".into()),
                     ..GitSync::default()
-                })
+                });
             },
             "dags.gitSync.ref",
             "",
@@ -324,7 +324,7 @@ fn table() -> Vec<(Change, &'static str, &'static str, Value)> {
                 s.dags.git_sync = Some(GitSync {
                     sub_path: "x".into(),
                     ..GitSync::default()
-                })
+                });
             },
             "dags.gitSync.subPath",
             "",
@@ -335,7 +335,7 @@ fn table() -> Vec<(Change, &'static str, &'static str, Value)> {
                 s.dags.git_sync = Some(GitSync {
                     max_failures: -1,
                     ..GitSync::default()
-                })
+                });
             },
             "dags.gitSync.maxFailures",
             "",
@@ -346,7 +346,7 @@ fn table() -> Vec<(Change, &'static str, &'static str, Value)> {
                 s.dags.git_sync = Some(GitSync {
                     period_seconds: 60,
                     ..GitSync::default()
-                })
+                });
             },
             "dags.gitSync.period",
             "",
@@ -534,7 +534,7 @@ fn table() -> Vec<(Change, &'static str, &'static str, Value)> {
                 s.workload_identity = Some(WorkloadIdentity {
                     client_id: "c".into(),
                     tenant_id: None,
-                })
+                });
             },
             "scheduler.serviceAccount.annotations",
             "",
