@@ -309,11 +309,7 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
         })
     }
 
-    fn resolve(
-        node: &Node<'_>,
-        text: &'d str,
-        implicit: bool,
-    ) -> Decode<Meaning<'d>> {
+    fn resolve(node: &Node<'_>, text: &'d str, implicit: bool) -> Decode<Meaning<'d>> {
         let Some(tag) = node.tag.as_deref() else {
             return Ok(if implicit {
                 Meaning::of(text, resolve(text))

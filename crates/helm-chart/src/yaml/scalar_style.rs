@@ -115,7 +115,7 @@ fn analyse(text: &str) -> Findings {
                 let before = at.checked_sub(1).map(|before| bytes[before]);
                 found.indicators |= previous_space || previous_break || before == Some(b'\t');
             }
-            0x20..=0x7E => {}
+            0x21..=0x7E => {}
             0..=0x1F | 0x7F => found.special = true,
             0xC2 => {
                 width = 2;
