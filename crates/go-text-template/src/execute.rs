@@ -243,11 +243,11 @@ impl<'s> Execution<'s> {
         self.out.clear();
         self.overlay = None;
         (self.depth, self.written) = (0, 0);
-        self.output_of(name, Operand::concrete(dot))
+        self.output_of(name, &Operand::concrete(dot))
     }
 
     /// Runs a template and takes its output off the buffer.
-    fn output_of(&mut self, name: &str, dot: Operand) -> Result<Text, Error> {
+    fn output_of(&mut self, name: &str, dot: &Operand) -> Result<Text, Error> {
         let Some((loaded, index)) = self.find(name) else {
             let from = if self.overlay.is_some() || self.depth > 0 {
                 self.text_name
@@ -287,7 +287,7 @@ impl<'s> Execution<'s> {
         Some((Rc::clone(loaded), place.definition as usize))
     }
 
-    fn run(&mut self, loaded: &Loaded, index: usize, dot: Operand) -> Result<(), Error> {
+    fn run(&mut self, loaded: &Loaded, index: usize, dot: &Operand) -> Result<(), Error> {
         let Some(definition) = loaded.unit.definition(index) else {
             return Ok(());
         };
@@ -306,7 +306,7 @@ impl<'s> Execution<'s> {
             return Err(running.error(ErrorKind::Limit, message));
         }
         self.depth += 1;
-        let flow = crate::stack::grow(|| self.walk(&mut running, &dot, &definition.body));
+        let flow = crate::stack::grow(|| self.walk(&mut running, dot, &definition.body));
         self.depth -= 1;
         self.variables.truncate(base);
         flow.map(|_| ())
@@ -438,7 +438,7 @@ impl<'s> Execution<'s> {
                         running,
                         branch,
                         index,
-                        Operand::concrete(Value::Uint8(*byte)),
+                        &Operand::concrete(Value::Uint8(*byte)),
                     )? == Flow::Break
                     {
                         break;
@@ -449,7 +449,7 @@ impl<'s> Execution<'s> {
             Value::List(list) => {
                 let interface = list.list_type().element() == crate::value::Type::Any;
                 for (index, item) in list.iter().enumerate() {
-                    let item = Operand {
+                    let item = &Operand {
                         value: item.clone(),
                         interface,
                     };
@@ -464,7 +464,7 @@ impl<'s> Execution<'s> {
                 let interface = map.map_type().element() == crate::value::Type::Any;
                 let entries = map.entries();
                 for (key, item) in entries.iter() {
-                    let item = Operand {
+                    let item = &Operand {
                         value: item.clone(),
                         interface,
                     };
@@ -499,7 +499,7 @@ impl<'s> Execution<'s> {
             )));
         }
         for index in 0..count.max(0) {
-            if self.iterate(running, branch, Value::Nil, Operand::concrete(make(index)))?
+            if self.iterate(running, branch, Value::Nil, &Operand::concrete(make(index)))?
                 == Flow::Break
             {
                 break;
@@ -513,7 +513,7 @@ impl<'s> Execution<'s> {
         running: &mut Running<'p>,
         branch: &'p Branch,
         index: Value,
-        item: Operand,
+        item: &Operand,
     ) -> Result<Flow, Error> {
         self.spend(running)?;
         match branch.pipe.targets.as_slice() {
@@ -524,7 +524,7 @@ impl<'s> Execution<'s> {
                 self.set(running, second.slot, item.clone());
             }
         }
-        crate::stack::grow(|| self.walk(running, &item, &branch.body))
+        crate::stack::grow(|| self.walk(running, item, &branch.body))
     }
 
     fn set(&mut self, running: &Running<'_>, slot: Option<u32>, operand: Operand) {
@@ -550,7 +550,7 @@ impl<'s> Execution<'s> {
             Some(pipe) => self.pipeline(running, dot, pipe)?,
             None => Value::Nil,
         };
-        self.run(&loaded, index, Operand::concrete(dot))
+        self.run(&loaded, index, &Operand::concrete(dot))
     }
 
     /// Like [`Execution::find`], skipping the search by name where a former one left its answer.
@@ -571,19 +571,18 @@ impl<'s> Execution<'s> {
 
     /// Parses a text as a layer over the current one.
     fn layer(&mut self, text: &Text) -> Result<Rc<Overlay>, Error> {
-        let loaded = match self.texts.get(text) {
-            Some(loaded) => Rc::clone(loaded),
-            None => {
-                let functions = self.templates.functions();
-                let source = text.to_str();
-                let unit = match self.cache {
-                    Some(cache) => cache.parse(self.text_name, &source, functions)?,
-                    None => Arc::new(crate::parse::parse(self.text_name, &source, functions)?),
-                };
-                let loaded = Loaded::new(unit);
-                self.texts.insert(text.clone(), Rc::clone(&loaded));
-                loaded
-            }
+        let loaded = if let Some(loaded) = self.texts.get(text) {
+            Rc::clone(loaded)
+        } else {
+            let functions = self.templates.functions();
+            let source = text.to_str();
+            let unit = match self.cache {
+                Some(cache) => cache.parse(self.text_name, &source, functions)?,
+                None => Arc::new(crate::parse::parse(self.text_name, &source, functions)?),
+            };
+            let loaded = Loaded::new(unit);
+            self.texts.insert(text.clone(), Rc::clone(&loaded));
+            loaded
         };
         Ok(Rc::new(Overlay {
             loaded,
@@ -594,7 +593,7 @@ impl<'s> Execution<'s> {
 
 impl Engine for Execution<'_> {
     fn execute(&mut self, name: &str, dot: Value) -> Result<Text, FunctionError> {
-        Ok(self.output_of(name, Operand::concrete(dot))?)
+        Ok(self.output_of(name, &Operand::concrete(dot))?)
     }
 
     fn execute_text(&mut self, text: &Text, dot: Value) -> Result<Text, FunctionError> {
@@ -602,7 +601,7 @@ impl Engine for Execution<'_> {
         let outer = self.overlay.replace(Rc::clone(&layer));
         let index = layer.loaded.unit.definitions.len() - 1;
         let output = self
-            .take_output(|execution| execution.run(&layer.loaded, index, Operand::concrete(dot)));
+            .take_output(|execution| execution.run(&layer.loaded, index, &Operand::concrete(dot)));
         self.overlay = outer;
         Ok(output?)
     }

@@ -19,7 +19,7 @@ pub(crate) fn unquote(literal: &str) -> Option<Vec<u8>> {
         match character {
             Unquoted::Byte(byte) => out.push(byte),
             Unquoted::Char(character) => {
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes())
+                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             }
         }
         rest = after;

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::pipeline::literal;
 use super::{Execution, Operand, Running};
 use crate::error::{Error, ErrorKind};
 use crate::function::{Function, FunctionError, Scope};
@@ -119,7 +120,7 @@ impl Execution<'_> {
             ExprKind::Nil if wanted.can_be_nil() => Ok(wanted.zero()),
             ExprKind::Nil => Err(running.refuse(format!("cannot assign nil to {}", wanted.name()))),
             ExprKind::Bool(_) | ExprKind::Number { .. } | ExprKind::String { .. } => {
-                self.typed_literal(running, expr, wanted)
+                Self::typed_literal(running, expr, wanted)
             }
             _ => {
                 let operand = self.operand(running, dot, expr)?;
@@ -129,16 +130,12 @@ impl Execution<'_> {
     }
 
     /// A literal takes the type of its parameter, as an untyped constant does in Go.
-    fn typed_literal(
-        &mut self,
-        running: &Running<'_>,
-        expr: &Expr,
-        wanted: Type,
-    ) -> Result<Value, Error> {
+    fn typed_literal(running: &Running<'_>, expr: &Expr, wanted: Type) -> Result<Value, Error> {
         let fitting = match (wanted, &expr.kind) {
-            (Type::Any, _) => return self.literal(running, expr),
+            (Type::Any, _) | (Type::String, ExprKind::String { .. }) => {
+                return literal(running, expr);
+            }
             (Type::Bool, ExprKind::Bool(value)) => Some(Value::Bool(*value)),
-            (Type::String, ExprKind::String { .. }) => return self.literal(running, expr),
             (Type::Int, ExprKind::Number { number, .. }) => number.int.map(Value::Int),
             (Type::Int64, ExprKind::Number { number, .. }) => number.int.map(Value::Int64),
             (Type::Uint32, ExprKind::Number { number, .. }) => number.uint.map(Value::Uint64),

@@ -91,15 +91,11 @@ fn equal_others(left: &Value, right: &Value) -> Result<bool, FunctionError> {
     if is_nil(left) || is_nil(right) {
         return Ok(is_nil(left) == is_nil(right));
     }
-    match (left, right) {
-        (Value::Object(left), Value::Object(right)) => {
-            Ok(std::rc::Rc::ptr_eq(left, right) || left.deep_equal(right.as_ref()))
-        }
-        _ => {
-            let text = fmt::sprintf(b"%s", std::slice::from_ref(right));
-            Err(format!("non-comparable type {text}: {}", right.go_type()).into())
-        }
+    if let (Value::Object(left), Value::Object(right)) = (left, right) {
+        return Ok(std::rc::Rc::ptr_eq(left, right) || left.deep_equal(right.as_ref()));
     }
+    let text = fmt::sprintf(b"%s", std::slice::from_ref(right));
+    Err(format!("non-comparable type {text}: {}", right.go_type()).into())
 }
 
 pub(super) fn less(left: &Value, right: &Value) -> Result<bool, FunctionError> {

@@ -66,7 +66,7 @@ impl Execution<'_> {
                 match &word.kind {
                     ExprKind::Dot => Ok(dot.clone()),
                     ExprKind::Nil => Err(running.refuse("nil is not a command")),
-                    _ => self.literal(running, word).map(Operand::concrete),
+                    _ => literal(running, word).map(Operand::concrete),
                 }
             }
         }
@@ -128,20 +128,21 @@ impl Execution<'_> {
             ExprKind::Function { name, callee } => {
                 self.call(running, dot, At::Expr(expr), name, *callee, &[], None)
             }
-            _ => self.literal(running, expr).map(Operand::concrete),
+            _ => literal(running, expr).map(Operand::concrete),
         }
     }
+}
 
-    pub(super) fn literal(&mut self, running: &Running<'_>, expr: &Expr) -> Result<Value, Error> {
-        match &expr.kind {
-            ExprKind::Bool(value) => Ok(Value::Bool(*value)),
-            ExprKind::String { index, .. } => Ok(running.loaded.strings[*index as usize].clone()),
-            ExprKind::Number { number, .. } => ideal(number).ok_or_else(|| {
-                let text = At::Expr(expr).text(&running.loaded.unit.text);
-                running.refuse(format!("{text} overflows int"))
-            }),
-            _ => Ok(Value::Nil),
-        }
+/// The value of a literal for which no type is wanted.
+pub(super) fn literal(running: &Running<'_>, expr: &Expr) -> Result<Value, Error> {
+    match &expr.kind {
+        ExprKind::Bool(value) => Ok(Value::Bool(*value)),
+        ExprKind::String { index, .. } => Ok(running.loaded.strings[*index as usize].clone()),
+        ExprKind::Number { number, .. } => ideal(number).ok_or_else(|| {
+            let text = At::Expr(expr).text(&running.loaded.unit.text);
+            running.refuse(format!("{text} overflows int"))
+        }),
+        _ => Ok(Value::Nil),
     }
 }
 

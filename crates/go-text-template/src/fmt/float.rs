@@ -64,7 +64,7 @@ impl Decimal {
     fn of(magnitude: f64, count: Option<usize>) -> Self {
         let text = match count {
             None => format!("{magnitude:e}"),
-            Some(count) => format!("{magnitude:.*e}", count.max(1).min(DIGITS) - 1),
+            Some(count) => format!("{magnitude:.*e}", count.clamp(1, DIGITS) - 1),
         };
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let digits = mantissa.bytes().filter(|byte| *byte != b'.').collect();

@@ -35,14 +35,13 @@ impl Printer {
     /// Prints an argument of the outermost level.
     pub(super) fn print(&mut self, value: &Value, verb: char) {
         match (value, verb) {
-            (Value::Nil, 'v') | (Value::Nil, 'T') => self.pad(b"<nil>"),
-            (Value::Nil, _) => self.bad_verb(value, verb),
+            (Value::Nil, 'v' | 'T') => self.pad(b"<nil>"),
+            (Value::Nil, _) | (Value::List(_) | Value::Map(_), 'w') => self.bad_verb(value, verb),
             (_, 'T') => {
                 let name = self.truncated(value.go_type().as_bytes()).to_vec();
                 self.pad(&name);
             }
             (_, 'p') => self.print_pointer(value),
-            (Value::List(_) | Value::Map(_), 'w') => self.bad_verb(value, verb),
             _ => self.print_value(value, verb),
         }
     }
@@ -56,10 +55,10 @@ impl Printer {
                 _ => self.bad_verb(value, verb),
             },
             Value::Int(number) | Value::Int64(number) => {
-                self.print_integer(value, *number as u64, true, verb)
+                self.print_integer(value, *number as u64, true, verb);
             }
             Value::Int32(number) => {
-                self.print_integer(value, i64::from(*number) as u64, true, verb)
+                self.print_integer(value, i64::from(*number) as u64, true, verb);
             }
             Value::Uint8(number) => self.print_integer(value, u64::from(*number), false, verb),
             Value::Uint64(number) => self.print_integer(value, *number, false, verb),
@@ -261,7 +260,9 @@ impl Printer {
                 .and_then(char::from_u32)
                 .filter(|c| is_printable(*c))
         {
-            text.push_str(&format!(" '{character}'"));
+            text.push_str(" '");
+            text.push(character);
+            text.push('\'');
         }
         self.without_zero(|printer| printer.pad(text.as_bytes()));
     }

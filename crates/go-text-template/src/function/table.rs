@@ -37,13 +37,12 @@ impl Functions {
 
     /// Adds or replaces one function.
     pub fn insert(&mut self, function: Function) {
-        match self.indices.get(function.name()) {
-            Some(index) => self.functions[*index as usize] = function,
-            None => {
-                self.indices
-                    .insert(function.name(), self.functions.len() as u32);
-                self.functions.push(function);
-            }
+        if let Some(index) = self.index(function.name()) {
+            self.functions[index as usize] = function;
+        } else {
+            self.indices
+                .insert(function.name(), self.functions.len() as u32);
+            self.functions.push(function);
         }
     }
 
