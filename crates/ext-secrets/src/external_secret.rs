@@ -138,17 +138,14 @@ impl EnsureExternalSecret {
         })
     }
 
-    async fn bring_about(
+    async fn wait_synced(
         &self,
-        action: SecretAction,
+        target: ObjectRef,
+        nudge: bool,
         context: &StepContext,
     ) -> Result<Proof, StoreError> {
-        let target = action.wanted.reference();
         let namespace = target.namespace.clone().unwrap_or_default();
-        if action.apply {
-            declare(&*self.cluster, action.wanted, self.take_fields).await?;
-        }
-        if action.nudge {
+        if nudge {
             self.force_sync(&target).await?;
         }
         let mut patience = Patience::new(
@@ -317,13 +314,16 @@ impl Step for EnsureExternalSecret {
     ) -> Result<StepOutcome<Self::Output>, StepError> {
         let namespace = action.wanted.namespace().unwrap_or_default().to_owned();
         let applied = action.apply;
+        let target = action.wanted.reference();
+        if applied {
+            declare(&*self.cluster, action.wanted, self.take_fields)
+                .await
+                .map_err(StepError::before_writes)?;
+        }
         let proof = self
-            .bring_about(action, context)
+            .wait_synced(target, action.nudge, context)
             .await
-            .map_err(|error| match &error {
-                StoreError::Conflict { .. } => StepError::before_writes(error),
-                _ => StepError::after_writes(error),
-            })?;
+            .map_err(StepError::after_writes)?;
         Ok(StepOutcome {
             output: self.output(&namespace),
             did: format!(

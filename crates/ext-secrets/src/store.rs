@@ -298,14 +298,13 @@ impl EnsureStore {
         Ok(observed)
     }
 
-    async fn bring_about(
+    async fn wait_valid(
         &self,
         api: StoreApi,
-        wanted: Object,
+        mut live: Object,
         context: &StepContext,
     ) -> Result<StoreReady, StoreError> {
-        let target = wanted.reference();
-        let mut live = declare(&*self.cluster, wanted, self.take_fields).await?;
+        let target = live.reference();
         let mut patience = Patience::new(
             &context.observer,
             self.limit,
@@ -406,15 +405,13 @@ impl Step for EnsureStore {
         (api, wanted): Self::Action,
         context: &StepContext,
     ) -> Result<StepOutcome<Self::Output>, StepError> {
-        let output =
-            self.bring_about(api, wanted, context)
-                .await
-                .map_err(|error| match &error {
-                    StoreError::Conflict { .. } | StoreError::Cluster { .. } => {
-                        StepError::before_writes(error)
-                    }
-                    _ => StepError::after_writes(error),
-                })?;
+        let live = declare(&*self.cluster, wanted, self.take_fields)
+            .await
+            .map_err(StepError::before_writes)?;
+        let output = self
+            .wait_valid(api, live, context)
+            .await
+            .map_err(StepError::after_writes)?;
         Ok(StepOutcome {
             output,
             did: format!("applied as {api}"),

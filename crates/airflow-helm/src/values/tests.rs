@@ -235,7 +235,7 @@ fn table() -> Vec<(Change, &'static str, &'static str, Value)> {
                     env_name: "A".into(),
                     secret_name: "s".into(),
                     secret_key: "k".into(),
-                }]
+                }];
             },
             "secret",
             "",
