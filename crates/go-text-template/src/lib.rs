@@ -34,7 +34,7 @@
 //! let error = Execution::new(&templates).execute("crew", Value::map([("Ada", 1_i64)])).unwrap_err();
 //! assert_eq!(
 //!     error.to_string(),
-//!     r#"template: crew:1:38: executing "crew" at <upper>: wrong type for value; expected string; got int"#,
+//!     r#"template: crew:1:40: executing "crew" at <upper>: wrong type for value; expected string; got int"#,
 //! );
 //! # Ok::<(), go_text_template::Error>(())
 //! ```

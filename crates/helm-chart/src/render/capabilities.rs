@@ -9,8 +9,14 @@ use crate::{Capabilities, Profile, Release};
 /// The value of `.Release`.
 pub(super) fn release(release: &Release) -> Value {
     let map = Map::from_iter([
-        ("IsInstall", Value::Bool(release.operation == Operation::Install)),
-        ("IsUpgrade", Value::Bool(release.operation == Operation::Upgrade)),
+        (
+            "IsInstall",
+            Value::Bool(release.operation == Operation::Install),
+        ),
+        (
+            "IsUpgrade",
+            Value::Bool(release.operation == Operation::Upgrade),
+        ),
         ("Name", release.name.as_str().into()),
         ("Namespace", release.namespace.as_str().into()),
         ("Revision", Value::Int(i64::from(release.revision))),
@@ -25,7 +31,10 @@ pub(super) fn capabilities(capabilities: &Capabilities, profile: Profile) -> Val
         Profile::Helm4 => &Names::HELM4,
         Profile::Helm3 => &Names::HELM3,
     };
-    let versions = capabilities.api_versions.iter().map(|version| version.as_str().into());
+    let versions = capabilities
+        .api_versions
+        .iter()
+        .map(|version| version.as_str().into());
     let versions = List::with_type(names.version_set, versions.collect());
     let fields = vec![
         Field::new("KubeVersion", kube_version(capabilities, names)),
@@ -46,16 +55,15 @@ fn kube_version(capabilities: &Capabilities, names: &Names) -> Value {
         ],
     );
     record.methods = KUBE_METHODS;
-    record.text = Some(match profile_normalizes(names) {
-        true => version.normalized.clone(),
-        false => version.version.clone(),
-    });
+    record.text = Some(
+        if names.prints_normalized {
+            &version.normalized
+        } else {
+            &version.version
+        }
+        .clone(),
+    );
     Value::object(record)
-}
-
-/// Helm 4 prints the version without its suffix; Helm 3 knows one form only.
-fn profile_normalizes(names: &Names) -> bool {
-    names.kube_version == Names::HELM4.kube_version
 }
 
 fn helm_version(capabilities: &Capabilities, profile: Profile) -> Value {
@@ -67,19 +75,30 @@ fn helm_version(capabilities: &Capabilities, profile: Profile) -> Value {
         text("GoVersion", "go_version", &helm.go_version),
     ];
     if profile == Profile::Helm4 {
-        fields.push(text("KubeClientVersion", "kube_client_version", &helm.kube_client_version));
+        fields.push(text(
+            "KubeClientVersion",
+            "kube_client_version",
+            &helm.kube_client_version,
+        ));
     }
     Value::object(Record::new("version.BuildInfo", fields))
 }
 
 fn text(name: &'static str, key: &'static str, value: &str) -> Field {
-    Field { name, key, omit_empty: true, value: value.into() }
+    Field {
+        name,
+        key,
+        omit_empty: true,
+        value: value.into(),
+    }
 }
 
 struct Names {
     capabilities: &'static str,
     kube_version: &'static str,
     version_set: ListType,
+    /// Helm 4 prints the version without its suffix; Helm 3 knows one form only.
+    prints_normalized: bool,
 }
 
 impl Names {
@@ -87,23 +106,35 @@ impl Names {
         capabilities: "*common.Capabilities",
         kube_version: "common.KubeVersion",
         version_set: ListType::named("common.VersionSet", Type::String).with_methods(SET_METHODS),
+        prints_normalized: true,
     };
     const HELM3: Self = Self {
         capabilities: "*chartutil.Capabilities",
         kube_version: "chartutil.KubeVersion",
-        version_set: ListType::named("chartutil.VersionSet", Type::String).with_methods(SET_METHODS),
+        version_set: ListType::named("chartutil.VersionSet", Type::String)
+            .with_methods(SET_METHODS),
+        prints_normalized: false,
     };
 }
 
 const SET_METHODS: &[Function] = &[Function::new("Has", &[Type::String], |_, arguments| {
     let versions = arguments.first().and_then(Value::as_list);
     let wanted = arguments.get(1).and_then(Value::as_text);
-    Ok(versions.is_some_and(|versions| versions.iter().any(|version| version.as_text() == wanted)).into())
+    Ok(versions
+        .is_some_and(|versions| versions.iter().any(|version| version.as_text() == wanted))
+        .into())
 })];
 
-const KUBE_METHODS: &[Function] =
-    &[Function::new("String", &[], version_text), Function::new("GitVersion", &[], version_text)];
+const KUBE_METHODS: &[Function] = &[
+    Function::new("String", &[], version_text),
+    Function::new("GitVersion", &[], version_text),
+];
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature of every function")]
 fn version_text(_: &mut Scope<'_>, arguments: &[Value]) -> Result<Value, FunctionError> {
-    Ok(arguments.first().map(Value::to_string).unwrap_or_default().into())
+    Ok(arguments
+        .first()
+        .map(Value::to_string)
+        .unwrap_or_default()
+        .into())
 }

@@ -26,7 +26,10 @@ const METHODS: &[go_text_template::Function] = &[
     }),
     go_text_template::Function::new("YAML", &[], |_, arguments| {
         let text = crate::yaml::to_string(arguments.first().unwrap_or(&Value::Nil));
-        Ok(text.map(|text| text + "\n").map_err(|error| error.to_string())?.into())
+        Ok(text
+            .map(|text| text + "\n")
+            .map_err(|error| error.to_string())?
+            .into())
     }),
 ];
 
@@ -39,8 +42,15 @@ pub(super) struct Common {
 
 impl Common {
     pub(super) fn new(release: &Release, target: &Capabilities, profile: Profile) -> Self {
-        let (release, capabilities) = (capabilities::release(release), capabilities::capabilities(target, profile));
-        Self { release, capabilities, profile }
+        let (release, capabilities) = (
+            capabilities::release(release),
+            capabilities::capabilities(target, profile),
+        );
+        Self {
+            release,
+            capabilities,
+            profile,
+        }
     }
 
     /// The maps of a chart and all below it, depth first, the chart's own before its children's.
@@ -50,13 +60,28 @@ impl Common {
         maps
     }
 
-    fn chart(&self, chart: &ResolvedChart<'_>, values: &Map, is_root: bool, maps: &mut Vec<Map>) -> Map {
+    fn chart(
+        &self,
+        chart: &ResolvedChart<'_>,
+        values: &Map,
+        is_root: bool,
+        maps: &mut Vec<Map>,
+    ) -> Map {
         let values_type = values_type(self.profile);
         let metadata = chart.chart().metadata();
         let subcharts = Map::new();
         let map = Map::from_iter([
             ("Capabilities", self.capabilities.clone()),
-            ("Chart", metadata::value(metadata, chart.name(), chart.dependencies(), is_root, self.profile)),
+            (
+                "Chart",
+                metadata::value(
+                    metadata,
+                    chart.name(),
+                    chart.dependencies(),
+                    is_root,
+                    self.profile,
+                ),
+            ),
             ("Files", files::value(chart.chart().files(), self.profile)),
             ("Release", self.release.clone()),
             ("Subcharts", subcharts.clone().into()),
@@ -75,7 +100,10 @@ impl Common {
 }
 
 fn table(table: &Table) -> Map {
-    Map::from_iter(table.iter().map(|(key, value)| (key.as_str(), from_json(value))))
+    table
+        .iter()
+        .map(|(key, value)| (key.as_str(), from_json(value)))
+        .collect()
 }
 
 /// A value of a values file or of the `--set` family: floats stay floats, integers are `int64`.

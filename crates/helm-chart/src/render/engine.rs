@@ -1,6 +1,7 @@
 //! [`Engine`]: the templates of a chart tree, parsed once, and the order in which they run.
 
 use std::cmp::Reverse;
+use std::fmt::Write as _;
 
 use go_text_template::{Templates, TextCache};
 
@@ -43,12 +44,18 @@ impl Engine {
         let mut templates = Templates::new(library.with(late::FUNCTIONS));
         let mut files = Vec::new();
         for (file, text) in sources {
-            templates.parse(&file.name, &text).map_err(RenderError::parse)?;
+            templates
+                .parse(&file.name, &text)
+                .map_err(RenderError::parse)?;
             if !base_name(&file.name).starts_with('_') {
                 files.push(file);
             }
         }
-        Ok(Self { templates, texts: TextCache::new(), files })
+        Ok(Self {
+            templates,
+            texts: TextCache::new(),
+            files,
+        })
     }
 
     /// A text that is equal for trees with the same templates under the same names.
@@ -60,8 +67,14 @@ impl Engine {
 }
 
 fn sign(chart: &ResolvedChart<'_>, out: &mut String) {
-    // The address tells apart charts of one name; it is only compared within one chart's life.
-    out.push_str(&format!("/{}@{:p}(", chart.name(), chart.chart()));
+    // Writing to a string cannot fail.
+    let _ = write!(
+        out,
+        "/{}={}@{}(",
+        chart.name(),
+        chart.chart().name(),
+        chart.chart().version()
+    );
     chart.children().iter().for_each(|child| sign(child, out));
     out.push(')');
 }
@@ -74,7 +87,12 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn collect(chart: &ResolvedChart<'_>, path: &str, count: &mut usize, sources: &mut Vec<(TemplateFile, String)>) {
+fn collect(
+    chart: &ResolvedChart<'_>,
+    path: &str,
+    count: &mut usize,
+    sources: &mut Vec<(TemplateFile, String)>,
+) {
     let index = *count;
     *count += 1;
     for file in chart.chart().templates() {
@@ -82,10 +100,19 @@ fn collect(chart: &ResolvedChart<'_>, path: &str, count: &mut usize, sources: &m
             continue;
         }
         let name = format!("{path}/{}", file.name);
-        let file_of = TemplateFile { name, base_path: format!("{path}/templates"), chart: index };
+        let file_of = TemplateFile {
+            name,
+            base_path: format!("{path}/templates"),
+            chart: index,
+        };
         sources.push((file_of, file.text().into_owned()));
     }
     for child in chart.children() {
-        collect(child, &format!("{path}/charts/{}", child.name()), count, sources);
+        collect(
+            child,
+            &format!("{path}/charts/{}", child.name()),
+            count,
+            sources,
+        );
     }
 }

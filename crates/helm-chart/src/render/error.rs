@@ -1,5 +1,7 @@
 //! [`RenderError`]: why a chart did not render, in Helm's words.
 
+use std::fmt::Write as _;
+
 use go_text_template::{Error, ErrorKind};
 
 use super::lookup::Query;
@@ -20,7 +22,9 @@ pub enum RenderError {
     #[diagnostic(code(aka::render::library))]
     Library,
     /// The chart's `kubeVersion` excludes the target.
-    #[error("chart requires kubeVersion: {constraint} which is incompatible with Kubernetes {version}")]
+    #[error(
+        "chart requires kubeVersion: {constraint} which is incompatible with Kubernetes {version}"
+    )]
     #[diagnostic(code(aka::render::kubernetes))]
     Kubernetes {
         /// What the chart asks for.
@@ -57,7 +61,10 @@ pub enum RenderError {
     },
     /// The chart's author stops the render, with `fail` or `required`.
     #[error("{text}")]
-    #[diagnostic(code(aka::render::refused), help("the chart itself asks for this; change the values it names"))]
+    #[diagnostic(
+        code(aka::render::refused),
+        help("the chart itself asks for this; change the values it names")
+    )]
     Refused {
         /// Helm's text.
         text: String,
@@ -68,7 +75,10 @@ pub enum RenderError {
     },
     /// A template asks the cluster or the network. Answer and render again in the same environment.
     #[error("the chart asks the cluster {} question(s)", .queries.len())]
-    #[diagnostic(code(aka::render::needs), help("answer the queries and render again in the same environment"))]
+    #[diagnostic(
+        code(aka::render::needs),
+        help("answer the queries and render again in the same environment")
+    )]
     Needs {
         /// The questions, at least one.
         queries: Vec<Query>,
@@ -81,7 +91,10 @@ impl RenderError {
         let mut parts = text.split(": ");
         let location = parts.nth(1).unwrap_or_default().to_owned();
         let message = text.rsplit(": ").next().unwrap_or_default();
-        Self::Parse { text: format!("parse error at ({location}): {message}"), error: Box::new(error) }
+        Self::Parse {
+            text: format!("parse error at ({location}): {message}"),
+            error: Box::new(error),
+        }
     }
 
     pub(super) fn execute(error: Error, profile: Profile) -> Self {
@@ -92,7 +105,11 @@ impl RenderError {
         if matches!(error.kind(), ErrorKind::Fail | ErrorKind::Required) {
             let message = error.reason().to_owned();
             let text = format!("execution error at ({}): {message}", location(&error));
-            return Self::Refused { text, message, error };
+            return Self::Refused {
+                text,
+                message,
+                error,
+            };
         }
         let text = match profile {
             Profile::Helm4 => reformatted(&error).unwrap_or_else(|| error.to_string()),
@@ -105,7 +122,9 @@ impl RenderError {
 /// `file:line:column` of the outermost template.
 fn location(error: &Error) -> String {
     error.frames().next().map_or_else(String::new, |frame| {
-        let column = frame.column.map_or_else(String::new, |column| format!(":{column}"));
+        let column = frame
+            .column
+            .map_or_else(String::new, |column| format!(":{column}"));
         format!("{}:{}{column}", frame.file, frame.line)
     })
 }
@@ -114,7 +133,10 @@ fn location(error: &Error) -> String {
 /// template error: a failing function at the bottom, or `tpl` on the way.
 fn reformatted(error: &Error) -> Option<String> {
     const CALLING: &str = "error calling include: ";
-    if !matches!(error.kind(), ErrorKind::Execute | ErrorKind::Missing | ErrorKind::Limit) {
+    if !matches!(
+        error.kind(),
+        ErrorKind::Execute | ErrorKind::Missing | ErrorKind::Limit
+    ) {
         return None;
     }
     let mut text = String::new();
@@ -131,13 +153,15 @@ fn reformatted(error: &Error) -> Option<String> {
             Some(executing) => {
                 let column = frame.column.unwrap_or_default();
                 let message = frame.message.trim_end();
-                text.push_str(&format!(
+                // Writing to a string cannot fail.
+                let _ = write!(
+                    text,
                     "{}:{}:{column}\n  executing {} at <{}>:\n    {message}",
                     frame.file,
                     frame.line,
                     go_text_template::fmt::quote(executing.as_bytes()),
                     frame.node,
-                ));
+                );
             }
             None => text.push_str(&frame.to_string()),
         }

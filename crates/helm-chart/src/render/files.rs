@@ -33,8 +33,13 @@ type Answer = Result<Value, FunctionError>;
 
 /// The value of `.Files`.
 pub(super) fn value(files: &[ChartFile], profile: Profile) -> Value {
-    let entries = files.iter().map(|file| (file.name.as_str(), Value::Bytes(Rc::from(file.data.as_slice()))));
-    let map = Map::from_iter(entries);
+    let entries = files.iter().map(|file| {
+        (
+            file.name.as_str(),
+            Value::Bytes(Rc::from(file.data.as_slice())),
+        )
+    });
+    let map: Map = entries.collect();
     Value::Map(map.retyped(match profile {
         Profile::Helm4 => HELM4,
         Profile::Helm3 => HELM3,
@@ -42,11 +47,18 @@ pub(super) fn value(files: &[ChartFile], profile: Profile) -> Value {
 }
 
 fn receiver(arguments: &[Value]) -> Result<&Map, FunctionError> {
-    arguments.first().and_then(Value::as_map).ok_or_else(|| FunctionError::new("the receiver is no collection of files"))
+    arguments
+        .first()
+        .and_then(Value::as_map)
+        .ok_or_else(|| FunctionError::new("the receiver is no collection of files"))
 }
 
 fn content(arguments: &[Value]) -> Result<Option<Rc<[u8]>>, FunctionError> {
-    let path = arguments.get(1).and_then(Value::as_text).cloned().unwrap_or_default();
+    let path = arguments
+        .get(1)
+        .and_then(Value::as_text)
+        .cloned()
+        .unwrap_or_default();
     Ok(match receiver(arguments)?.get_bytes(path.as_bytes()) {
         Some(Value::Bytes(bytes)) => Some(bytes),
         _ => None,
@@ -54,11 +66,15 @@ fn content(arguments: &[Value]) -> Result<Option<Rc<[u8]>>, FunctionError> {
 }
 
 fn get(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
-    Ok(content(arguments)?.map_or_else(Text::default, |bytes| Text::from(&*bytes)).into())
+    Ok(content(arguments)?
+        .map_or_else(Text::default, |bytes| Text::from(&*bytes))
+        .into())
 }
 
 fn get_bytes(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
-    Ok(Value::Bytes(content(arguments)?.unwrap_or_else(|| Rc::from([]))))
+    Ok(Value::Bytes(
+        content(arguments)?.unwrap_or_else(|| Rc::from([])),
+    ))
 }
 
 fn glob_files(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
@@ -66,8 +82,12 @@ fn glob_files(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
     let pattern = arguments.get(1).map(Value::to_string).unwrap_or_default();
     let glob = glob::compile(&pattern);
     let entries = files.entries();
-    let matching = entries.iter().filter(|(path, _)| glob.is_match(&path.to_str()));
-    let matching = Map::from_iter(matching.map(|(path, content)| (path.clone(), content.clone())));
+    let matching = entries
+        .iter()
+        .filter(|(path, _)| glob.is_match(&path.to_str()));
+    let matching: Map = matching
+        .map(|(path, content)| (path.clone(), content.clone()))
+        .collect();
     Ok(Value::Map(matching.retyped(files.map_type())))
 }
 
@@ -80,11 +100,15 @@ fn as_table(arguments: &[Value], text: impl Fn(&[u8]) -> Value) -> Answer {
             table.insert(path.rsplit('/').next().unwrap_or(&path), text(bytes));
         }
     }
-    Ok(yaml::to_string(&Value::Map(table)).unwrap_or_default().into())
+    Ok(yaml::to_string(&Value::Map(table))
+        .unwrap_or_default()
+        .into())
 }
 
 fn as_config(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
-    as_table(arguments, |bytes| String::from_utf8_lossy(bytes).into_owned().into())
+    as_table(arguments, |bytes| {
+        String::from_utf8_lossy(bytes).into_owned().into()
+    })
 }
 
 fn as_secrets(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
@@ -100,11 +124,17 @@ fn lines_of_helm4(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
 }
 
 fn lines_of_helm3(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
-    Ok(lines(content(arguments)?.filter(|bytes| !bytes.is_empty()).as_deref()))
+    Ok(lines(
+        content(arguments)?
+            .filter(|bytes| !bytes.is_empty())
+            .as_deref(),
+    ))
 }
 
 fn lines(content: Option<&[u8]>) -> Value {
-    let Some(content) = content else { return Value::strings::<&str>([]) };
+    let Some(content) = content else {
+        return Value::strings::<&str>([]);
+    };
     let content = content.strip_suffix(b"\n").unwrap_or(content);
     Value::strings(content.split(|byte| *byte == b'\n').map(Text::from))
 }

@@ -12,13 +12,17 @@ pub(super) struct Glob {
 
 /// Compiles a pattern; a broken one matches everything, as Helm falls back to `**`.
 pub(super) fn compile(pattern: &str) -> Glob {
-    Glob { expression: translate(pattern).and_then(|expression| Regex::new(&expression).ok()) }
+    Glob {
+        expression: translate(pattern).and_then(|expression| Regex::new(&expression).ok()),
+    }
 }
 
 impl Glob {
     /// Whether the whole path matches.
     pub(super) fn is_match(&self, path: &str) -> bool {
-        self.expression.as_ref().is_none_or(|expression| expression.is_match(path))
+        self.expression
+            .as_ref()
+            .is_none_or(|expression| expression.is_match(path))
     }
 }
 
@@ -73,7 +77,10 @@ mod tests {
 
     fn matching(pattern: &str) -> Vec<&'static str> {
         let glob = compile(pattern);
-        ["a.txt", "b.md", "a/b.txt", "a/c/d.txt"].into_iter().filter(|path| glob.is_match(path)).collect()
+        ["a.txt", "b.md", "a/b.txt", "a/c/d.txt"]
+            .into_iter()
+            .filter(|path| glob.is_match(path))
+            .collect()
     }
 
     #[test]

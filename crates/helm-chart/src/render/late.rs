@@ -3,9 +3,7 @@
 //!
 //! Source: Helm's `pkg/engine/engine.go` and `lookup_func.go`.
 
-use go_text_template::{
-    ErrorKind, Function, FunctionError, Purity, Scope, Text, Type, Value, fmt,
-};
+use go_text_template::{ErrorKind, Function, FunctionError, Purity, Scope, Text, Type, Value, fmt};
 use serde_json::Value as Json;
 
 use super::context::from_json;
@@ -23,8 +21,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("tpl", &[Type::String, Type::Any], tpl).with_purity(Purity::Runs),
     Function::new("required", &[Type::String, Type::Any], required),
     Function::new("fail", &[Type::String], fail),
-    Function::new("lookup", &[Type::String, Type::String, Type::String, Type::String], lookup)
-        .with_purity(Purity::World),
+    Function::new(
+        "lookup",
+        &[Type::String, Type::String, Type::String, Type::String],
+        lookup,
+    )
+    .with_purity(Purity::World),
     Function::new("getHostByName", &[Type::String], host).with_purity(Purity::World),
 ];
 
@@ -47,7 +49,10 @@ pub(super) fn without_no_value(text: Text) -> Text {
             let lossless = text.as_bytes();
             let mut out = Vec::with_capacity(lossless.len());
             let mut rest = lossless;
-            while let Some(found) = rest.windows(NO_VALUE.len()).position(|window| window == NO_VALUE.as_bytes()) {
+            while let Some(found) = rest
+                .windows(NO_VALUE.len())
+                .position(|window| window == NO_VALUE.as_bytes())
+            {
                 out.extend_from_slice(&rest[..found]);
                 rest = &rest[found + NO_VALUE.len()..];
             }
@@ -58,7 +63,11 @@ pub(super) fn without_no_value(text: Text) -> Text {
 }
 
 fn text(arguments: &[Value], index: usize) -> Text {
-    arguments.get(index).and_then(Value::as_text).cloned().unwrap_or_default()
+    arguments
+        .get(index)
+        .and_then(Value::as_text)
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn string(arguments: &[Value], index: usize) -> String {
@@ -70,7 +79,9 @@ fn dot(arguments: &[Value]) -> Value {
 }
 
 fn state<'s>(scope: &'s mut Scope<'_>) -> Result<&'s mut LateState, FunctionError> {
-    scope.state::<LateState>().ok_or_else(|| FunctionError::new("not within a render"))
+    scope
+        .state::<LateState>()
+        .ok_or_else(|| FunctionError::new("not within a render"))
 }
 
 fn include(scope: &mut Scope<'_>, arguments: &[Value]) -> Result<Value, FunctionError> {
@@ -79,7 +90,9 @@ fn include(scope: &mut Scope<'_>, arguments: &[Value]) -> Result<Value, Function
     let position = including.iter().position(|(active, _)| *active == name);
     match position.map(|index| &mut including[index].1) {
         Some(depth) if *depth > MAX_NESTING => {
-            let message = format!("rendering template has a nested reference name: {name}: unable to execute template");
+            let message = format!(
+                "rendering template has a nested reference name: {name}: unable to execute template"
+            );
             return Err(message.into());
         }
         Some(depth) => *depth += 1,
@@ -101,26 +114,30 @@ fn tpl(scope: &mut Scope<'_>, arguments: &[Value]) -> Result<Value, FunctionErro
     if !text.as_bytes().windows(2).any(|window| window == b"{{") {
         return Ok(without_no_value(text).into());
     }
-    let output = scope.execute_text(&text, dot(arguments)).map_err(|error| match error {
-        FunctionError::Template { cause, .. } => {
-            let quoted = fmt::quote(text.as_bytes());
-            let unparsed = cause.kind() == ErrorKind::Parse && cause.frames().len() == 1;
-            let prefix = if unparsed {
-                format!("cannot parse template {quoted}: ")
-            } else {
-                format!("error during tpl function execution for {quoted}: ")
-            };
-            FunctionError::Template { prefix, cause }
-        }
-        other => other,
-    })?;
+    let output = scope
+        .execute_text(&text, dot(arguments))
+        .map_err(|error| match error {
+            FunctionError::Template { cause, .. } => {
+                let quoted = fmt::quote(text.as_bytes());
+                let unparsed = cause.kind() == ErrorKind::Parse && cause.frames().len() == 1;
+                let prefix = if unparsed {
+                    format!("cannot parse template {quoted}: ")
+                } else {
+                    format!("error during tpl function execution for {quoted}: ")
+                };
+                FunctionError::Template { prefix, cause }
+            }
+            other => other,
+        })?;
     Ok(without_no_value(output).into())
 }
 
 fn required(_: &mut Scope<'_>, arguments: &[Value]) -> Result<Value, FunctionError> {
     match arguments.get(1) {
         None | Some(Value::Nil) => Err(FunctionError::Required(string(arguments, 0))),
-        Some(Value::String(text)) if text.is_empty() => Err(FunctionError::Required(string(arguments, 0))),
+        Some(Value::String(text)) if text.is_empty() => {
+            Err(FunctionError::Required(string(arguments, 0)))
+        }
         Some(value) => Ok(value.clone()),
     }
 }
@@ -148,10 +165,22 @@ fn lookup(scope: &mut Scope<'_>, arguments: &[Value]) -> Result<Value, FunctionE
         name: string(arguments, 3),
     };
     let answer = answer(scope, query)?;
-    Ok(answer.as_ref().filter(|answer| answer.is_object()).map_or_else(|| Value::map::<Text, Value>([]), from_json))
+    Ok(answer
+        .as_ref()
+        .filter(|answer| answer.is_object())
+        .map_or_else(|| Value::map::<Text, Value>([]), from_json))
 }
 
 fn host(scope: &mut Scope<'_>, arguments: &[Value]) -> Result<Value, FunctionError> {
-    let answer = answer(scope, Query::Host { name: string(arguments, 0) })?;
-    Ok(answer.as_ref().and_then(Json::as_str).unwrap_or_default().into())
+    let answer = answer(
+        scope,
+        Query::Host {
+            name: string(arguments, 0),
+        },
+    )?;
+    Ok(answer
+        .as_ref()
+        .and_then(Json::as_str)
+        .unwrap_or_default()
+        .into())
 }

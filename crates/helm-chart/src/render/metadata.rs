@@ -18,7 +18,10 @@ pub(super) fn value(
     let fields = fields(metadata, name, dependencies, profile);
     match profile {
         Profile::Helm4 => {
-            let map = Map::from_iter(fields.into_iter().map(|field| (field.name, field.value)));
+            let map: Map = fields
+                .into_iter()
+                .map(|field| (field.name, field.value))
+                .collect();
             map.insert("IsRoot", is_root);
             map.into()
         }
@@ -35,9 +38,24 @@ pub(super) fn value(
 }
 
 /// The fields of Helm's `Metadata`, in its order.
-fn fields(metadata: &Metadata, name: &str, dependencies: &[Dependency], profile: Profile) -> Vec<Field> {
-    let text = |name, key, value: &str| Field { name, key, omit_empty: true, value: value.into() };
-    let list = |name, key, value: Value| Field { name, key, omit_empty: true, value };
+fn fields(
+    metadata: &Metadata,
+    name: &str,
+    dependencies: &[Dependency],
+    profile: Profile,
+) -> Vec<Field> {
+    let text = |name, key, value: &str| Field {
+        name,
+        key,
+        omit_empty: true,
+        value: value.into(),
+    };
+    let list = |name, key, value: Value| Field {
+        name,
+        key,
+        omit_empty: true,
+        value,
+    };
     vec![
         text("Name", "name", name),
         text("Home", "home", &metadata.home),
@@ -45,16 +63,29 @@ fn fields(metadata: &Metadata, name: &str, dependencies: &[Dependency], profile:
         text("Version", "version", &metadata.version),
         text("Description", "description", &metadata.description),
         list("Keywords", "keywords", strings(&metadata.keywords, profile)),
-        list("Maintainers", "maintainers", maintainers(&metadata.maintainers, profile)),
+        list(
+            "Maintainers",
+            "maintainers",
+            maintainers(&metadata.maintainers, profile),
+        ),
         text("Icon", "icon", &metadata.icon),
         text("APIVersion", "apiVersion", &metadata.api_version),
         text("Condition", "condition", &metadata.condition),
         text("Tags", "tags", &metadata.tags),
         text("AppVersion", "appVersion", &metadata.app_version),
-        Field { name: "Deprecated", key: "deprecated", omit_empty: true, value: metadata.deprecated.into() },
+        Field {
+            name: "Deprecated",
+            key: "deprecated",
+            omit_empty: true,
+            value: metadata.deprecated.into(),
+        },
         list("Annotations", "annotations", annotations(metadata)),
         text("KubeVersion", "kubeVersion", &metadata.kube_version),
-        list("Dependencies", "dependencies", all_dependencies(dependencies, profile)),
+        list(
+            "Dependencies",
+            "dependencies",
+            all_dependencies(dependencies, profile),
+        ),
         text("Type", "type", &metadata.chart_type),
     ]
 }
@@ -71,45 +102,96 @@ fn annotations(metadata: &Metadata) -> Value {
     if metadata.annotations.is_empty() {
         return Map::nil(MapType::STRING).into();
     }
-    let map = Map::from_iter(metadata.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let entries = metadata.annotations.iter();
+    let map: Map = entries
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
     map.retyped(MapType::STRING).into()
 }
 
 fn maintainers(items: &[Maintainer], profile: Profile) -> Value {
     let fields = |item: &Maintainer| {
-        [("Name", "name", &item.name), ("Email", "email", &item.email), ("URL", "url", &item.url)].map(
-            |(name, key, value)| Field { name, key, omit_empty: true, value: value.as_str().into() },
-        )
+        [
+            ("Name", "name", &item.name),
+            ("Email", "email", &item.email),
+            ("URL", "url", &item.url),
+        ]
+        .map(|(name, key, value)| Field {
+            name,
+            key,
+            omit_empty: true,
+            value: value.as_str().into(),
+        })
     };
-    nested(items, profile, "*chart.Maintainer", |item| fields(item).into())
+    nested(items, profile, "*chart.Maintainer", |item| {
+        fields(item).into()
+    })
 }
 
 fn all_dependencies(items: &[Dependency], profile: Profile) -> Value {
     nested(items, profile, "*chart.Dependency", |item| {
-        let text = |name, key, omit_empty, value: &str| Field { name, key, omit_empty, value: value.into() };
+        let text = |name, key, omit_empty, value: &str| Field {
+            name,
+            key,
+            omit_empty,
+            value: value.into(),
+        };
         let imports = Value::list(item.import_values.iter().map(from_json));
         vec![
             text("Name", "name", false, &item.name),
             text("Version", "version", true, &item.version),
             text("Repository", "repository", false, &item.repository),
             text("Condition", "condition", true, &item.condition),
-            Field { name: "Tags", key: "tags", omit_empty: true, value: strings(&item.tags, profile) },
-            Field { name: "Enabled", key: "enabled", omit_empty: true, value: item.enabled.into() },
-            Field { name: "ImportValues", key: "import-values", omit_empty: true, value: imports },
+            Field {
+                name: "Tags",
+                key: "tags",
+                omit_empty: true,
+                value: strings(&item.tags, profile),
+            },
+            Field {
+                name: "Enabled",
+                key: "enabled",
+                omit_empty: true,
+                value: item.enabled.into(),
+            },
+            Field {
+                name: "ImportValues",
+                key: "import-values",
+                omit_empty: true,
+                value: imports,
+            },
             text("Alias", "alias", true, &item.alias),
         ]
     })
 }
 
-fn nested<T>(items: &[T], profile: Profile, go_type: &'static str, fields: impl Fn(&T) -> Vec<Field>) -> Value {
+fn nested<T>(
+    items: &[T],
+    profile: Profile,
+    go_type: &'static str,
+    fields: impl Fn(&T) -> Vec<Field>,
+) -> Value {
     match profile {
         Profile::Helm4 => {
-            let table = |item| Value::map(fields(item).into_iter().map(|field| (field.name, field.value)));
+            let table = |item| {
+                Value::map(
+                    fields(item)
+                        .into_iter()
+                        .map(|field| (field.name, field.value)),
+                )
+            };
             Value::list(items.iter().map(table))
         }
         Profile::Helm3 => {
-            let records = items.iter().map(|item| Value::object(Record::new(go_type, fields(item)))).collect();
-            List::with_type(ListType::named("[]*chart", go_text_template::Type::Named(go_type)), records).into()
+            let records = items
+                .iter()
+                .map(|item| Value::object(Record::new(go_type, fields(item))))
+                .collect();
+            List::with_type(
+                ListType::named("[]*chart", go_text_template::Type::Named(go_type)),
+                records,
+            )
+            .into()
         }
     }
 }

@@ -42,7 +42,10 @@ impl RenderOptions {
     /// The options with the capabilities of a target.
     #[must_use]
     pub fn with_capabilities(self, capabilities: Capabilities) -> Self {
-        Self { capabilities: Some(capabilities), ..self }
+        Self {
+            capabilities: Some(capabilities),
+            ..self
+        }
     }
 
     /// The options with answers for `lookup` and `getHostByName`.
@@ -66,7 +69,10 @@ impl RenderOptions {
     /// The options with schemas ignored.
     #[must_use]
     pub fn without_schema(self) -> Self {
-        Self { skip_schema: true, ..self }
+        Self {
+            skip_schema: true,
+            ..self
+        }
     }
 }
 
@@ -110,7 +116,11 @@ impl Rendered {
 
     /// Every draw of randomness: where the output depends on the seed of the environment.
     pub fn random_sources(&self) -> Vec<&Source> {
-        self.files.sources.iter().filter(|source| source.kind == SourceKind::Random).collect()
+        self.files
+            .sources
+            .iter()
+            .filter(|source| source.kind == SourceKind::Random)
+            .collect()
     }
 }
 
@@ -129,9 +139,17 @@ impl Engines {
         Arc::clone(any).downcast().ok()
     }
 
-    fn engine(&self, root: &ResolvedChart<'_>, profile: Profile) -> Result<Arc<Engine>, RenderError> {
+    fn engine(
+        &self,
+        root: &ResolvedChart<'_>,
+        profile: Profile,
+    ) -> Result<Arc<Engine>, RenderError> {
         let signature = Engine::signature(root, profile);
-        let known = self.by_signature.lock().ok().and_then(|engines| engines.get(&signature).cloned());
+        let known = self
+            .by_signature
+            .lock()
+            .ok()
+            .and_then(|engines| engines.get(&signature).cloned());
         if let Some(engine) = known {
             return Ok(engine);
         }
@@ -181,10 +199,18 @@ impl Chart {
             crate::schema::validate(&resolved.root, &resolved.values)?;
         }
         let files = self.render_resolved(&resolved, release, environment, options)?;
-        let mut manifests = Manifests::from_files(&files.files, self.name(), options.notes, options.profile)?;
+        let mut manifests =
+            Manifests::from_files(&files.files, self.name(), options.notes, options.profile)?;
         let crds = resolved.root.crds();
-        manifests.crds = crds.into_iter().map(|(path, file)| (path, file.text().into_owned())).collect();
-        Ok(Rendered { manifests, files, warnings: resolved.warnings })
+        manifests.crds = crds
+            .into_iter()
+            .map(|(path, file)| (path, file.text().into_owned()))
+            .collect();
+        Ok(Rendered {
+            manifests,
+            files,
+            warnings: resolved.warnings,
+        })
     }
 
     fn check_installable(&self, options: &RenderOptions) -> Result<(), RenderError> {
@@ -192,7 +218,10 @@ impl Chart {
             return Err(RenderError::Library);
         }
         let assumed = || Capabilities::assumed(options.profile).kube_version;
-        let kube = options.capabilities.as_ref().map_or_else(assumed, |capabilities| capabilities.kube_version.clone());
+        let kube = options
+            .capabilities
+            .as_ref()
+            .map_or_else(assumed, |capabilities| capabilities.kube_version.clone());
         let compared = match options.profile {
             Profile::Helm4 => &kube.normalized,
             Profile::Helm3 => &kube.version,
@@ -201,7 +230,10 @@ impl Chart {
             return Ok(());
         }
         let constraint = self.metadata().kube_version.clone();
-        Err(RenderError::Kubernetes { constraint, version: compared.clone() })
+        Err(RenderError::Kubernetes {
+            constraint,
+            version: compared.clone(),
+        })
     }
 
     /// Executes the templates for values that have been combined with the defaults already, and
@@ -222,15 +254,18 @@ impl Chart {
             None => Arc::new(Engine::compile(&resolved.root, profile)?),
         };
         let assumed;
-        let capabilities = match &options.capabilities {
-            Some(capabilities) => capabilities,
-            None => {
-                assumed = Capabilities::assumed(profile);
-                &assumed
-            }
+        let capabilities = if let Some(capabilities) = &options.capabilities {
+            capabilities
+        } else {
+            assumed = Capabilities::assumed(profile);
+            &assumed
         };
-        let maps = Common::new(release, capabilities, profile).maps(&resolved.root, &resolved.values);
-        let state = LateState { answers: options.answers.clone(), including: Vec::new() };
+        let maps =
+            Common::new(release, capabilities, profile).maps(&resolved.root, &resolved.values);
+        let state = LateState {
+            answers: options.answers.clone(),
+            including: Vec::new(),
+        };
         let mut execution = Execution::new(&engine.templates)
             .with_text_cache(TEXT_NAME, &engine.texts)
             .with_limits(options.limits)
@@ -238,14 +273,22 @@ impl Chart {
             .with_state(state);
         let mut files = BTreeMap::new();
         for file in &engine.files {
-            let Some(dot) = maps.get(file.chart) else { continue };
-            let template = Map::from_iter([("BasePath", file.base_path.as_str()), ("Name", file.name.as_str())]);
+            let Some(dot) = maps.get(file.chart) else {
+                continue;
+            };
+            let template = Map::from_iter([
+                ("BasePath", file.base_path.as_str()),
+                ("Name", file.name.as_str()),
+            ]);
             dot.insert("Template", template.retyped(values_type(profile)));
             let output = execution.execute(&file.name, Value::Map(dot.clone()));
             let output = output.map_err(|error| RenderError::execute(error, profile))?;
             files.insert(file.name.clone(), without_no_value(output).to_string());
         }
-        let sources = execution.state::<Tape>().map(|tape| tape.sources().to_vec()).unwrap_or_default();
+        let sources = execution
+            .state::<Tape>()
+            .map(|tape| tape.sources().to_vec())
+            .unwrap_or_default();
         Ok(RenderedFiles { files, sources })
     }
 }

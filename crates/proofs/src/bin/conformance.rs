@@ -45,8 +45,13 @@ struct Answer {
 impl Answer {
     fn show(&self) -> String {
         match self {
-            Self { output: Some(output), .. } => format!("output {output:?}"),
-            Self { error: Some(error), .. } => format!("error  {error:?}"),
+            Self {
+                output: Some(output),
+                ..
+            } => format!("output {output:?}"),
+            Self {
+                error: Some(error), ..
+            } => format!("error  {error:?}"),
             Self { .. } => "nothing".to_owned(),
         }
     }
@@ -54,11 +59,18 @@ impl Answer {
 
 impl From<Result<String, String>> for Answer {
     fn from(result: Result<String, String>) -> Self {
-        Self { output: result.as_ref().ok().cloned(), error: result.err() }
+        Self {
+            output: result.as_ref().ok().cloned(),
+            error: result.err(),
+        }
     }
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the report is what this program is for")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the report is what this program is for"
+)]
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let probes = match read(&arguments) {
@@ -72,7 +84,11 @@ fn main() -> ExitCode {
     for (name, profile) in [("helm4", Profile::Helm4), ("helm3", Profile::Helm3)] {
         let mut failed = 0;
         for probe in &probes {
-            let wanted = if profile == Profile::Helm4 { &probe.helm4 } else { &probe.helm3 };
+            let wanted = if profile == Profile::Helm4 {
+                &probe.helm4
+            } else {
+                &probe.helm3
+            };
             let found = Answer::from(run(probe, profile));
             if found == *wanted {
                 continue;
@@ -84,20 +100,32 @@ fn main() -> ExitCode {
         println!("{name}: {} passed, {failed} failed", probes.len() - failed);
         all_pass &= failed == 0;
     }
-    if all_pass { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if all_pass {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn read(arguments: &Arguments) -> Result<Vec<Probe>, String> {
     let text = std::fs::read_to_string(&arguments.file).map_err(|error| error.to_string())?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
     let mut probes = Vec::new();
     for (index, line) in lines {
-        let probe: Probe = serde_json::from_str(line).map_err(|error| format!("line {}: {error}", index + 1))?;
+        let probe: Probe =
+            serde_json::from_str(line).map_err(|error| format!("line {}: {error}", index + 1))?;
         if arguments.only.as_ref().is_none_or(|only| *only == probe.id) {
             probes.push(probe);
         }
     }
-    if probes.is_empty() { Err("no probes".to_owned()) } else { Ok(probes) }
+    if probes.is_empty() {
+        Err("no probes".to_owned())
+    } else {
+        Ok(probes)
+    }
 }
 
 /// The output of the probe's template, or the error.
@@ -107,16 +135,24 @@ fn run(probe: &Probe, profile: Profile) -> Result<String, String> {
     for argument in &probe.set {
         values = values.set(argument).map_err(|error| error.to_string())?;
     }
-    let resolved = chart.resolve(values.as_table(), profile).map_err(|error| error.to_string())?;
-    let options = RenderOptions::default().with_profile(profile).with_capabilities(capabilities(profile)?);
+    let resolved = chart
+        .resolve(values.as_table(), profile)
+        .map_err(|error| error.to_string())?;
+    let options = RenderOptions::default()
+        .with_profile(profile)
+        .with_capabilities(capabilities(profile)?);
     let release = Release::install("r", "ns");
     let rendered = chart.render_resolved(&resolved, &release, &Environment::sealed(), &options);
     let mut rendered = rendered.map_err(|error: RenderError| error.to_string())?;
-    rendered.files.remove("c/templates/t.yaml").ok_or_else(|| "the template did not run".to_owned())
+    rendered
+        .files
+        .remove("c/templates/t.yaml")
+        .ok_or_else(|| "the template did not run".to_owned())
 }
 
 fn chart(template: &str) -> Result<Chart, helm_chart::chart::ChartError> {
-    const METADATA: &str = "apiVersion: v2\nname: c\nversion: 0.1.0\nappVersion: \"1.2\"\nkeywords: [k1]\n";
+    const METADATA: &str =
+        "apiVersion: v2\nname: c\nversion: 0.1.0\nappVersion: \"1.2\"\nkeywords: [k1]\n";
     Chart::from_files(vec![
         ChartFile::new("Chart.yaml", METADATA),
         ChartFile::new("templates/t.yaml", template),
