@@ -14,7 +14,10 @@ pub struct Clock {
 impl Clock {
     /// A clock that shows `start` now.
     pub fn starting_at(start: Timestamp) -> Self {
-        Self { start, started: Instant::now() }
+        Self {
+            start,
+            started: Instant::now(),
+        }
     }
 
     /// The time in the world.
@@ -44,14 +47,9 @@ pub(crate) fn seconds(millis: i64) -> String {
         .unwrap_or_default()
 }
 
-/// As Kubernetes writes `metav1.MicroTime`.
-pub(crate) fn micros(millis: i64) -> String {
-    Timestamp::from_millisecond(millis)
-        .map(|time| time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
-        .unwrap_or_default()
-}
-
 /// Reads either form back; `None` if it is no time.
 pub(crate) fn parse(text: &str) -> Option<i64> {
-    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+    text.parse::<Timestamp>()
+        .ok()
+        .map(Timestamp::as_millisecond)
 }

@@ -55,7 +55,11 @@ pub(crate) fn save(folder: &Path, state: &State, millis: i64) -> Result<(), Fold
         .resources()
         .into_iter()
         .map(|resource| {
-            let objects = state.store.all(&resource).map(|(_, object)| Value::clone(object)).collect();
+            let objects = state
+                .store
+                .all(&resource)
+                .map(|(_, object)| Value::clone(object))
+                .collect();
             (resource, objects)
         })
         .collect();
@@ -80,7 +84,11 @@ pub(crate) fn save(folder: &Path, state: &State, millis: i64) -> Result<(), Fold
         std::fs::rename(&unfinished, &path)?;
         Ok(())
     };
-    write().map_err(|source| FolderError { action: "write", path, source })
+    write().map_err(|source| FolderError {
+        action: "write",
+        path,
+        source,
+    })
 }
 
 /// Reads the state and the time it was saved at; `None` when the folder holds no world.
@@ -92,7 +100,11 @@ pub(crate) fn load(folder: &Path) -> Result<Option<(State, i64)>, FolderError> {
     let read = || -> Result<(State, i64), Box<dyn std::error::Error + Send + Sync>> {
         let value: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
         if value["format"] != FORMAT {
-            return Err(format!("format {} is not {FORMAT}; remove the folder to start anew", value["format"]).into());
+            return Err(format!(
+                "format {} is not {FORMAT}; remove the folder to start anew",
+                value["format"]
+            )
+            .into());
         }
         let saved: Saved = serde_json::from_value(value)?;
         let mut objects = BTreeMap::new();
@@ -100,7 +112,12 @@ pub(crate) fn load(folder: &Path) -> Result<Option<(State, i64)>, FolderError> {
             let by_key: BTreeMap<Key, Arc<Value>> = listed
                 .into_iter()
                 .map(|object| {
-                    let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
+                    let text = |key: &str| {
+                        object["metadata"][key]
+                            .as_str()
+                            .unwrap_or_default()
+                            .to_owned()
+                    };
                     (Key::new(text("namespace"), text("name")), Arc::new(object))
                 })
                 .collect();
@@ -117,5 +134,9 @@ pub(crate) fn load(folder: &Path) -> Result<Option<(State, i64)>, FolderError> {
         };
         Ok((state, saved.millis))
     };
-    read().map(Some).map_err(|source| FolderError { action: "read", path: path.clone(), source })
+    read().map(Some).map_err(|source| FolderError {
+        action: "read",
+        path: path.clone(),
+        source,
+    })
 }

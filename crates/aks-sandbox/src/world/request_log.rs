@@ -78,7 +78,12 @@ pub enum Verdict {
 
 impl Verdict {
     pub(crate) fn answer(&self) -> Option<Response<Body>> {
-        let Self::Answer { status, headers, body } = self else {
+        let Self::Answer {
+            status,
+            headers,
+            body,
+        } = self
+        else {
             return None;
         };
         let mut builder = Response::builder().status(*status);
@@ -103,7 +108,9 @@ pub struct RequestLog {
 
 impl fmt::Debug for RequestLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestLog").field("records", &self.records.len()).finish_non_exhaustive()
+        f.debug_struct("RequestLog")
+            .field("records", &self.records.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +123,12 @@ impl RequestLog {
         self.hook.clone()
     }
 
-    pub(super) fn begin(&mut self, host: &str, request: &Request<Bytes>, origin: Origin) -> RequestRecord {
+    pub(super) fn begin(
+        &mut self,
+        host: &str,
+        request: &Request<Bytes>,
+        origin: Origin,
+    ) -> RequestRecord {
         let counter = match origin {
             Origin::Client => &mut self.clients,
             Origin::Controller => &mut self.controllers,
@@ -127,7 +139,10 @@ impl RequestLog {
             class: classify(request),
             host: host.to_owned(),
             method: request.method().to_string(),
-            path: request.uri().path_and_query().map_or_else(String::new, ToString::to_string),
+            path: request
+                .uri()
+                .path_and_query()
+                .map_or_else(String::new, ToString::to_string),
             status: None,
         };
         *counter += 1;
@@ -136,7 +151,11 @@ impl RequestLog {
     }
 
     pub(super) fn finish(&mut self, origin: Origin, index: u64, status: Option<u16>) {
-        let found = self.records.iter_mut().rev().find(|record| record.origin == origin && record.index == index);
+        let found = self
+            .records
+            .iter_mut()
+            .rev()
+            .find(|record| record.origin == origin && record.index == index);
         if let Some(record) = found {
             record.status = status;
         }
@@ -144,12 +163,20 @@ impl RequestLog {
 
     /// The clients' requests, in order.
     pub fn of_clients(&self) -> Vec<RequestRecord> {
-        self.records.iter().filter(|record| record.origin == Origin::Client).cloned().collect()
+        self.records
+            .iter()
+            .filter(|record| record.origin == Origin::Client)
+            .cloned()
+            .collect()
     }
 
     /// The controllers' requests, in order.
     pub fn of_controllers(&self) -> Vec<RequestRecord> {
-        self.records.iter().filter(|record| record.origin == Origin::Controller).cloned().collect()
+        self.records
+            .iter()
+            .filter(|record| record.origin == Origin::Controller)
+            .cloned()
+            .collect()
     }
 }
 
@@ -158,7 +185,9 @@ fn classify(request: &Request<Bytes>) -> Class {
     let path = request.uri().path();
     let query = request.uri().query().unwrap_or_default();
     let method = request.method();
-    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || path.ends_with("/portforward") {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+        || path.ends_with("/portforward")
+    {
         return Class::Read;
     }
     let lower = path.to_ascii_lowercase();

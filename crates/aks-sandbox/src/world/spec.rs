@@ -15,7 +15,10 @@ pub struct RegistryImage {
 impl RegistryImage {
     /// Names an image.
     pub fn new(repository: impl Into<String>, tag: impl Into<String>) -> Self {
-        Self { repository: repository.into(), tag: tag.into() }
+        Self {
+            repository: repository.into(),
+            tag: tag.into(),
+        }
     }
 }
 
@@ -87,7 +90,12 @@ impl Default for WorldSpec {
 impl WorldSpec {
     /// The cluster's OIDC issuer URL.
     pub fn issuer_url(&self) -> String {
-        format!("https://{}/{}/{}/", self.issuer_host(), self.tenant, self.issuer_id)
+        format!(
+            "https://{}/{}/{}/",
+            self.issuer_host(),
+            self.tenant,
+            self.issuer_id
+        )
     }
 
     /// The issuer's host.
@@ -97,7 +105,10 @@ impl WorldSpec {
 
     /// The Kubernetes API's host, as in the cluster's kubeconfig.
     pub fn api_host(&self) -> String {
-        format!("{}-dns-sandbox.hcp.{}.azmk8s.io", self.cluster, self.location)
+        format!(
+            "{}-dns-sandbox.hcp.{}.azmk8s.io",
+            self.cluster, self.location
+        )
     }
 
     /// The registry's host.

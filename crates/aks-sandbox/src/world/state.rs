@@ -109,7 +109,12 @@ impl World {
         self.requests().set_hook(hook);
     }
 
-    pub(crate) fn begin_request(&self, host: &str, request: &Request<Bytes>, origin: Origin) -> RequestRecord {
+    pub(crate) fn begin_request(
+        &self,
+        host: &str,
+        request: &Request<Bytes>,
+        origin: Origin,
+    ) -> RequestRecord {
         self.requests().begin(host, request, origin)
     }
 

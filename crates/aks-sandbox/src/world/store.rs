@@ -21,7 +21,10 @@ pub struct Key {
 impl Key {
     /// Names an object.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -63,7 +66,12 @@ pub struct Store {
 impl Store {
     /// A store whose past is unknown: objects as they were saved at `revision`.
     pub fn restored(revision: u64, objects: BTreeMap<String, BTreeMap<Key, Arc<Value>>>) -> Self {
-        Self { revision, compacted: revision, objects, changes: VecDeque::new() }
+        Self {
+            revision,
+            compacted: revision,
+            objects,
+            changes: VecDeque::new(),
+        }
     }
 
     /// The newest revision.
@@ -93,7 +101,11 @@ impl Store {
     }
 
     /// The objects of one namespace.
-    pub fn within<'a>(&'a self, resource: &str, namespace: &str) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
+    pub fn within<'a>(
+        &'a self,
+        resource: &str,
+        namespace: &str,
+    ) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
         let from = Key::new(namespace, "");
         let namespace = namespace.to_owned();
         self.objects
@@ -105,7 +117,11 @@ impl Store {
 
     /// The resources that have objects.
     pub fn resources(&self) -> Vec<String> {
-        self.objects.iter().filter(|(_, objects)| !objects.is_empty()).map(|(name, _)| name.clone()).collect()
+        self.objects
+            .iter()
+            .filter(|(_, objects)| !objects.is_empty())
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// Creates or replaces an object under a new revision, which it gets as its
@@ -113,9 +129,23 @@ impl Store {
     pub fn put(&mut self, resource: &str, key: Key, mut object: Value) -> Arc<Value> {
         let revision = self.stamp(&mut object);
         let object = Arc::new(object);
-        let previous = self.objects.entry(resource.to_owned()).or_default().insert(key, Arc::clone(&object));
-        let kind = if previous.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
-        self.record(Change { revision, resource: resource.to_owned(), kind, object: Arc::clone(&object), previous });
+        let previous = self
+            .objects
+            .entry(resource.to_owned())
+            .or_default()
+            .insert(key, Arc::clone(&object));
+        let kind = if previous.is_some() {
+            ChangeKind::Modified
+        } else {
+            ChangeKind::Added
+        };
+        self.record(Change {
+            revision,
+            resource: resource.to_owned(),
+            kind,
+            object: Arc::clone(&object),
+            previous,
+        });
         object
     }
 
@@ -140,7 +170,9 @@ impl Store {
         if revision < self.compacted {
             return None;
         }
-        let from = self.changes.partition_point(|change| change.revision <= revision);
+        let from = self
+            .changes
+            .partition_point(|change| change.revision <= revision);
         Some(self.changes.range(from..))
     }
 
