@@ -14,8 +14,12 @@ use super::router::{ConnectionHost, Cut};
 
 /// Serves a connection until the peer closes it or it is cut. `host` is the host it was opened to,
 /// where that is known.
-pub(super) async fn serve<S>(router: Router, stream: S, host: Option<String>, shown: Option<ShownCertificate>)
-where
+pub(super) async fn serve<S>(
+    router: Router,
+    stream: S,
+    host: Option<String>,
+    shown: Option<ShownCertificate>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
@@ -23,7 +27,10 @@ where
         let host = host.clone();
         async move {
             let (parts, body) = request.into_parts();
-            let body = body.collect().await.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+            let body = body
+                .collect()
+                .await
+                .map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
             let mut request = Request::from_parts(parts, body);
             if let Some(host) = host {
                 request.extensions_mut().insert(ConnectionHost(host));

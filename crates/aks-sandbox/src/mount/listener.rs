@@ -40,11 +40,11 @@ impl Listener {
     pub async fn bind(router: Router, scheme: Scheme) -> std::io::Result<Self> {
         let acceptor = match scheme {
             Scheme::Http => None,
-            Scheme::Https(certificates) => Some(TlsAcceptor::from(
-                certificates
-                    .server_config()
-                    .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))?,
-            )),
+            Scheme::Https(certificates) => {
+                Some(TlsAcceptor::from(certificates.server_config().map_err(
+                    |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error),
+                )?))
+            }
         };
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = socket.local_addr()?;
@@ -86,7 +86,11 @@ async fn greet(stream: TcpStream, acceptor: Option<Arc<TlsAcceptor>>, router: Ro
     };
     match acceptor.accept(stream).await {
         Ok(stream) => {
-            let shown = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+            let shown = stream
+                .get_ref()
+                .1
+                .peer_certificates()
+                .is_some_and(|chain| !chain.is_empty());
             connection::serve(router, stream, None, Some(ShownCertificate(shown))).await;
         }
         Err(error) => tracing::debug!(%error, "a TLS handshake failed"),

@@ -41,7 +41,12 @@ impl Pipe {
             ));
         }
         let (client, server) = tokio::io::duplex(PIPE_BYTES);
-        tokio::spawn(connection::serve(self.router.clone(), server, Some(host.to_owned()), None));
+        tokio::spawn(connection::serve(
+            self.router.clone(),
+            server,
+            Some(host.to_owned()),
+            None,
+        ));
         Ok(PipeStream(TokioIo::new(client)))
     }
 }

@@ -57,14 +57,20 @@ pub struct Router {
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts: Vec<_> = self.routes.iter().map(|route| &route.host).collect();
-        f.debug_struct("Router").field("hosts", &hosts).finish_non_exhaustive()
+        f.debug_struct("Router")
+            .field("hosts", &hosts)
+            .finish_non_exhaustive()
     }
 }
 
 impl Router {
     /// A router that serves no host yet and logs into `world`.
     pub fn new(world: Arc<World>) -> Self {
-        Self { world, routes: Vec::new(), fallback: None }
+        Self {
+            world,
+            routes: Vec::new(),
+            fallback: None,
+        }
     }
 
     /// Registers a service for a host (`management.azure.com`) or a suffix (`*.vault.azure.net`).
@@ -73,7 +79,8 @@ impl Router {
     pub fn route(mut self, host: impl Into<String>, handler: Handler) -> Self {
         let host = host.into().to_ascii_lowercase();
         self.routes.push(Route { host, handler });
-        self.routes.sort_by_key(|route| (route.host.starts_with('*'), usize::MAX - route.host.len()));
+        self.routes
+            .sort_by_key(|route| (route.host.starts_with('*'), usize::MAX - route.host.len()));
         self
     }
 
@@ -113,7 +120,11 @@ impl Router {
     pub async fn call(&self, request: Request<Bytes>) -> Result<Response<Body>, Cut> {
         let host = host_of(&request);
         let known = self.find(&host).or(self.fallback.as_ref()).cloned();
-        let origin = request.extensions().get::<Origin>().copied().unwrap_or_default();
+        let origin = request
+            .extensions()
+            .get::<Origin>()
+            .copied()
+            .unwrap_or_default();
         let record = self.world.begin_request(&host, &request, origin);
         let verdict = if origin == Origin::Client {
             self.world.judge(&record)
@@ -131,7 +142,8 @@ impl Router {
             (Some(response), _) => response,
             (None, Some(handler)) => handler(request).await,
             (None, None) => {
-                let mut response = Response::new(full(format!("the sandbox serves no host `{host}`\n")));
+                let mut response =
+                    Response::new(full(format!("the sandbox serves no host `{host}`\n")));
                 *response.status_mut() = StatusCode::BAD_GATEWAY;
                 response
             }
@@ -140,7 +152,8 @@ impl Router {
             self.world.finish_request(&record, None);
             return Err(Cut);
         }
-        self.world.finish_request(&record, Some(response.status().as_u16()));
+        self.world
+            .finish_request(&record, Some(response.status().as_u16()));
         Ok(response)
     }
 
@@ -169,7 +182,12 @@ fn host_of(request: &Request<Bytes>) -> String {
         .get::<ConnectionHost>()
         .map(|host| host.0.as_str())
         .or_else(|| request.uri().host())
-        .or_else(|| request.headers().get(HOST).and_then(|value| value.to_str().ok()))
+        .or_else(|| {
+            request
+                .headers()
+                .get(HOST)
+                .and_then(|value| value.to_str().ok())
+        })
         .unwrap_or_default();
     match named.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,

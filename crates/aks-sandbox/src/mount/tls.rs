@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -45,7 +48,9 @@ impl Certificates {
     pub fn generate() -> Result<Self, TlsError> {
         let authority_key = KeyPair::generate().map_err(failed)?;
         let mut authority = CertificateParams::default();
-        authority.distinguished_name.push(DnType::CommonName, "aks-airflow sandbox");
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "aks-airflow sandbox");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let authority_pem = authority.self_signed(&authority_key).map_err(failed)?.pem();
@@ -53,17 +58,29 @@ impl Certificates {
 
         let names = ["localhost", "127.0.0.1", "kubernetes.default.svc"].map(String::from);
         let mut server = CertificateParams::new(names).map_err(failed)?;
-        server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
+        server
+            .distinguished_name
+            .push(DnType::CommonName, "kube-apiserver");
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let server_key = KeyPair::generate().map_err(failed)?;
-        let server_pem = server.signed_by(&server_key, &issuer).map_err(failed)?.pem();
+        let server_pem = server
+            .signed_by(&server_key, &issuer)
+            .map_err(failed)?
+            .pem();
 
         let mut client = CertificateParams::default();
-        client.distinguished_name.push(DnType::CommonName, "sandbox-admin");
-        client.distinguished_name.push(DnType::OrganizationName, "system:masters");
+        client
+            .distinguished_name
+            .push(DnType::CommonName, "sandbox-admin");
+        client
+            .distinguished_name
+            .push(DnType::OrganizationName, "system:masters");
         client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let client_key = KeyPair::generate().map_err(failed)?;
-        let client_pem = client.signed_by(&client_key, &issuer).map_err(failed)?.pem();
+        let client_pem = client
+            .signed_by(&client_key, &issuer)
+            .map_err(failed)?
+            .pem();
 
         Ok(Self {
             authority: authority_pem,
@@ -83,10 +100,11 @@ impl Certificates {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = rustls::RootCertStore::empty();
         roots.add(certificate(&self.authority)?).map_err(failed)?;
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .allow_unauthenticated()
-            .build()
-            .map_err(failed)?;
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .allow_unauthenticated()
+                .build()
+                .map_err(failed)?;
         let key = PrivateKeyDer::from_pem_slice(self.server_key.as_bytes()).map_err(failed)?;
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
