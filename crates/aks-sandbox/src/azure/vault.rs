@@ -109,7 +109,7 @@ struct Need {
 impl Need {
     fn of(method: &Method, path: &[&str]) -> Option<Self> {
         let (permission, action) = match (method, path) {
-            (&Method::GET, ["secrets"] | ["secrets", _, "versions"] | ["deletedsecrets"]) => (
+            (&Method::GET, ["secrets" | "deletedsecrets"] | ["secrets", _, "versions"]) => (
                 "list",
                 "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
             ),

@@ -1,0 +1,184 @@
+//! [`EnsureClaim`]: the claim of the logs (S10), bound. It owns the wait with its reason; it refuses
+//! to say that a pod could mount it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use converge::{
+    Change, ChangeKind, Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome,
+    Verification,
+};
+use kube_cluster::{Cluster, Object, Target, wait_until};
+
+use crate::declared::{Declared, declare, look};
+use crate::{VolumeError, VolumeSettings};
+
+/// Keeps the claim as declared and waits until it is bound.
+#[derive(Debug, Clone)]
+pub struct EnsureClaim {
+    /// The cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// The volume's name, from [`EnsureVolume`](crate::EnsureVolume).
+    pub volume: Slot<String>,
+    /// The same settings the volume has.
+    pub settings: VolumeSettings,
+    /// Take fields other managers own; off unless the caller allows it.
+    pub take_fields: bool,
+    /// How long binding may take; it is a matter of seconds.
+    pub limit: Duration,
+}
+
+/// A claim that is bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundClaim {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its volume.
+    pub volume: String,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub struct ClaimAction {
+    /// The claim to declare, unless it is as declared.
+    wanted: Option<Object>,
+}
+
+impl EnsureClaim {
+    fn output(&self) -> BoundClaim {
+        BoundClaim {
+            namespace: self.settings.namespace.clone(),
+            name: self.settings.claim.clone(),
+            volume: self.settings.volume.clone(),
+        }
+    }
+
+    fn is_bound(&self, live: &Object) -> bool {
+        live.text("/status/phase") == Some("Bound")
+            && live.text("/spec/volumeName") == Some(&self.settings.volume)
+    }
+
+    async fn bring_about(
+        &self,
+        action: ClaimAction,
+        context: &StepContext,
+    ) -> Result<(), VolumeError> {
+        if let Some(wanted) = action.wanted {
+            declare(&*self.cluster, wanted, self.take_fields).await?;
+        }
+        let target = self.settings.claim_ref();
+        let targets = [Target::ready(target.clone())];
+        wait_until(&self.cluster, &targets, self.limit, &context.observer)
+            .await
+            .map_err(|source| VolumeError::Unbound {
+                claim: target.to_string(),
+                limit: self.limit,
+                source,
+            })?;
+        Ok(())
+    }
+}
+
+/// A claim's specification is fixed but for its size. Source: Kubernetes,
+/// `ValidatePersistentVolumeClaimUpdate`.
+fn is_fixed(path: &str) -> bool {
+    path.starts_with("spec.") && !path.starts_with("spec.resources.requests")
+}
+
+fn proof() -> Proof {
+    Proof::observed("Bound; mount not checked")
+}
+
+#[async_trait]
+impl Step for EnsureClaim {
+    type Observed = Option<ClaimObserved>;
+    type Action = ClaimAction;
+    type Output = BoundClaim;
+
+    fn name(&self) -> &'static str {
+        "logs"
+    }
+
+    async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
+        if self.volume.get().is_none() {
+            return Ok(None);
+        }
+        look(
+            &*self.cluster,
+            self.settings.claim(),
+            is_fixed,
+            self.take_fields,
+        )
+        .await
+        .map(|declared| Some(ClaimObserved(declared)))
+        .map_err(StepError::before_writes)
+    }
+
+    fn decide(
+        &self,
+        observed: &Self::Observed,
+    ) -> Result<Decision<Self::Action, Self::Output>, StepError> {
+        let target = self.settings.claim_ref().to_string();
+        let Some(ClaimObserved(declared)) = observed else {
+            let change = Change::new(ChangeKind::Create, target, Verification::Predicted);
+            return Ok(Decision::Later {
+                changes: vec![change.with_note("waits for its volume")],
+            });
+        };
+        if let Some(change) = &declared.change {
+            return Ok(Decision::Act {
+                action: ClaimAction {
+                    wanted: Some(declared.wanted.clone()),
+                },
+                changes: vec![change.clone()],
+            });
+        }
+        if declared
+            .live
+            .as_ref()
+            .is_some_and(|live| self.is_bound(live))
+        {
+            return Ok(Decision::Done {
+                output: self.output(),
+                proof: proof(),
+            });
+        }
+        Ok(Decision::Act {
+            action: ClaimAction { wanted: None },
+            changes: vec![
+                Change::new(ChangeKind::Run, target, Verification::Verified)
+                    .with_note("it is there and not bound: it is waited for"),
+            ],
+        })
+    }
+
+    async fn perform(
+        &self,
+        action: Self::Action,
+        context: &StepContext,
+    ) -> Result<StepOutcome<Self::Output>, StepError> {
+        let writes = action.wanted.is_some();
+        self.bring_about(action, context)
+            .await
+            .map_err(|error| match error {
+                error @ VolumeError::Unbound { .. } if writes => StepError::after_writes(error),
+                error => StepError::before_writes(error),
+            })?;
+        Ok(StepOutcome {
+            output: self.output(),
+            did: "Bound".into(),
+            proof: proof(),
+        })
+    }
+}
+
+/// What was seen of the claim.
+#[derive(Debug)]
+pub struct ClaimObserved(Declared);
+
+#[cfg(test)]
+#[path = "claim_step/tests.rs"]
+mod tests;
