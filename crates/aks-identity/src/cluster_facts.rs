@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::IdentityError;
 
-/// `Microsoft.ContainerService/managedClusters`.
-pub(crate) const CLUSTERS: ApiVersion = ApiVersion("2026-06-01");
+/// The API version of AKS clusters this project speaks.
+pub const CLUSTERS: ApiVersion = ApiVersion("2026-06-01");
 
 /// An AKS cluster as Azure describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,7 +28,7 @@ mod names;
 mod namespace;
 mod service_account;
 
-pub use cluster_facts::{ClusterFacts, Finding, Severity, findings};
+pub use cluster_facts::{CLUSTERS, ClusterFacts, Finding, Severity, findings};
 pub use error::IdentityError;
 pub use exchange::{ExchangeError, ExchangePatience, ExchangeQuestion, prove_trust};
 pub use facts::{Facts, FactsSeen, FactsStep};

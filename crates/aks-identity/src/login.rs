@@ -200,7 +200,7 @@ mod tests {
         )
         .await
         .unwrap();
-        assert_eq!(cluster.server(), "https://aks.invalid/");
+        assert_eq!(cluster.server(), "https://aks.invalid:443/");
     }
 
     #[tokio::test]

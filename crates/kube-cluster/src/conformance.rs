@@ -246,15 +246,16 @@ macro_rules! cluster_conformance {
             |subject| Box::pin(async move { $crate::conformance::$module::$behaviour(&subject).await }),
         )),*]
     };
-    (@test { $(#[$attribute:meta])* } { $setup:expr } $($module:ident :: $behaviour:ident)*) => {
-        $(
-            $(#[$attribute])*
-            #[tokio::test]
-            async fn $behaviour() {
-                let subject: $crate::conformance::Subject = $setup.await;
-                $crate::conformance::$module::$behaviour(&subject).await;
-            }
-        )*
+    (@test $attributes:tt $setup:tt $($module:ident :: $behaviour:ident)*) => {
+        $($crate::cluster_conformance! { @one $attributes $setup $module $behaviour })*
+    };
+    (@one { $(#[$attribute:meta])* } { $setup:expr } $module:ident $behaviour:ident) => {
+        $(#[$attribute])*
+        #[tokio::test]
+        async fn $behaviour() {
+            let subject: $crate::conformance::Subject = $setup.await;
+            $crate::conformance::$module::$behaviour(&subject).await;
+        }
     };
 }
 

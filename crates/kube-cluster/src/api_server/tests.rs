@@ -19,6 +19,8 @@ use crate::{
     Query, WriteOptions,
 };
 
+mod forwarding;
+
 type Script = dyn Fn(&str, &str, usize) -> (u16, Value) + Send + Sync;
 
 /// One end of an in-memory pipe, as the HTTP client wants it.
