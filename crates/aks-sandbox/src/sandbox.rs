@@ -273,6 +273,8 @@ fn first_state(seed: u64, spec: WorldSpec, now: Timestamp) -> State {
     for (resource, object) in first_objects(&state.spec) {
         add(&mut state, resource, object, &time);
     }
+    // As on a server that has run for a while, the first revisions are history.
+    state.store.compact();
     state
 }
 

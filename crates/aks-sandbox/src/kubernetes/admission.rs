@@ -24,10 +24,7 @@ pub(crate) fn namespace(
         return Err(ApiError::not_found(&namespaces, namespace));
     };
     if found.pointer("/metadata/deletionTimestamp").is_some() {
-        let why = format!(
-            "unable to create new content in namespace {namespace} because it is being terminated"
-        );
-        return Err(ApiError::forbidden(resource, name, &why));
+        return Err(ApiError::namespace_terminating(resource, name, namespace));
     }
     Ok(())
 }

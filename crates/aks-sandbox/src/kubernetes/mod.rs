@@ -5,8 +5,7 @@
 //! # What is not modelled
 //! Protobuf, CBOR and YAML bodies (JSON is YAML; kubectl and helm send it); tables (`kubectl get`
 //! falls back to names and ages); RBAC (kept, not enforced); CEL, patterns and conversion webhooks of
-//! custom resources; more than one version of a built-in kind; strict field checks of built-in
-//! kinds; quotas and limit ranges; exec and attach; SPDY; API priority and fairness.
+//! custom resources; more than one version of a built-in kind; the types of built-in fields; quotas and limit ranges; exec and attach; SPDY; API priority and fairness.
 
 mod admission;
 mod airflow;
@@ -15,6 +14,7 @@ mod custom;
 mod defaults;
 mod delete;
 mod discovery;
+mod known;
 mod list;
 mod logs;
 mod patch;

@@ -219,13 +219,25 @@ impl ApiError {
         Self::new(400, "BadRequest", message)
     }
 
-    pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
-        Self::new(
+    /// Of a creation in a namespace that is going.
+    pub(crate) fn namespace_terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+        let why = format!(
+            "unable to create new content in namespace {namespace} because it is being terminated"
+        );
+        let mut error = Self::new(
             403,
             "Forbidden",
             format!("{} {name:?} is forbidden: {why}", resource.qualified()),
         )
-        .about(resource, name)
+        .about(resource, name);
+        if let Some(details) = &mut error.details {
+            details["causes"] = json!([{
+                "reason": "NamespaceTerminating",
+                "message": format!("namespace {namespace} is being terminated"),
+                "field": "metadata.namespace",
+            }]);
+        }
+        error
     }
 
     pub(crate) fn unauthorized() -> Self {

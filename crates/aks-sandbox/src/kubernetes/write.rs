@@ -8,6 +8,7 @@ use super::admission;
 use super::apply::{ApplyError, ManagerKey, apply, track_update};
 use super::custom;
 use super::defaults;
+use super::known;
 use super::patch::{json_patch, merge_patch};
 use super::resource::Resource;
 use super::status::{ApiError, Cause};
@@ -292,24 +293,42 @@ fn allocate_address(state: &mut State, object: &mut Value) {
 
 /// Defaults, pruning, and the refusal of unknown fields where the client wants it.
 fn complete(write: &Write, object: &mut Value) -> Result<(), ApiError> {
-    let Some(schema) = write.resource.schema() else {
-        defaults::fill(&write.resource.kind, object);
-        return Ok(());
-    };
-    let before = object.clone();
-    custom::prune(object, schema, true);
-    if write.strict && *object != before {
-        let unknown = first_difference(&before, object, String::new()).unwrap_or_default();
-        return Err(ApiError::bad_request(format!(
-            "{} in version {:?} cannot be handled as a {}: strict decoding error: unknown field {unknown:?}",
-            write.resource.kind, write.resource.version, write.resource.kind
-        )));
+    refuse_unknown(write, object)?;
+    match write.resource.schema() {
+        Some(schema) => custom::fill(object, schema),
+        None => defaults::fill(&write.resource.kind, object),
     }
-    custom::fill(object, schema);
     Ok(())
 }
 
-fn first_difference(before: &Value, after: &Value, path: String) -> Option<String> {
+/// Drops unknown fields, or names them in a refusal if the client wants that.
+fn refuse_unknown(write: &Write, object: &mut Value) -> Result<(), ApiError> {
+    let unknown = drop_unknown(write, object);
+    if !write.strict || unknown.is_empty() {
+        return Ok(());
+    }
+    let (kind, version) = (&write.resource.kind, &write.resource.version);
+    let named: Vec<String> = unknown
+        .iter()
+        .map(|field| format!("unknown field {field:?}"))
+        .collect();
+    Err(ApiError::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
+        named.join(", ")
+    )))
+}
+
+/// Drops unknown fields; their paths.
+fn drop_unknown(write: &Write, object: &mut Value) -> Vec<String> {
+    let Some(schema) = write.resource.schema() else {
+        return known::drop_unknown(&write.resource.kind, object);
+    };
+    let before = object.clone();
+    custom::prune(object, schema, true);
+    first_difference(&before, object, "").into_iter().collect()
+}
+
+fn first_difference(before: &Value, after: &Value, path: &str) -> Option<String> {
     let below = |name: &str| {
         if path.is_empty() {
             name.to_owned()
@@ -321,14 +340,17 @@ fn first_difference(before: &Value, after: &Value, path: String) -> Option<Strin
         (Value::Object(old), Value::Object(new)) => {
             old.iter().find_map(|(name, value)| match new.get(name) {
                 None => Some(below(name)),
-                Some(kept) => first_difference(value, kept, below(name)),
+                Some(kept) => first_difference(value, kept, &below(name)),
             })
         }
-        (Value::Array(old), Value::Array(new)) => old
-            .iter()
-            .zip(new)
-            .enumerate()
-            .find_map(|(index, (old, new))| first_difference(old, new, format!("{path}[{index}]"))),
+        (Value::Array(old), Value::Array(new)) => {
+            old.iter()
+                .zip(new)
+                .enumerate()
+                .find_map(|(index, (old, new))| {
+                    first_difference(old, new, &format!("{path}[{index}]"))
+                })
+        }
         _ => None,
     }
 }
@@ -421,9 +443,7 @@ pub(crate) fn patch(
         identify(write, &mut declared)?;
         declared["metadata"]["name"] = write.name.clone().into();
         defaults::set(&mut declared, "metadata", Map::new());
-        if let Some(schema) = write.resource.schema() {
-            custom::prune(&mut declared, schema, true);
-        }
+        refuse_unknown(write, &mut declared)?;
         keep_subresource(write, &mut declared);
         let nothing = json!({"apiVersion": declared["apiVersion"], "kind": declared["kind"], "metadata": {"name": write.name, "namespace": declared["metadata"]["namespace"]}});
         if let (Some(live), Some(wanted)) = (
