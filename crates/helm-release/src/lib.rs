@@ -9,6 +9,8 @@ mod assess;
 mod chart;
 mod codec;
 mod compare;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod decide;
 mod digest;
 mod engine;
