@@ -224,6 +224,15 @@ impl<T: Clone> Slot<T> {
     }
 }
 
+impl<T: Clone + Send + Sync + 'static> Slot<T> {
+    /// A view of this slot that is known only once `gate` is known too.
+    #[must_use]
+    pub fn after<G: Clone + Send + Sync + 'static>(&self, gate: &Slot<G>) -> Self {
+        let (source, gate) = (self.clone(), gate.clone());
+        Self(Place::View(Arc::new(move || gate.get().and_then(|_| source.get()))))
+    }
+}
+
 impl<T: Clone> Default for Slot<T> {
     fn default() -> Self {
         Self::new()

@@ -7,8 +7,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use converge::{Change, ChangeKind, Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome, Verification};
-use kube_cluster::{Cluster, ClusterError, ClusterErrorKind, Created, Kind, Object, ObjectRef, Query, WriteOptions};
+use converge::{
+    Change, ChangeKind, Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome,
+    Verification,
+};
+use kube_cluster::{
+    Cluster, ClusterError, ClusterErrorKind, Created, Kind, Object, ObjectRef, Query, WriteOptions,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -83,14 +88,21 @@ impl RecordHistory {
     }
 
     fn secret(&self, number: u32) -> Object {
-        let record = HistoryRecord { number, ..self.record.clone() };
+        let record = HistoryRecord {
+            number,
+            ..self.record.clone()
+        };
         let text = serde_json::to_vec(&record).unwrap_or_default();
         let mut secret = Object::named(&self.target(number));
         secret.set_label(DEPLOYMENT_LABEL, self.deployment.clone());
         secret.set_label("app.kubernetes.io/managed-by", "aks-airflow");
-        secret.as_map_mut().insert("type".into(), SECRET_TYPE.into());
+        secret
+            .as_map_mut()
+            .insert("type".into(), SECRET_TYPE.into());
         secret.as_map_mut().insert("immutable".into(), true.into());
-        secret.as_map_mut().insert("data".into(), json!({"record": STANDARD.encode(text)}));
+        secret
+            .as_map_mut()
+            .insert("data".into(), json!({"record": STANDARD.encode(text)}));
         secret
     }
 }
@@ -113,22 +125,44 @@ impl Step for RecordHistory {
 
     fn decide(&self, observed: &Self::Observed) -> Result<Decision<Self::Action, ()>, StepError> {
         let last = observed.last();
-        if last.is_some_and(|last| HistoryRecord { number: 0, ..last.clone() } == HistoryRecord { number: 0, ..self.record.clone() }) {
-            let proof = Proof::observed(format!("run {} is recorded", last.map_or(0, |last| last.number)));
+        if last.is_some_and(|last| {
+            HistoryRecord {
+                number: 0,
+                ..last.clone()
+            } == HistoryRecord {
+                number: 0,
+                ..self.record.clone()
+            }
+        }) {
+            let proof = Proof::observed(format!(
+                "run {} is recorded",
+                last.map_or(0, |last| last.number)
+            ));
             return Ok(Decision::Done { output: (), proof });
         }
         let number = last.map_or(1, |last| last.number + 1);
-        let verification =
-            if self.namespace_ready.get().is_some() { Verification::Verified } else { Verification::Predicted };
+        let verification = if self.namespace_ready.get().is_some() {
+            Verification::Verified
+        } else {
+            Verification::Predicted
+        };
         let mut numbers: Vec<u32> = observed.iter().map(|record| record.number).collect();
         numbers.push(number);
         Ok(Decision::Act {
             action: numbers,
-            changes: vec![Change::new(ChangeKind::Create, self.target(number).to_string(), verification)],
+            changes: vec![Change::new(
+                ChangeKind::Create,
+                self.target(number).to_string(),
+                verification,
+            )],
         })
     }
 
-    async fn perform(&self, mut numbers: Vec<u32>, _: &StepContext) -> Result<StepOutcome<()>, StepError> {
+    async fn perform(
+        &self,
+        mut numbers: Vec<u32>,
+        _: &StepContext,
+    ) -> Result<StepOutcome<()>, StepError> {
         let number = numbers.last().copied().unwrap_or(1);
         let created = self
             .cluster
@@ -137,7 +171,11 @@ impl Step for RecordHistory {
             .map_err(StepError::after_writes)?;
         if matches!(created, Created::AlreadyExists) {
             let kind = ClusterErrorKind::Conflict("another run finished at the same time".into());
-            return Err(StepError::after_writes(ClusterError::about("record", &self.target(number), kind)));
+            return Err(StepError::after_writes(ClusterError::about(
+                "record",
+                &self.target(number),
+                kind,
+            )));
         }
         let surplus = numbers.len().saturating_sub(KEPT);
         for old in numbers.drain(..surplus) {

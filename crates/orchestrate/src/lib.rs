@@ -8,12 +8,33 @@
 //! another needs. It refuses to print, to read the process environment, and to keep state of its
 //! own: the world is the state.
 
+mod charts;
+mod deploy;
+mod document;
 mod graph;
+mod history;
+mod objects;
 mod plan;
+mod proof;
 mod report;
 mod run;
+mod wiring;
+mod world;
 
+pub use charts::{
+    AIRFLOW_REPOSITORY, ChartError, ChartLibrary, Charts, EXTERNAL_SECRETS_REPOSITORY, OneSource,
+};
+pub use deploy::{ApplyError, PlanError, StepFailure, deviations};
+pub use document::{
+    Access, ApiVersion, AzureSettings, ChartOrigin, ChartPin, Cloud, CredentialKind, Deployment,
+    DocumentError, ExternalSecretsSettings, IdentitySettings, LogSettings, Operator, Place,
+    Problem, Profile, Rule, SecretRef, Source, schema,
+};
 pub use graph::{Fate, Graph, GraphError, Node};
+pub use history::{HistoryRecord, history};
+pub use objects::ObjectError;
 pub use plan::{Deviation, PLAN_FORMAT, Plan, StepPlan, Tally};
 pub use report::{REPORT_FORMAT, Report, StepReport, StepResult};
 pub use run::Run;
+pub use wiring::{Policy, WiringError};
+pub use world::{ConnectError, LocalSecrets, NoLocalSecrets, Parts, World};

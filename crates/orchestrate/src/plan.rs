@@ -2,16 +2,19 @@
 //! was made from. It owns comparison and serialisation; it refuses to hold secret values.
 
 use std::fmt;
+use std::sync::Arc;
 
 use converge::{Change, ChangeKind, Verification};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::deploy::Prepared;
+
 /// The version of a saved plan's format.
 pub const PLAN_FORMAT: u32 = 1;
 
 /// What a run would do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The format's version, [`PLAN_FORMAT`].
@@ -24,6 +27,16 @@ pub struct Plan {
     pub steps: Vec<StepPlan>,
     /// Where the guide is not followed to the letter, and why.
     pub deviations: Vec<Deviation>,
+    /// What it takes to carry the plan out; not saved.
+    #[serde(skip)]
+    pub(crate) prepared: Option<Arc<Prepared>>,
+}
+
+/// Plans are equal if they say the same.
+impl PartialEq for Plan {
+    fn eq(&self, other: &Self) -> bool {
+        self.deployment == other.deployment && self.digest() == other.digest()
+    }
 }
 
 /// What one step would do.
@@ -230,6 +243,7 @@ mod tests {
                 changes,
             }],
             deviations: Vec::new(),
+            prepared: None,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use airflow_helm::AirflowSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -38,8 +39,19 @@ pub struct Deployment {
     /// Where task logs are kept.
     #[serde(default)]
     pub logs: LogSettings,
-    /// Airflow itself.
+    /// Airflow itself; the guide's by default.
+    #[serde(default)]
     pub airflow: AirflowSettings,
+    /// Where the Airflow chart is published, and its digest.
+    #[serde(default)]
+    pub airflow_chart: ChartOrigin,
+    /// The password of an external database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_password: Option<SecretRef>,
+    /// Secrets that become Secrets in the namespace before Airflow starts, by the Secret's name:
+    /// for git-sync's login and the like.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, BTreeMap<String, SecretRef>>,
     /// Raw chart values for the Airflow chart, merged last and checked against its schema and root
     /// keys.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -170,6 +182,19 @@ pub struct ChartPin {
     pub digest: Option<String>,
 }
 
+/// Where a chart is published, and what its archive must be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChartOrigin {
+    /// `https://…` or `oci://…`; the project's own repository by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The archive's SHA-256, `sha256:…`; checked if given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
+    pub digest: Option<String>,
+}
+
 /// How vault secrets come into the cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -262,5 +287,45 @@ impl Default for LogSettings {
             retention_days: 90,
             file_cache_seconds: 120,
         }
+    }
+}
+
+/// The guide's names.
+mod default {
+    pub(super) fn name() -> String {
+        "guide".into()
+    }
+
+    pub(super) fn airflow() -> String {
+        "airflow".into()
+    }
+}
+
+impl Deployment {
+    /// Airflow's settings with what the rest of the document decides: the namespace, the registry
+    /// images come from, the claim logs are kept on.
+    #[must_use]
+    pub fn airflow_settings(&self) -> AirflowSettings {
+        let mut settings = self.airflow.clone();
+        settings.namespace.clone_from(&self.namespace);
+        let registry = format!("{}.azurecr.io", self.azure.container_registry);
+        settings.images.registry.get_or_insert(registry);
+        if settings.logs.persistence {
+            settings.logs.claim = Some(self.logs.claim.clone());
+        }
+        settings
+    }
+
+    /// The document in normal form: every default written out, keys in order. Holds no secret.
+    #[must_use]
+    pub fn normalised(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+
+    /// SHA-256 of the normal form, lower-case hex.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        use sha2::{Digest, Sha256};
+        crate::plan::hex(&Sha256::digest(self.normalised().to_string()))
     }
 }

@@ -1,0 +1,174 @@
+//! [`ChartLibrary`]: from a pin to a compiled chart. It owns the choice of a source and the check of
+//! the digest; it refuses to fetch by itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use helm_chart::Chart;
+use helm_registry::{ChartSource, Digest, SourceError};
+
+use crate::document::{ChartPin, Deployment, Operator};
+
+/// The repository of the Airflow chart.
+pub const AIRFLOW_REPOSITORY: &str = "https://airflow.apache.org";
+/// The repository of the External Secrets chart.
+pub const EXTERNAL_SECRETS_REPOSITORY: &str = "https://charts.external-secrets.io";
+
+/// Chart sources by the address of their repository.
+pub trait ChartLibrary: fmt::Debug + Send + Sync + 'static {
+    /// The source at an address: `https://…`, `oci://…`.
+    ///
+    /// # Errors
+    /// When the address is of no known kind.
+    fn source(&self, repository: &str) -> Result<Arc<dyn ChartSource>, SourceError>;
+}
+
+/// One source for every address: a folder of archives, charts in memory.
+#[derive(Debug, Clone)]
+pub struct OneSource(pub Arc<dyn ChartSource>);
+
+impl ChartLibrary for OneSource {
+    fn source(&self, _: &str) -> Result<Arc<dyn ChartSource>, SourceError> {
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+/// A chart that cannot be had. Nothing was written.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum ChartError {
+    /// Its source does not give it.
+    #[error("chart {chart} {version} cannot be had from {repository}")]
+    #[diagnostic(code(aka::chart::pull))]
+    Pull {
+        /// Which chart.
+        chart: &'static str,
+        /// Which version.
+        version: String,
+        /// From where.
+        repository: String,
+        /// Why.
+        #[source]
+        #[diagnostic_source]
+        source: SourceError,
+    },
+    /// It is not the pinned one.
+    #[error("chart {chart} {version} from {origin} is {found}, but {pinned} is pinned")]
+    #[diagnostic(
+        code(aka::chart::digest),
+        help("do not use it: it was changed after it was pinned, or the pin is wrong")
+    )]
+    Digest {
+        /// Which chart.
+        chart: &'static str,
+        /// Which version.
+        version: String,
+        /// Where it came from.
+        origin: String,
+        /// What it is.
+        found: Digest,
+        /// What it should be.
+        pinned: String,
+    },
+    /// The archive is no chart.
+    #[error("chart {chart} {version} from {origin} cannot be loaded: {message}")]
+    #[diagnostic(code(aka::chart::load))]
+    Load {
+        /// Which chart.
+        chart: &'static str,
+        /// Which version.
+        version: String,
+        /// Where it came from.
+        origin: String,
+        /// Why.
+        message: String,
+    },
+}
+
+/// The charts of a deployment, compiled.
+#[derive(Debug, Clone)]
+pub struct Charts {
+    /// Airflow.
+    pub airflow: Arc<Chart>,
+    /// External Secrets, unless somebody else runs the operator.
+    pub external_secrets: Option<Arc<Chart>>,
+}
+
+impl Charts {
+    /// Pulls and compiles the charts a deployment pins, both at once.
+    ///
+    /// # Errors
+    /// The first chart that cannot be had. Nothing was written.
+    pub async fn load(
+        deployment: &Deployment,
+        library: &dyn ChartLibrary,
+    ) -> Result<Self, ChartError> {
+        let pin = ChartPin {
+            repository: deployment.airflow_chart.repository.clone(),
+            version: deployment.airflow.chart_version.clone(),
+            digest: deployment.airflow_chart.digest.clone(),
+        };
+        let secrets = &deployment.external_secrets;
+        let operator = async {
+            match secrets.operator {
+                Operator::Install => load(
+                    library,
+                    "external-secrets",
+                    EXTERNAL_SECRETS_REPOSITORY,
+                    &secrets.chart,
+                )
+                .await
+                .map(Some),
+                Operator::Existing => Ok(None),
+            }
+        };
+        let (airflow, external_secrets) =
+            futures::future::try_join(load(library, "airflow", AIRFLOW_REPOSITORY, &pin), operator)
+                .await?;
+        Ok(Self {
+            airflow,
+            external_secrets,
+        })
+    }
+}
+
+async fn load(
+    library: &dyn ChartLibrary,
+    chart: &'static str,
+    default: &str,
+    pin: &ChartPin,
+) -> Result<Arc<Chart>, ChartError> {
+    let repository = pin.repository.as_deref().unwrap_or(default);
+    let version = pin.version.clone();
+    let failed = |source| ChartError::Pull {
+        chart,
+        version: version.clone(),
+        repository: repository.to_owned(),
+        source,
+    };
+    let archive = library
+        .source(repository)
+        .map_err(failed)?
+        .pull(chart.to_owned(), version.clone())
+        .await
+        .map_err(failed)?;
+    if let Some(pinned) = &pin.digest
+        && archive.digest.to_string() != *pinned
+    {
+        return Err(ChartError::Digest {
+            chart,
+            version,
+            origin: archive.origin,
+            found: archive.digest,
+            pinned: pinned.clone(),
+        });
+    }
+    Chart::from_archive(&archive.bytes)
+        .map(Arc::new)
+        .map_err(|error| ChartError::Load {
+            chart,
+            version,
+            origin: archive.origin,
+            message: error.to_string(),
+        })
+}

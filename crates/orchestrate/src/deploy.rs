@@ -1,0 +1,267 @@
+//! The way a deployment takes: document → plan → run. It owns these two verbs and what can stop
+//! them; it refuses to print.
+
+use std::fmt;
+use std::sync::Arc;
+
+use converge::{Observer, StepContext, StepError};
+use miette::Diagnostic;
+
+use crate::charts::{ChartError, Charts};
+use crate::document::Deployment;
+use crate::graph::{Fate, Graph};
+use crate::plan::{Deviation, PLAN_FORMAT, Plan, StepPlan};
+use crate::run::Run;
+use crate::wiring::{Policy, WiringError, wire};
+use crate::world::World;
+
+/// A plan that cannot be made. Nothing was written.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// A chart cannot be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Chart(ChartError),
+    /// The document cannot be wired.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Wiring(WiringError),
+    /// Steps could not look at the world, or cannot work in it.
+    #[error("{}", sentence(.0))]
+    #[diagnostic(code(aka::plan::steps))]
+    Steps(#[related] Vec<StepFailure>),
+}
+
+fn sentence(failures: &[StepFailure]) -> String {
+    match failures {
+        [one] => one.to_string(),
+        many => format!("{} steps cannot be planned", many.len()),
+    }
+}
+
+/// One step that could not be planned.
+#[derive(Debug)]
+pub struct StepFailure {
+    /// Which step.
+    pub step: &'static str,
+    /// Why.
+    pub error: StepError,
+}
+
+impl fmt::Display for StepFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.step, self.error)
+    }
+}
+
+impl std::error::Error for StepFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source.source()
+    }
+}
+
+impl Diagnostic for StepFailure {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.error.source.code()
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.error.source.help()
+    }
+
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        self.error.source.diagnostic_source()
+    }
+}
+
+/// A plan that is not carried out. Nothing was written.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// Other managers changed declared fields.
+    #[error("{} declared fields were changed by others: {}", .0.len(), .0.join("; "))]
+    #[diagnostic(
+        code(aka::apply::conflict),
+        help("give the fields up in the document, or take them back: `--take FIELD`")
+    )]
+    Conflicts(Vec<String>),
+    /// The document cannot be wired.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Wiring(WiringError),
+    /// The plan was read from a file and belongs to no document yet.
+    #[error("a saved plan is carried out through the document it was made from")]
+    #[diagnostic(
+        code(aka::apply::unprepared),
+        help("plan again and compare: `Plan::digest`")
+    )]
+    Unprepared,
+}
+
+/// What a plan keeps to be carried out.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    deployment: Deployment,
+    charts: Charts,
+}
+
+impl Deployment {
+    /// What a run would do. Reads and probes only.
+    ///
+    /// # Errors
+    /// What makes a run impossible, all steps' reasons at once. Nothing was written.
+    pub async fn plan(&self, world: &World) -> Result<Plan, PlanError> {
+        self.plan_with(world, &Policy::default(), &Observer::default())
+            .await
+    }
+
+    /// What a run under this policy would do, telling an observer on the way.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub async fn plan_with(
+        &self,
+        world: &World,
+        policy: &Policy,
+        observer: &Observer,
+    ) -> Result<Plan, PlanError> {
+        let charts = Charts::load(self, world.charts.as_ref())
+            .await
+            .map_err(PlanError::Chart)?;
+        let graph = wire(self, world, &charts, policy).map_err(PlanError::Wiring)?;
+        let steps = plan_steps(&graph, observer).await?;
+        Ok(Plan {
+            format: PLAN_FORMAT,
+            deployment: self.name.clone(),
+            document_digest: self.digest(),
+            steps,
+            deviations: deviations(self),
+            prepared: Some(Arc::new(Prepared {
+                deployment: self.clone(),
+                charts,
+            })),
+        })
+    }
+}
+
+async fn plan_steps(graph: &Graph, observer: &Observer) -> Result<Vec<StepPlan>, PlanError> {
+    let fates = graph
+        .drive(|node| {
+            let step = Arc::clone(&node.step);
+            let context = StepContext {
+                observer: observer.named(step.name()),
+            };
+            async move {
+                let name = step.name();
+                step.plan(&context)
+                    .await
+                    .map_err(|error| StepFailure { step: name, error })
+            }
+        })
+        .await;
+    let mut plans = Vec::new();
+    let mut failures = Vec::new();
+    for (step, fate) in fates {
+        match fate {
+            Fate::Done(changes) => plans.push(StepPlan {
+                step: step.to_owned(),
+                changes,
+            }),
+            Fate::Failed(failure) => failures.push(failure),
+            Fate::Skipped(_) => {}
+        }
+    }
+    if failures.is_empty() {
+        Ok(plans)
+    } else {
+        Err(PlanError::Steps(failures))
+    }
+}
+
+impl Plan {
+    /// Carries the plan out: every step looks again, decides and performs. The run moves while it
+    /// is polled.
+    ///
+    /// # Errors
+    /// Conflicts the policy does not allow to take. Nothing was written.
+    pub fn apply(&self, world: &World, policy: &Policy) -> Result<Run, ApplyError> {
+        let prepared = self.prepared.as_ref().ok_or(ApplyError::Unprepared)?;
+        let conflicts: Vec<String> = self
+            .conflicts()
+            .map(|change| {
+                let fields: Vec<_> = change
+                    .fields
+                    .iter()
+                    .map(|field| match &field.manager {
+                        Some(manager) => format!("{} (by {manager})", field.path),
+                        None => field.path.clone(),
+                    })
+                    .collect();
+                format!("{} {}", change.target, fields.join(", "))
+            })
+            .collect();
+        if !conflicts.is_empty() {
+            return Err(ApplyError::Conflicts(conflicts));
+        }
+        let graph = wire(&prepared.deployment, world, &prepared.charts, policy)
+            .map_err(ApplyError::Wiring)?;
+        Ok(Run::start(
+            self.deployment.clone(),
+            graph,
+            world.requests.clone(),
+        ))
+    }
+}
+
+/// Where a deployment deliberately leaves the guide's letter.
+pub fn deviations(deployment: &Deployment) -> Vec<Deviation> {
+    let ours = |trap: &str, guide: &str, ours: &str, reason: &str| Deviation {
+        trap: trap.into(),
+        guide: guide.into(),
+        ours: ours.into(),
+        reason: reason.into(),
+    };
+    let mut found = vec![
+        ours(
+            "G3",
+            "SecretStore and ExternalSecret before the federated credential and the vault grant",
+            "credential and grant first, then a token exchange and a vault read of our own prove them",
+            "the operator backs off for minutes and Entra remembers refusals",
+        ),
+        ours(
+            "G29",
+            "volumeHandle `airflow-logs-1`",
+            "a handle made of account, container, cluster and namespace",
+            "two volumes with one handle mount each other's container",
+        ),
+        ours(
+            "G27",
+            "objects right after `helm install --wait`",
+            "the webhook must admit a dry-run first",
+            "its certificate arrives after its pods are ready",
+        ),
+    ];
+    if deployment.logs.retention_days > 0 {
+        found.push(ours(
+            "O1",
+            "a lifecycle policy is mentioned and never made",
+            "a rule deletes logs after the retention",
+            "logs would grow without bound",
+        ));
+    }
+    let settings = deployment.airflow_settings();
+    if let Ok(pair) = settings.validate() {
+        found.extend(
+            airflow_helm::deviations(&settings, &pair)
+                .into_iter()
+                .map(|one| Deviation {
+                    trap: one.id.into(),
+                    guide: one.guide.into(),
+                    ours: format!("{} ({})", one.ours, one.path),
+                    reason: one.reason.into(),
+                }),
+        );
+    }
+    found
+}

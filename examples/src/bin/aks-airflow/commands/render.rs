@@ -1,0 +1,265 @@
+//! `render`: what `helm template` prints, in either Helm's words.
+//!
+//! Owns the way from the command line to the text: finding the chart, reading values, choosing what
+//! is shown. It refuses to judge a chart; that is `helm_chart`'s part. It asks no cluster: `lookup`
+//! finds nothing, as under `helm template`.
+//!
+//! Source of the behaviour: Helm's `pkg/cmd/template.go` and `pkg/action/install.go`, v4.2.4 and
+//! v3.21.4.
+
+mod chart;
+mod error;
+mod folder;
+mod output_dir;
+mod randomness;
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use helm_chart::manifest::TextOptions;
+use helm_chart::render::{RenderOptions, Rendered};
+use helm_chart::values::ValueOptions;
+use helm_chart::{Capabilities, Chart, Environment, Profile, Release, Values};
+
+pub(crate) use error::RenderCommandError;
+
+use crate::cli::{ProfileArg, RenderArgs};
+
+/// What `render` has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rendering {
+    /// What belongs on standard output, byte for byte what `helm template` prints there.
+    pub(crate) text: String,
+    /// Remarks for standard error, one line each: Helm's warnings, and what is random.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Renders a chart as `helm template` does. Nothing is written, unless `--output-dir` asks for it.
+///
+/// # Errors
+/// [`RenderCommandError`], in Helm's words where the chart or its values are at fault.
+pub(crate) async fn render(args: &RenderArgs) -> Result<Rendering, RenderCommandError> {
+    check_name(&args.name)?;
+    let profile = profile(args.profile);
+    let values = values(args, profile)?;
+    let chart = chart::load(args).await?;
+    let options = options(args, profile)?;
+    let release = release(args);
+
+    let environment = environment(&mut |seed| getrandom::fill(seed).ok());
+    let rendered = chart.render_with(&release, &values, &environment, &options)?;
+    let mut remarks = rendered.warnings.clone();
+    if args.explain_random {
+        let other = again(&chart, &release, &values, &options)?;
+        remarks.extend(randomness::explain(&rendered, &other));
+    }
+    let text = text(args, profile, &rendered)?;
+    Ok(Rendering { text, remarks })
+}
+
+/// The other text this chart could have rendered to: other random bytes, a year later.
+fn again(
+    chart: &Chart,
+    release: &Release,
+    values: &Values,
+    options: &RenderOptions,
+) -> Result<Rendered, RenderCommandError> {
+    let sealed = Environment::sealed();
+    Ok(chart.render_with(release, values, &sealed, options)?)
+}
+
+fn environment(fill: &mut dyn FnMut(&mut [u8]) -> Option<()>) -> Environment {
+    let mut seed = [0; 32];
+    fill(&mut seed).expect("the operating system has randomness");
+    Environment::new(jiff::Timestamp::now(), seed).with_zone(jiff::tz::TimeZone::system())
+}
+
+fn profile(profile: ProfileArg) -> Profile {
+    match profile {
+        ProfileArg::Helm4 => Profile::Helm4,
+        ProfileArg::Helm3 => Profile::Helm3,
+    }
+}
+
+fn release(args: &RenderArgs) -> Release {
+    if args.is_upgrade {
+        Release::upgrade(&args.name, &args.namespace, 1)
+    } else {
+        Release::install(&args.name, &args.namespace)
+    }
+}
+
+fn options(args: &RenderArgs, profile: Profile) -> Result<RenderOptions, RenderCommandError> {
+    let mut capabilities =
+        Capabilities::assumed(profile).with_api_versions(args.api_versions.iter().cloned());
+    if let Some(version) = &args.kube_version {
+        capabilities = capabilities.with_kube_version(version)?;
+    }
+    let mut options = RenderOptions::default()
+        .with_profile(profile)
+        .with_capabilities(capabilities);
+    options.skip_schema = args.skip_schema_validation;
+    Ok(options)
+}
+
+/// The longest name of a release: 63, what labels hold, less ten for suffixes of objects.
+const MAX_RELEASE_NAME: usize = 53;
+
+fn check_name(name: &str) -> Result<(), RenderCommandError> {
+    let label = |part: &str| {
+        let edges = part.starts_with('-') || part.ends_with('-');
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !part.is_empty() && !edges && part.bytes().all(plain)
+    };
+    if name.len() <= MAX_RELEASE_NAME && name.split('.').all(label) {
+        return Ok(());
+    }
+    Err(RenderCommandError::Name {
+        name: name.to_owned(),
+    })
+}
+
+fn values(args: &RenderArgs, profile: Profile) -> Result<Values, RenderCommandError> {
+    let mut files = Vec::with_capacity(args.values.len());
+    for name in &args.values {
+        files.push((name.clone(), read_text(name)?));
+    }
+    let options = ValueOptions {
+        files,
+        set_json: args.set_json.clone(),
+        set: args.set.clone(),
+        set_string: args.set_string.clone(),
+        set_file: args.set_file.clone(),
+        set_literal: args.set_literal.clone(),
+    };
+    let read = |name: &str| read_text(name).map_err(|error| error.with_reason());
+    Ok(options.merge(profile, read)?)
+}
+
+/// A file's text, or standard input for `-`. Bytes that are no UTF-8 become U+FFFD.
+fn read_text(name: &str) -> Result<String, RenderCommandError> {
+    let bytes = if name.trim() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map(|_| bytes)
+    } else {
+        std::fs::read(name)
+    };
+    let bytes = bytes.map_err(|source| RenderCommandError::Read {
+        path: PathBuf::from(name),
+        source,
+    })?;
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+fn text(
+    args: &RenderArgs,
+    profile: Profile,
+    rendered: &Rendered,
+) -> Result<String, RenderCommandError> {
+    let options = TextOptions {
+        include_crds: args.include_crds,
+        no_hooks: args.no_hooks,
+        skip_tests: args.skip_tests,
+        ..TextOptions::default()
+    };
+    if let Some(folder) = &args.output_dir {
+        let mut text = output_dir::write(folder, &rendered.manifests, options)?;
+        let shown = show_only(&args.show_only, "\n", profile)?;
+        text.push_str(shown.as_deref().unwrap_or("\n"));
+        return Ok(text);
+    }
+    let text = rendered.manifests.template_text(options);
+    Ok(show_only(&args.show_only, &text, profile)?.unwrap_or(text))
+}
+
+/// The documents of the named templates in the order they were named; `None` where none is.
+fn show_only(
+    wanted: &[String],
+    text: &str,
+    profile: Profile,
+) -> Result<Option<String>, RenderCommandError> {
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let documents = helm_chart::manifest::split_documents(text, profile);
+    let mut shown = String::new();
+    for pattern in wanted {
+        let before = shown.len();
+        for document in &documents {
+            let Some(template) = template_of(document) else {
+                continue;
+            };
+            if helm_chart::archive::path_matches(pattern, template) {
+                shown.push_str("---\n");
+                shown.push_str(document);
+                shown.push('\n');
+            }
+        }
+        if shown.len() == before {
+            let template = pattern.clone();
+            return Err(RenderCommandError::NoTemplate { template });
+        }
+    }
+    Ok(Some(shown))
+}
+
+/// The path within the chart after `# Source: CHART/`.
+fn template_of(document: &str) -> Option<&str> {
+    const MARK: &str = "# Source: ";
+    document.match_indices(MARK).find_map(|(at, _)| {
+        let line = document[at + MARK.len()..].lines().next()?;
+        let (chart, path) = line.split_once('/')?;
+        (!chart.is_empty() && !path.is_empty()).then_some(path)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Profile, check_name, show_only};
+
+    const TEXT: &str = "---\n# Source: c/templates/a.yaml\nkind: A\n---\n# Source: c/templates/b.yaml\nkind: B\n---\n# Source: c/templates/a.yaml\nkind: C\n";
+
+    fn shown(wanted: &[&str]) -> Option<String> {
+        let wanted: Vec<String> = wanted.iter().map(|one| (*one).to_owned()).collect();
+        show_only(&wanted, TEXT, Profile::Helm3).unwrap()
+    }
+
+    #[test]
+    fn show_only_keeps_the_named_templates_in_the_order_of_naming() {
+        assert_eq!(shown(&[]), None);
+        let b = "---\n# Source: c/templates/b.yaml\nkind: B\n";
+        let a = "---\n# Source: c/templates/a.yaml\nkind: A\n---\n# Source: c/templates/a.yaml\nkind: C\n";
+        assert_eq!(
+            shown(&["templates/b.yaml", "templates/a*"]),
+            Some(format!("{b}{a}"))
+        );
+    }
+
+    #[test]
+    fn a_template_nobody_wrote_cannot_be_shown() {
+        let error = show_only(
+            &["templates/x.yaml".to_owned()],
+            TEXT,
+            Profile::Helm4,
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "could not find template templates/x.yaml in chart"
+        );
+    }
+
+    #[test]
+    fn names_of_releases_are_names_of_objects() {
+        for name in ["a", "airflow", "a-b.c1", &"a".repeat(53)] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "A", "-a", "a-", "a..b", "a_b", &"a".repeat(54)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+}

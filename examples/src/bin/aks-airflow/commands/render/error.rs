@@ -1,0 +1,125 @@
+//! [`RenderCommandError`]: why `render` printed nothing.
+
+use std::path::PathBuf;
+
+use helm_chart::KubeVersionError;
+use helm_chart::archive::IgnoreError;
+use helm_chart::chart::ChartError;
+use helm_chart::render::RenderError;
+use helm_chart::values::ValuesError;
+
+/// Why `render` printed nothing. Nothing was written, except where [`Self::Write`] says so.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub(crate) enum RenderCommandError {
+    /// The release's name is not one Kubernetes can carry.
+    #[error("release name {name:?} is invalid")]
+    #[diagnostic(
+        code(aka::render::name),
+        help("use lower-case letters, digits, `-` and `.`, at most 53 characters, beginning and ending with a letter or digit")
+    )]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// `--kube-version` is none.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    KubeVersion(#[from] KubeVersionError),
+    /// There is nothing at the chart's path.
+    #[error("path {chart:?} not found")]
+    #[diagnostic(
+        code(aka::render::chart_not_found),
+        help("give a folder, an archive, `oci://…`, or a name together with `--repo URL`")
+    )]
+    ChartNotFound {
+        /// What was given.
+        chart: String,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    #[diagnostic(code(aka::render::read))]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A chart's folder holds something that is no file.
+    #[error("cannot load irregular file {}", path.display())]
+    #[diagnostic(
+        code(aka::render::irregular_file),
+        help("list it in `.helmignore`, or remove it")
+    )]
+    Irregular {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A chart's folder is too large, or a link in it leads back into it.
+    #[error("the chart folder {} is too large", path.display())]
+    #[diagnostic(
+        code(aka::render::folder_too_large),
+        help("list what is no part of the chart in `.helmignore`")
+    )]
+    TooLarge {
+        /// The folder or file.
+        path: PathBuf,
+    },
+    /// The chart's `.helmignore` cannot be read.
+    #[error("cannot read {}", path.display())]
+    #[diagnostic(code(aka::render::ignore))]
+    Ignore {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: IgnoreError,
+    },
+    /// What was found is no chart.
+    #[error("cannot load the chart {chart}")]
+    #[diagnostic(code(aka::render::chart))]
+    Chart {
+        /// Where it was found.
+        chart: String,
+        /// What is wrong with it.
+        source: ChartError,
+    },
+    /// The values cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Values(#[from] ValuesError),
+    /// The chart does not render.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Render(#[from] RenderError),
+    /// `--show-only` names a template without documents.
+    #[error("could not find template {template} in chart")]
+    #[diagnostic(
+        code(aka::render::no_template),
+        help("templates are named from the chart's root, such as templates/service.yaml")
+    )]
+    NoTemplate {
+        /// What was named.
+        template: String,
+    },
+    /// `--output-dir` cannot be written; the files named before may have been.
+    #[error("cannot write {}", path.display())]
+    #[diagnostic(code(aka::render::write))]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl RenderCommandError {
+    /// The message with its reasons, in one line.
+    pub(super) fn with_reason(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text = format!("{text}: {error}");
+            source = error.source();
+        }
+        text
+    }
+}
