@@ -201,7 +201,7 @@ impl Sandbox {
 
     /// The clients' requests so far, in order.
     pub fn requests(&self) -> Vec<RequestRecord> {
-        self.world.requests().of_clients()
+        self.world.requests().records().to_vec()
     }
 
     /// Asks `hook` before each client request: the way to inject faults and to kill a run at a

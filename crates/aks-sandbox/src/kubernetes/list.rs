@@ -64,7 +64,6 @@ pub(crate) fn list(
         .filter(|(key, _)| namespace.is_none_or(|namespace| key.namespace == namespace))
         .filter(|(key, _)| start.as_ref().is_none_or(|start| *key > start))
         .filter(|(_, object)| selector.matches(object))
-        .map(|(key, object)| (key, object))
         .collect();
     let page = limit.map_or(selected.len(), |limit| (limit as usize).min(selected.len()));
     let mut metadata = json!({"resourceVersion": revision.to_string()});

@@ -33,7 +33,9 @@ pub(crate) fn answer(
 }
 
 fn text(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines
+        .iter()
+        .fold(String::new(), |text, line| text + line + "\n")
 }
 
 /// The container asked about, if it has started.
@@ -86,8 +88,7 @@ fn container(state: &State, key: &Key, params: &Params) -> Result<String, ApiErr
         .find(|status| status["name"] == container.as_str())
         .map(|status| status["state"]["waiting"]["reason"].as_str());
     match waiting {
-        Some(None) => Ok(container),
-        Some(Some("CrashLoopBackOff")) => Ok(container),
+        Some(None | Some("CrashLoopBackOff")) => Ok(container),
         Some(Some(reason)) => Err(ApiError::bad_request(format!(
             "container {container:?} in pod {:?} is waiting to start: {reason}",
             key.name

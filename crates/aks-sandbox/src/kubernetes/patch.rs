@@ -40,7 +40,7 @@ pub(crate) fn json_patch(target: &mut Value, operations: &[Value]) -> Result<(),
             "remove" => drop(remove(target, path)?),
             "replace" => {
                 *target.pointer_mut(path).ok_or(PatchFailed)? =
-                    operation.get("value").ok_or(PatchFailed)?.clone()
+                    operation.get("value").ok_or(PatchFailed)?.clone();
             }
             "move" => {
                 let value = remove(target, operation["from"].as_str().ok_or(PatchFailed)?)?;

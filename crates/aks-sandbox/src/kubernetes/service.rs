@@ -242,7 +242,7 @@ fn write_request(
     let now = seconds(world.clock().millis());
     let (code, answer) = world.update_quietly(|state| {
         let (revision, entropy) = (state.store.revision(), state.entropy.clone());
-        let outcome = dispatch(state, resource, target, params, request, sent, now);
+        let outcome = dispatch(state, resource, target, params, request, sent, &now);
         let changed = state.store.revision() != revision;
         if !changed {
             // A refused or dry-run write leaves chance as it was.
@@ -260,7 +260,7 @@ fn dispatch(
     params: &Params,
     request: &Request<Bytes>,
     sent: Value,
-    now: String,
+    now: &str,
 ) -> Result<(StatusCode, Value), ApiError> {
     let dry_run = match params.text("dryRun") {
         None => false,
@@ -307,7 +307,7 @@ fn dispatch(
         subresource: subresource.clone(),
         dry_run,
         strict: params.text("fieldValidation") == Some("Strict"),
-        now: now.clone(),
+        now: now.to_owned(),
         resource,
     };
     let named = target.name.is_some();
@@ -326,7 +326,7 @@ fn dispatch(
                 &write.resource,
                 &Key::new(write.namespace.clone(), name),
                 &options,
-                &now,
+                now,
             )?;
             Ok((
                 StatusCode::CREATED,
@@ -397,7 +397,7 @@ fn dispatch(
                     &write.resource,
                     &Key::new(write.namespace.clone(), name),
                     &options,
-                    &now,
+                    now,
                 )?;
                 return Ok((StatusCode::OK, answer));
             }
@@ -415,7 +415,7 @@ fn dispatch(
                     &write.resource,
                     &Key::new(text("namespace"), text("name")),
                     &options,
-                    &now,
+                    now,
                 )?;
             }
             Ok((StatusCode::OK, listed))

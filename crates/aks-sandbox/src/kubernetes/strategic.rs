@@ -25,12 +25,11 @@ pub(crate) fn strategic_patch(target: &Value, patch: &Value, node: &Node<'_>) ->
         merged.retain(|key, _| kept.iter().any(|name| name == key));
     }
     for (key, value) in new {
-        if let Some(list) = key.strip_prefix("$deleteFromPrimitiveList/") {
-            if let (Some(Value::Array(items)), Some(gone)) =
+        if let Some(list) = key.strip_prefix("$deleteFromPrimitiveList/")
+            && let (Some(Value::Array(items)), Some(gone)) =
                 (merged.get_mut(list), value.as_array())
-            {
-                items.retain(|item| !gone.contains(item));
-            }
+        {
+            items.retain(|item| !gone.contains(item));
         }
     }
     for (key, value) in new.iter().filter(|(key, _)| !key.starts_with('$')) {

@@ -426,14 +426,9 @@ pub(crate) fn change(kind: &str, before: &Value, after: &Value) -> Vec<Cause> {
                 }
             }
         }
-        "RoleBinding" | "ClusterRoleBinding" => {
-            if before["roleRef"] != after["roleRef"] {
-                causes.push(Cause::invalid(
-                    "roleRef",
-                    &after["roleRef"],
-                    "cannot change roleRef",
-                ));
-            }
+        "RoleBinding" | "ClusterRoleBinding" if before["roleRef"] != after["roleRef"] => {
+            let cause = Cause::invalid("roleRef", &after["roleRef"], "cannot change roleRef");
+            causes.push(cause);
         }
         "StorageClass" => {
             fixed("/provisioner");

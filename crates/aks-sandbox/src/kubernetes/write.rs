@@ -282,10 +282,9 @@ fn allocate_address(state: &mut State, object: &mut Value) {
         spec["clusterIPs"] = json!([spec["clusterIP"]]);
     }
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
-        let mut next = state.entropy.between(30_000, 32_000);
-        for port in defaults::each(spec, "ports") {
-            defaults::set(port, "nodePort", next);
-            next += 1;
+        let first = state.entropy.between(30_000, 32_000);
+        for (port, number) in defaults::each(spec, "ports").zip(first..) {
+            defaults::set(port, "nodePort", number);
         }
     }
     object["status"] = json!({"loadBalancer": {}});
@@ -492,7 +491,7 @@ pub(crate) fn patch(
     let mut object = live.clone();
     match patch {
         Patch::Json(operations) => {
-            json_patch(&mut object, &operations).map_err(|_| ApiError::rejected_patch())?
+            json_patch(&mut object, &operations).map_err(|_| ApiError::rejected_patch())?;
         }
         Patch::Merge(patch) => merge_patch(&mut object, &patch),
         Patch::Strategic(patch) => object = strategic_patch(&live, &patch, &node),

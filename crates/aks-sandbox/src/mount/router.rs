@@ -8,10 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode, header::HOST};
-use http_body_util::BodyExt;
 
 use super::{Body, full};
-use crate::world::{Origin, Verdict, World};
+use crate::world::{Verdict, World};
 
 /// A service: takes a whole request, gives an answer whose body may stream.
 pub type Handler = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
@@ -120,22 +119,13 @@ impl Router {
     pub async fn call(&self, request: Request<Bytes>) -> Result<Response<Body>, Cut> {
         let host = host_of(&request);
         let known = self.find(&host).or(self.fallback.as_ref()).cloned();
-        let origin = request
-            .extensions()
-            .get::<Origin>()
-            .copied()
-            .unwrap_or_default();
-        let record = self.world.begin_request(&host, &request, origin);
-        let verdict = if origin == Origin::Client {
-            self.world.judge(&record)
-        } else {
-            Verdict::Proceed
-        };
+        let record = self.world.begin_request(&host, &request);
+        let verdict = self.world.judge(&record);
         if let Verdict::Delay(duration) = verdict {
             tokio::time::sleep(duration).await;
         }
         if let Verdict::CutBefore = verdict {
-            self.world.finish_request(&record, None);
+            self.world.finish_request(record.index, None);
             return Err(Cut);
         }
         let response = match (verdict.answer(), known) {
@@ -149,30 +139,12 @@ impl Router {
             }
         };
         if let Verdict::CutAfter = verdict {
-            self.world.finish_request(&record, None);
+            self.world.finish_request(record.index, None);
             return Err(Cut);
         }
         self.world
-            .finish_request(&record, Some(response.status().as_u16()));
+            .finish_request(record.index, Some(response.status().as_u16()));
         Ok(response)
-    }
-
-    /// A request of the world's own controllers over the same services: not numbered among the
-    /// client's, never cut. The answer is collected.
-    pub async fn call_from_inside(&self, mut request: Request<Bytes>) -> Response<Bytes> {
-        request.extensions_mut().insert(Origin::Controller);
-        match self.call(request).await {
-            Ok(response) => {
-                let (parts, body) = response.into_parts();
-                let Ok(collected) = body.collect().await;
-                Response::from_parts(parts, collected.to_bytes())
-            }
-            Err(Cut) => {
-                let mut response = Response::new(Bytes::new());
-                *response.status_mut() = StatusCode::BAD_GATEWAY;
-                response
-            }
-        }
     }
 }
 

@@ -24,23 +24,11 @@ pub enum Class {
     Write,
 }
 
-/// Who sent a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Origin {
-    /// A client outside.
-    #[default]
-    Client,
-    /// The world's own controllers.
-    Controller,
-}
-
-/// One request.
+/// One request of a client; what the world's own controllers do is not logged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestRecord {
-    /// Its number among the requests of its origin, from 0.
+    /// Its number, from 0.
     pub index: u64,
-    /// Who sent it.
-    pub origin: Origin,
     /// What it could do.
     pub class: Class,
     /// The host it went to.
@@ -101,8 +89,6 @@ pub type Hook = Arc<dyn Fn(&RequestRecord) -> Verdict + Send + Sync>;
 #[derive(Default)]
 pub struct RequestLog {
     records: Vec<RequestRecord>,
-    clients: u64,
-    controllers: u64,
     hook: Option<Hook>,
 }
 
@@ -123,19 +109,9 @@ impl RequestLog {
         self.hook.clone()
     }
 
-    pub(super) fn begin(
-        &mut self,
-        host: &str,
-        request: &Request<Bytes>,
-        origin: Origin,
-    ) -> RequestRecord {
-        let counter = match origin {
-            Origin::Client => &mut self.clients,
-            Origin::Controller => &mut self.controllers,
-        };
+    pub(super) fn begin(&mut self, host: &str, request: &Request<Bytes>) -> RequestRecord {
         let record = RequestRecord {
-            index: *counter,
-            origin,
+            index: self.records.len() as u64,
             class: classify(request),
             host: host.to_owned(),
             method: request.method().to_string(),
@@ -145,38 +121,19 @@ impl RequestLog {
                 .map_or_else(String::new, ToString::to_string),
             status: None,
         };
-        *counter += 1;
         self.records.push(record.clone());
         record
     }
 
-    pub(super) fn finish(&mut self, origin: Origin, index: u64, status: Option<u16>) {
-        let found = self
-            .records
-            .iter_mut()
-            .rev()
-            .find(|record| record.origin == origin && record.index == index);
-        if let Some(record) = found {
+    pub(super) fn finish(&mut self, index: u64, status: Option<u16>) {
+        if let Some(record) = self.records.get_mut(index as usize) {
             record.status = status;
         }
     }
 
-    /// The clients' requests, in order.
-    pub fn of_clients(&self) -> Vec<RequestRecord> {
-        self.records
-            .iter()
-            .filter(|record| record.origin == Origin::Client)
-            .cloned()
-            .collect()
-    }
-
-    /// The controllers' requests, in order.
-    pub fn of_controllers(&self) -> Vec<RequestRecord> {
-        self.records
-            .iter()
-            .filter(|record| record.origin == Origin::Controller)
-            .cloned()
-            .collect()
+    /// The requests so far, in the order of their arrival.
+    pub fn records(&self) -> &[RequestRecord] {
+        &self.records
     }
 }
 

@@ -9,9 +9,7 @@ use http::Request;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::{
-    Clock, Entropy, Faults, Hook, Origin, RequestLog, RequestRecord, Store, Verdict, WorldSpec,
-};
+use super::{Clock, Entropy, Faults, Hook, RequestLog, RequestRecord, Store, Verdict, WorldSpec};
 use crate::azure::AzureState;
 
 /// Everything that is persisted, and the store.
@@ -109,13 +107,8 @@ impl World {
         self.requests().set_hook(hook);
     }
 
-    pub(crate) fn begin_request(
-        &self,
-        host: &str,
-        request: &Request<Bytes>,
-        origin: Origin,
-    ) -> RequestRecord {
-        self.requests().begin(host, request, origin)
+    pub(crate) fn begin_request(&self, host: &str, request: &Request<Bytes>) -> RequestRecord {
+        self.requests().begin(host, request)
     }
 
     pub(crate) fn judge(&self, record: &RequestRecord) -> Verdict {
@@ -123,7 +116,7 @@ impl World {
         hook.map_or(Verdict::Proceed, |hook| hook(record))
     }
 
-    pub(crate) fn finish_request(&self, record: &RequestRecord, status: Option<u16>) {
-        self.requests().finish(record.origin, record.index, status);
+    pub(crate) fn finish_request(&self, index: u64, status: Option<u16>) {
+        self.requests().finish(index, status);
     }
 }

@@ -309,7 +309,7 @@ pub(crate) fn track_update(
             fields: FieldSet::new(),
         });
         entry.fields.extend(written);
-        entry.time = now.to_owned();
+        now.clone_into(&mut entry.time);
     }
     keep_times(&before, &mut managers);
     write(after, &managers);
