@@ -14,6 +14,8 @@ mod answer;
 mod arm;
 mod arm_client;
 mod cloud;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod credential;
 mod entra;
 mod entra_client;

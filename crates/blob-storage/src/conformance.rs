@@ -202,7 +202,7 @@ pub async fn a_wrong_key_is_refused(subject: Subject) {
 #[macro_export]
 macro_rules! storage_accounts_conformance {
     ($(#[$attribute:meta])* $setup:expr) => {
-        $crate::storage_conformance_tests!($(#[$attribute])* $setup;
+        $crate::storage_conformance_tests!([$(#[$attribute])*] $setup;
             an_absent_account_is_none
             an_account_says_what_it_is
             a_container_is_made_once
@@ -215,7 +215,7 @@ macro_rules! storage_accounts_conformance {
 #[macro_export]
 macro_rules! log_store_conformance {
     ($(#[$attribute:meta])* $setup:expr) => {
-        $crate::storage_conformance_tests!($(#[$attribute])* $setup;
+        $crate::storage_conformance_tests!([$(#[$attribute])*] $setup;
             a_blob_is_written_read_replaced_and_deleted
             an_absent_container_is_said
             a_wrong_key_is_refused
@@ -227,17 +227,14 @@ macro_rules! log_store_conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! storage_conformance_tests {
-    ($(#[$attribute:meta])* $setup:expr; $($behaviour:ident)+) => {
-        $crate::storage_conformance_tests!(@each [$(#[$attribute])*] $setup; $($behaviour)+);
-    };
-    (@each $attributes:tt $setup:expr; $($behaviour:ident)+) => {
-        $($crate::storage_conformance_tests!(@one $attributes $setup; $behaviour);)+
-    };
     (@one [$(#[$attribute:meta])*] $setup:expr; $behaviour:ident) => {
         #[tokio::test]
         $(#[$attribute])*
         async fn $behaviour() {
             $crate::conformance::$behaviour($setup.await).await;
         }
+    };
+    ($attributes:tt $setup:expr; $($behaviour:ident)+) => {
+        $($crate::storage_conformance_tests!(@one $attributes $setup; $behaviour);)+
     };
 }

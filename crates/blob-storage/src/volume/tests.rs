@@ -70,7 +70,7 @@ fn handles_differ_by_account_container_cluster_and_namespace_and_by_nothing_else
     let base = VolumeSettings::default().handle(&source());
     assert!(base.starts_with("airflowsasa123_airflow-logs_"), "{base}");
     assert!(!base.contains(['#', '/']), "reserved by the driver: {base}");
-    let mut sources = vec![source(), source(), source()];
+    let mut sources = [source(), source(), source()];
     sources[0].account = "other".into();
     sources[1].container = "other".parse().unwrap();
     sources[2].cluster = "other".into();
