@@ -9,6 +9,7 @@ mod compare;
 mod complex;
 mod escape;
 mod field;
+mod output;
 mod pipeline;
 
 use std::any::{Any, TypeId};
@@ -79,7 +80,7 @@ pub struct Execution<'s> {
     states: Vec<Box<dyn Any>>,
     impurities: [u64; 6],
     outermost: String,
-    out: Vec<u8>,
+    out: output::Output,
     variables: Vec<Operand>,
     steps: u64,
     written: u64,
@@ -188,7 +189,7 @@ impl<'s> Execution<'s> {
             states: Vec::new(),
             impurities: [0; 6],
             outermost: String::new(),
-            out: Vec::new(),
+            out: output::Output::default(),
             variables: Vec::new(),
             steps: 0,
             written: 0,
@@ -265,10 +266,9 @@ impl<'s> Execution<'s> {
     ) -> Result<Text, Error> {
         let start = self.out.len();
         let result = run(self);
-        let text = result.map(|()| Text::from(&self.out[start..]));
         self.written += (self.out.len() - start) as u64;
-        self.out.truncate(start);
-        text
+        let text = self.out.take_from(start);
+        result.map(|()| text)
     }
 
     fn find(&mut self, name: &str) -> Option<(Rc<Loaded>, usize)> {
@@ -322,8 +322,8 @@ impl<'s> Execution<'s> {
             self.spend(running)?;
             let flow = match node {
                 Node::Text { start, end, .. } => {
-                    let text = &running.loaded.unit.text.as_bytes()[*start as usize..*end as usize];
-                    self.out.extend_from_slice(text);
+                    let text = running.loaded.unit.text.get(*start as usize..*end as usize);
+                    self.out.push_str(text.unwrap_or_default());
                     Flow::Next
                 }
                 Node::Action(pipe) => {
@@ -375,9 +375,9 @@ impl<'s> Execution<'s> {
 
     fn print(&mut self, running: &Running<'_>, value: &Value) -> Result<(), Error> {
         match value {
-            Value::Nil => self.out.extend_from_slice(NO_VALUE.as_bytes()),
-            Value::String(text) => self.out.extend_from_slice(text.as_bytes()),
-            other => fmt::write_value(&mut self.out, other),
+            Value::Nil => self.out.push_str(NO_VALUE),
+            Value::String(text) => self.out.push(text),
+            other => self.out.push(&fmt::sprint_value(other)),
         }
         if self.out.len() as u64 + self.written > self.limits.output {
             let message = format!("the output exceeds {} bytes", self.limits.output);
@@ -516,7 +516,7 @@ impl<'s> Execution<'s> {
         item: &Operand,
     ) -> Result<Flow, Error> {
         self.spend(running)?;
-        match branch.pipe.targets.as_slice() {
+        match &*branch.pipe.targets {
             [] => {}
             [only] => self.set(running, only.slot, item.clone()),
             [first, second, ..] => {

@@ -74,8 +74,9 @@ pub(crate) struct TemplateCall {
 #[derive(Debug)]
 pub(crate) struct Pipe {
     pub(crate) at: u32,
-    pub(crate) commands: Vec<Command>,
-    pub(crate) targets: SmallVec<[Target; 2]>,
+    /// Nearly always one, which then needs no further memory access.
+    pub(crate) commands: SmallVec<[Command; 1]>,
+    pub(crate) targets: Box<[Target]>,
     /// `=` instead of `:=`.
     pub(crate) assigns: bool,
 }

@@ -458,7 +458,7 @@ impl<'t> Parser<'t> {
     fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, Error> {
         let (_, at) = self.peek_non_space();
         let (names, assigns) = self.declarations(context)?;
-        let mut commands = Vec::new();
+        let mut commands = SmallVec::new();
         loop {
             let token = self.next_non_space();
             match token.kind {
