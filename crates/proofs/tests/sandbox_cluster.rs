@@ -7,14 +7,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aks_sandbox::Sandbox;
 use converge::Secret;
 use kube_cluster::conformance::Subject;
-use kube_cluster::{Cluster, ConnectOptions, Created, KubeCluster, Object, ObjectRef, WriteOptions};
+use kube_cluster::{
+    Cluster, ConnectOptions, Created, KubeCluster, Object, ObjectRef, WriteOptions,
+};
 
 static NAMESPACES: AtomicU32 = AtomicU32::new(0);
 
 async fn subject(cluster: KubeCluster, sandbox: Sandbox) -> Subject {
     let namespace = format!("suite-{}", NAMESPACES.fetch_add(1, Ordering::Relaxed));
     let object = Object::named(&ObjectRef::cluster_wide("v1", "Namespace", &namespace));
-    let created = cluster.create(object, WriteOptions::default()).await.unwrap();
+    let created = cluster
+        .create(object, WriteOptions::default())
+        .await
+        .unwrap();
     assert!(matches!(created, Created::New(_)));
     let mut subject = Subject::new(Arc::new(cluster), namespace);
     subject.guard = Box::new(sandbox);

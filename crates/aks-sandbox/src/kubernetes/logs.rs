@@ -1,4 +1,5 @@
-//! `pods/log`: what the simulated containers wrote.
+//! `pods/log`: what the simulated containers wrote. Not modelled: times of lines (`timestamps`,
+//! `sinceSeconds`) and logs of a container's previous run.
 
 use std::sync::Arc;
 
@@ -21,6 +22,10 @@ pub(crate) fn answer(
 ) -> Result<Body, ApiError> {
     let key = Key::new(namespace, name);
     let container = world.read(|state| container(state, &key, params))?;
+    if params.is("previous") {
+        let why = format!("previous terminated container {container:?} in pod {name:?} not found");
+        return Err(ApiError::bad_request(why));
+    }
     let place = format!("{namespace}/{name}/{container}");
     let lines = world.read(|state| state.logs.get(&place).cloned().unwrap_or_default());
     let skip = params

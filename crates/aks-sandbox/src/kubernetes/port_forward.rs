@@ -4,6 +4,7 @@
 //! still uses.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
@@ -33,6 +34,9 @@ const PROTOCOLS: [&str; 5] = [
     "portforward.k8s.io",
     "channel.k8s.io",
 ];
+
+/// How long a client may take to notice that its port was refused.
+const REFUSED_STAYS_OPEN: Duration = Duration::from_secs(1);
 
 /// Answers an upgrade request; the streams live on after the answer.
 pub(crate) fn answer(
@@ -122,7 +126,7 @@ where
 {
     let (mut to_client, mut from_client) = socket.split();
     let (frames, mut outgoing) = mpsc::channel::<Vec<u8>>(64);
-    let mut inputs = Vec::new();
+    let (mut inputs, mut refused) = (Vec::new(), false);
     for (index, (port, server)) in servers.into_iter().enumerate() {
         let (data, error) = (index as u8 * 2, index as u8 * 2 + 1);
         let [low, high] = port.to_le_bytes();
@@ -142,6 +146,7 @@ where
                 return;
             }
             inputs.push(None);
+            refused = true;
             continue;
         };
         let (mut from_server, to_server) = tokio::io::split(server);
@@ -179,6 +184,16 @@ where
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                 Some(Ok(_)) => {}
             },
+        }
+    }
+    if refused {
+        // The client reads the refusal and closes; a close from here could overtake it.
+        let closing = async { while let Some(Ok(_)) = from_client.next().await {} };
+        if tokio::time::timeout(REFUSED_STAYS_OPEN, closing)
+            .await
+            .is_err()
+        {
+            tracing::debug!("a client kept a refused port-forward open");
         }
     }
     if let Err(error) = to_client.close().await {
