@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, SourceError};
+use crate::{Digest, SourceError, SourceErrorKind};
 
 /// A place charts come from.
 ///
@@ -26,14 +26,52 @@ pub trait ChartSource: fmt::Debug + Send + Sync + 'static {
     /// The source cannot be read.
     async fn versions(&self, name: String) -> Result<Vec<ChartVersion>, SourceError>;
 
-    /// The archive of exactly this version.
+    /// The archive of exactly this version, with the pinned digest if there is one.
     ///
     /// # Errors
     /// There is no such version, the source cannot be read, or what came is not what was promised.
     ///
     /// # Cancellation
     /// Dropping it leaves nothing behind.
-    async fn pull(&self, name: String, version: String) -> Result<Archive, SourceError>;
+    async fn pull(&self, chart: ChartRef) -> Result<Archive, SourceError>;
+}
+
+/// Exactly which chart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ChartRef {
+    /// The chart's name: `airflow`.
+    pub name: String,
+    /// The version, as its source writes it: `1.15.0`.
+    pub version: String,
+    /// The digest the archive must have, if it is pinned.
+    pub digest: Option<Digest>,
+}
+
+impl ChartRef {
+    /// A version of a chart, whatever its bytes.
+    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            version: version.into(),
+            digest: None,
+        }
+    }
+
+    /// The same with exactly these bytes.
+    #[must_use]
+    pub fn pinned(self, digest: Digest) -> Self {
+        Self {
+            digest: Some(digest),
+            ..self
+        }
+    }
+}
+
+/// As `airflow 1.15.0`.
+impl fmt::Display for ChartRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
 }
 
 /// One version of a chart, as its source describes it.
@@ -72,6 +110,27 @@ impl Archive {
             digest: Digest::of(&bytes),
             bytes,
             origin: origin.into(),
+        }
+    }
+}
+
+impl Archive {
+    /// Gives the archive out only if it has the promised digest.
+    ///
+    /// # Errors
+    /// [`SourceErrorKind::DigestMismatch`](crate::SourceErrorKind::DigestMismatch).
+    pub fn checked(self, promised: Option<Digest>, by: &str) -> Result<Self, SourceError> {
+        match promised {
+            Some(promised) if promised != self.digest => Err(SourceError::new(
+                "pull",
+                self.origin,
+                SourceErrorKind::DigestMismatch {
+                    promised,
+                    found: self.digest,
+                    by: by.to_owned(),
+                },
+            )),
+            _ => Ok(self),
         }
     }
 }

@@ -1,0 +1,94 @@
+//! [`MemoryCharts`]: archives in memory. It owns them; it refuses every I/O, so that a run in
+//! virtual time can use it.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use helm_chart::archive::read_archive;
+use helm_chart::chart::Metadata;
+
+use crate::resolve::{newest_first, offered};
+use crate::{Archive, ChartRef, ChartSource, ChartVersion, Digest, SourceError, SourceErrorKind};
+
+/// Charts held in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryCharts {
+    charts: BTreeMap<String, Vec<(ChartVersion, Archive)>>,
+}
+
+impl MemoryCharts {
+    /// The same with one more archive; one of the same name and version is replaced.
+    ///
+    /// # Errors
+    /// The bytes are no chart.
+    pub fn with(mut self, bytes: impl Into<Bytes>) -> Result<Self, SourceError> {
+        let bytes = bytes.into();
+        let (name, version) = describe(&bytes).map_err(|why| {
+            SourceError::new("read", "an archive", SourceErrorKind::Answer { why })
+        })?;
+        let origin = format!("memory:{name}-{}.tgz", version.version);
+        let versions = self.charts.entry(name).or_default();
+        versions.retain(|(known, _)| known.version != version.version);
+        versions.push((version, Archive::new(bytes, origin)));
+        Ok(self)
+    }
+}
+
+#[async_trait]
+impl ChartSource for MemoryCharts {
+    async fn versions(&self, name: String) -> Result<Vec<ChartVersion>, SourceError> {
+        let kept = self.charts.get(&name).into_iter().flatten();
+        let mut versions: Vec<ChartVersion> = kept.map(|(version, _)| version.clone()).collect();
+        newest_first(&mut versions);
+        Ok(versions)
+    }
+
+    async fn pull(&self, chart: ChartRef) -> Result<Archive, SourceError> {
+        let kept = self.charts.get(&chart.name);
+        let found = kept
+            .into_iter()
+            .flatten()
+            .find(|(version, _)| version.version == chart.version);
+        match found {
+            Some((_, archive)) => archive.clone().checked(chart.digest, "the pin"),
+            None => Err(not_found(&chart, &self.versions(chart.name.clone()).await?)),
+        }
+    }
+}
+
+/// No such version, and what there is instead.
+pub(crate) fn not_found(chart: &ChartRef, versions: &[ChartVersion]) -> SourceError {
+    let kind = SourceErrorKind::NotFound {
+        what: format!("chart {chart}"),
+        help: offered(versions),
+    };
+    SourceError::new("pull", format!("chart {chart}"), kind)
+}
+
+/// What an archive says of itself; the error says why it is no chart.
+pub(crate) fn describe(bytes: &[u8]) -> Result<(String, ChartVersion), String> {
+    let files = read_archive(bytes).map_err(|error| error.to_string())?;
+    let file = files
+        .iter()
+        .find(|file| file.name == "Chart.yaml")
+        .ok_or("Chart.yaml file is missing")?;
+    let metadata = Metadata::parse(&file.text()).map_err(|error| error.to_string())?;
+    Ok((
+        metadata.name.clone(),
+        of_metadata(&metadata, Some(Digest::of(bytes))),
+    ))
+}
+
+/// What a chart's metadata says, as a source would describe it.
+pub(crate) fn of_metadata(metadata: &Metadata, digest: Option<Digest>) -> ChartVersion {
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    ChartVersion {
+        version: metadata.version.clone(),
+        app_version: given(&metadata.app_version),
+        description: given(&metadata.description),
+        digest,
+        created: None,
+        deprecated: metadata.deprecated,
+    }
+}
