@@ -115,7 +115,7 @@ impl Function {
         self.purity
     }
 
-    /// Runs the code. The caller has checked the arguments; [`crate::Template`]s always do.
+    /// Runs the code. The caller has checked the arguments; an [`Execution`](crate::Execution) always does.
     ///
     /// # Errors
     /// Whatever the function reports.
