@@ -7,5 +7,6 @@ mod read;
 mod write;
 
 pub use ignore::{IgnoreError, IgnoreRules};
+pub use pattern::path_matches;
 pub use read::{ArchiveError, MAX_CHART_BYTES, MAX_FILE_BYTES, clean_path, read_archive};
 pub use write::{PackageError, write_archive};

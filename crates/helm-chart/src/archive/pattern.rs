@@ -4,6 +4,16 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadPattern;
 
+/// Whether all of `path` matches `pattern`; a pattern that cannot be read matches nothing.
+///
+/// ```
+/// assert!(helm_chart::archive::path_matches("templates/*.yaml", "templates/a.yaml"));
+/// assert!(!helm_chart::archive::path_matches("templates/*.yaml", "templates/a/b.yaml"));
+/// ```
+pub fn path_matches(pattern: &str, path: &str) -> bool {
+    matches(pattern, path).unwrap_or(false)
+}
+
 /// Whether all of `name` matches `pattern`.
 pub(crate) fn matches(pattern: &str, name: &str) -> Result<bool, BadPattern> {
     let tokens = parse(pattern)?;

@@ -1,0 +1,115 @@
+//! Helm's binary: where it is, which one it is, and what it answers.
+//!
+//! It runs without the user's configuration and in UTC, with a folder of its own for everything it
+//! reads and writes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use helm_chart::Profile;
+
+/// What a render came to: the text, or the error in Helm's words.
+pub type Answer = Result<String, String>;
+
+/// A Helm binary and a folder to work in, which goes with this value.
+#[derive(Debug)]
+pub struct Helm {
+    binary: PathBuf,
+    folder: PathBuf,
+}
+
+impl Helm {
+    /// The Helm at `binary`.
+    ///
+    /// # Errors
+    /// If its folder cannot be made.
+    pub fn new(binary: &Path) -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("helm-differential-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("home"))?;
+        Ok(Self { binary: binary.to_owned(), folder })
+    }
+
+    /// Where charts and values for Helm are written.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `v4.2.4`, and the profile of that Helm.
+    ///
+    /// # Errors
+    /// If it does not run or says something else.
+    pub fn version(&self) -> io::Result<(String, Profile)> {
+        let output = self.command().args(["version", "--short"]).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let profile = match text.get(..3) {
+            Some("v4.") => Profile::Helm4,
+            Some("v3.") => Profile::Helm3,
+            _ => return Err(io::Error::other(format!("`version --short` says {text:?}"))),
+        };
+        Ok((text, profile))
+    }
+
+    /// `helm template RELEASE CHART -n NAMESPACE` with values and arguments.
+    ///
+    /// # Errors
+    /// If the binary cannot be run; what Helm refuses is an [`Answer`].
+    pub fn template(&self, release: &Release<'_>, chart: &Path, values: &[PathBuf], set: &[String]) -> io::Result<Answer> {
+        let mut command = self.command();
+        command.arg("template").arg(release.name).arg(chart).args(["-n", release.namespace]);
+        for file in values {
+            command.arg("-f").arg(file);
+        }
+        for argument in set {
+            command.args(["--set", argument]);
+        }
+        let output = command.output()?;
+        if output.status.success() {
+            return Ok(Ok(String::from_utf8_lossy(&output.stdout).into_owned()));
+        }
+        Ok(Err(complaint(&String::from_utf8_lossy(&output.stderr))))
+    }
+
+    fn command(&self) -> Command {
+        let home = self.folder.join("home");
+        let mut command = Command::new(&self.binary);
+        command.env_clear().env("HOME", &home).env("TZ", "UTC").env("KUBECONFIG", home.join("none"));
+        for (name, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")] {
+            command.env(name, home.join(folder));
+        }
+        command
+    }
+}
+
+impl Drop for Helm {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What a chart is rendered for.
+#[derive(Debug, Clone, Copy)]
+pub struct Release<'a> {
+    /// The release's name.
+    pub name: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+}
+
+/// The error's own words: after `Error: `, without the hint at `--debug`.
+fn complaint(text: &str) -> String {
+    let start = text.match_indices("Error: ").find(|(at, _)| *at == 0 || text.as_bytes()[at - 1] == b'\n');
+    let words = start.map_or(text, |(at, found)| &text[at + found.len()..]);
+    words.trim_end().trim_end_matches("Use --debug flag to render out invalid YAML").trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::complaint;
+
+    #[test]
+    fn an_error_is_what_follows_its_mark() {
+        let text = "level=WARN msg=\"Error: not this\"\nError: template: a\nb\n\nUse --debug flag to render out invalid YAML\n";
+        assert_eq!(complaint(text), "template: a\nb");
+    }
+}
