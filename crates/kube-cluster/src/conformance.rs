@@ -7,7 +7,7 @@
 //! // `setup()` is an async function that answers a `Subject` with a namespace of its own.
 //! kube_cluster::cluster_conformance!(setup());
 //! // or, where something has to be there:
-//! kube_cluster::cluster_conformance!(#[ignore = "needs a Kubernetes API server"] setup());
+//! kube_cluster::cluster_conformance!(setup(); #[ignore = "needs a Kubernetes API server"]);
 //! ```
 
 pub mod access;
@@ -161,8 +161,8 @@ fn deployment(namespace: &str, name: &str) -> Object {
 /// Expands every behaviour of [`conformance`](crate::conformance) into a test of its own.
 ///
 /// The argument is an expression whose future answers a
-/// [`Subject`](crate::conformance::Subject); attributes before it go to every test. The calling
-/// crate needs `tokio` with `macros` and `rt`.
+/// [`Subject`](crate::conformance::Subject); attributes after a semicolon go to every test. The
+/// calling crate needs `tokio` with `macros` and `rt`.
 ///
 /// `cluster_conformance!(list = each)` makes a `Vec` instead: `each(name, behaviour)` is called for
 /// every behaviour, which takes a `Subject` and answers a boxed future. It is for harnesses that
@@ -171,9 +171,6 @@ fn deployment(namespace: &str, name: &str) -> Object {
 macro_rules! cluster_conformance {
     (list = $each:ident) => {
         $crate::cluster_conformance! { @all { @name $each } }
-    };
-    ($(#[$attribute:meta])* $setup:expr) => {
-        $crate::cluster_conformance! { @all { @test { $(#[$attribute])* } { $setup } } }
     };
     (@all { $($how:tt)* }) => {
         $crate::cluster_conformance! { $($how)*
@@ -256,6 +253,9 @@ macro_rules! cluster_conformance {
             let subject: $crate::conformance::Subject = $setup.await;
             $crate::conformance::$module::$behaviour(&subject).await;
         }
+    };
+    ($setup:expr $(; $(#[$attribute:meta])+)?) => {
+        $crate::cluster_conformance! { @all { @test { $($(#[$attribute])+)? } { $setup } } }
     };
 }
 

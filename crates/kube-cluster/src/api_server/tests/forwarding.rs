@@ -25,7 +25,9 @@ fn cluster(port: Port) -> KubeCluster {
         let serve = hyper::server::conn::http1::Builder::new()
             .serve_connection(
                 TokioIo::new(theirs),
-                service_fn(move |request| answer(request, port)),
+                service_fn(move |request| {
+                    std::future::ready(Ok::<_, std::convert::Infallible>(answer(request, port)))
+                }),
             )
             .with_upgrades();
         tokio::spawn(serve);
@@ -39,10 +41,7 @@ fn cluster(port: Port) -> KubeCluster {
     .expect("the address is one")
 }
 
-async fn answer(
-    mut request: Request<Incoming>,
-    port: Port,
-) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
+fn answer(mut request: Request<Incoming>, port: Port) -> Response<Full<Bytes>> {
     let respond = |code: u16, body: String| {
         let mut response = Response::new(Full::from(body));
         *response.status_mut() = http::StatusCode::from_u16(code).expect("a status");
@@ -54,11 +53,11 @@ async fn answer(
             path.contains("container=main") && path.contains("tailLines=2"),
             "{path}"
         );
-        return Ok(respond(200, "one\r\ntwo".into()));
+        return respond(200, "one\r\ntwo".into());
     }
     if !path.starts_with("/api/v1/namespaces/n/pods/web/portforward") {
         let (code, body) = refused(404, "NotFound", json!({"name": "absent", "kind": "pods"}));
-        return Ok(respond(code, body.to_string()));
+        return respond(code, body.to_string());
     }
     let key = request.headers()["sec-websocket-key"].as_bytes();
     let accept = derive_accept_key(key);
@@ -81,7 +80,7 @@ async fn answer(
         let value = http::HeaderValue::from_str(value).expect("a header");
         response.headers_mut().insert(name, value);
     }
-    Ok(response)
+    response
 }
 
 async fn serve_port<S>(mut socket: WebSocketStream<S>, port: Port)
