@@ -79,14 +79,17 @@ impl CompactChart {
     /// # Panics
     /// Never: writing to memory does not fail.
     pub fn archive(&self) -> Vec<u8> {
-        let gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+        let gzip = GzBuilder::new()
+            .mtime(0)
+            .write(Vec::new(), Compression::default());
         let mut tar = tar::Builder::new(gzip);
         for (path, text) in self.files {
             let mut header = tar::Header::new_ustar();
             header.set_size(text.len() as u64);
             header.set_mode(0o644);
             header.set_mtime(0);
-            tar.append_data(&mut header, path, text.as_bytes()).expect("memory takes every write");
+            tar.append_data(&mut header, path, text.as_bytes())
+                .expect("memory takes every write");
         }
         let mut gzip = tar.into_inner().expect("memory takes every write");
         gzip.flush().expect("memory takes every write");
@@ -109,7 +112,14 @@ mod tests {
                 .unwrap()
                 .map(|entry| entry.unwrap().path().unwrap().display().to_string())
                 .collect();
-            assert_eq!(names, chart.files.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+            assert_eq!(
+                names,
+                chart
+                    .files
+                    .iter()
+                    .map(|(path, _)| *path)
+                    .collect::<Vec<_>>()
+            );
             assert!(names.contains(&format!("{}/Chart.yaml", chart.name)));
         }
     }
@@ -117,9 +127,15 @@ mod tests {
     #[test]
     fn every_template_on_disk_is_in_the_archive() {
         for chart in COMPACT_CHARTS {
-            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("charts").join(chart.name);
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("charts")
+                .join(chart.name);
             for entry in std::fs::read_dir(folder.join("templates")).unwrap() {
-                let path = format!("{}/templates/{}", chart.name, entry.unwrap().file_name().display());
+                let path = format!(
+                    "{}/templates/{}",
+                    chart.name,
+                    entry.unwrap().file_name().display()
+                );
                 assert!(chart.files.iter().any(|(file, _)| *file == path), "{path}");
             }
         }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::image::{self, Pull};
 use super::pass::{Pass, list, number, text};
 use super::pod;
+use crate::world::Progress;
 
 /// Milliseconds from the image being there to the process running.
 const STARTING: i64 = 20;
@@ -172,7 +173,7 @@ fn end(pass: &mut Pass<'_>, pod: &Value, spec: &Value, mut status: Value, code: 
     status["ready"] = (code == 0).into();
     if code == 0 {
         if text(spec, "/name") == "run-airflow-migrations" {
-            migrated(pass, pod);
+            migrated(pass, pod, spec);
         }
         return Outcome::Done(status);
     }
@@ -335,7 +336,7 @@ fn configuration_obstacle(pass: &Pass<'_>, pod: &Value, spec: &Value) -> Option<
 fn process(pass: &Pass<'_>, pod: &Value, spec: &Value) -> Process {
     let name = text(spec, "/name");
     match name {
-        "wait-for-airflow-migrations" if migrations_done(pass, pod) => Process::Ends {
+        "wait-for-airflow-migrations" if migrations_done(pass, pod, spec) => Process::Ends {
             code: 0,
             log: "There are no unapplied migrations (simulated)".into(),
         },
@@ -356,7 +357,7 @@ fn process(pass: &Pass<'_>, pod: &Value, spec: &Value) -> Process {
                 log: "Database migrating done! (simulated)".into(),
             },
         },
-        "create-user" if !migrations_done(pass, pod) => Process::Ends {
+        "create-user" if !migrations_done(pass, pod, spec) => Process::Ends {
             code: 1,
             log: "relation \"ab_user\" does not exist (simulated)".into(),
         },
@@ -375,7 +376,7 @@ fn process(pass: &Pass<'_>, pod: &Value, spec: &Value) -> Process {
     }
 }
 
-/// The key under which the world remembers that a release's database is migrated.
+/// The key under which the world remembers which image's migrations a release's database has.
 fn migration_key(pod: &Value) -> String {
     format!(
         "migrated/{}/{}",
@@ -384,12 +385,22 @@ fn migration_key(pod: &Value) -> String {
     )
 }
 
-fn migrations_done(pass: &Pass<'_>, pod: &Value) -> bool {
-    pass.state.progress.contains_key(&migration_key(pod))
+/// Whether the database is where this container's image wants it: the check compares heads for
+/// equality, so one migrated for another image does not do.
+fn migrations_done(pass: &Pass<'_>, pod: &Value, spec: &Value) -> bool {
+    pass.state
+        .progress
+        .get(&migration_key(pod))
+        .is_some_and(|done| done.step == text(spec, "/image"))
 }
 
-fn migrated(pass: &mut Pass<'_>, pod: &Value) {
-    pass.state.progress.entry(migration_key(pod)).or_default();
+fn migrated(pass: &mut Pass<'_>, pod: &Value, spec: &Value) {
+    let done = Progress {
+        step: text(spec, "/image").to_owned(),
+        since: pass.now,
+        tries: 1,
+    };
+    pass.state.progress.insert(migration_key(pod), done);
 }
 
 /// Whether the release's database and pool, where it has them, are ready.

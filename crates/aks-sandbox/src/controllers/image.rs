@@ -18,15 +18,14 @@ const REMOVED: [&str; 1] = ["docker.io/bitnami/"];
 /// known to be gone.
 pub(super) fn pull(state: &State, image: &str) -> Pull {
     let (repository, tag) = split(image);
-    let host = state.spec.registry_host();
     let missing = if state.faults.missing_images.contains(image) {
         true
-    } else if let Some(path) = repository.strip_prefix(&format!("{host}/")) {
-        !state
-            .spec
-            .images
-            .iter()
-            .any(|known| known.repository == path && known.tag == tag)
+    } else if repository
+        .split('/')
+        .next()
+        .is_some_and(|host| host.ends_with(".azurecr.io"))
+    {
+        !state.azure.has_image(&format!("{repository}:{tag}"))
     } else {
         REMOVED.iter().any(|prefix| repository.starts_with(prefix))
     };

@@ -13,7 +13,7 @@ pub(super) fn reconcile(pass: &mut Pass<'_>) {
         }
         if text(&namespace, "/status/phase") != "Active" {
             pass.update("/namespaces", &namespace, |namespace| {
-                namespace["status"] = json!({"phase": "Active"})
+                namespace["status"] = json!({"phase": "Active"});
             });
         }
         pass.create(
@@ -36,7 +36,7 @@ pub(super) fn reconcile(pass: &mut Pass<'_>) {
 fn empty(pass: &mut Pass<'_>, namespace: &serde_json::Value, name: &str) {
     if text(namespace, "/status/phase") != "Terminating" {
         pass.update("/namespaces", namespace, |namespace| {
-            namespace["status"]["phase"] = "Terminating".into()
+            namespace["status"]["phase"] = "Terminating".into();
         });
     }
     let mut left = false;

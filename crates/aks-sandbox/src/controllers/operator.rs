@@ -40,7 +40,9 @@ pub(super) fn reconcile(pass: &mut Pass<'_>) {
         }
     }
     for wanted in pass.all(SECRETS) {
-        if !terminating(&wanted) && is_due(pass, &wanted) {
+        if !terminating(&wanted)
+            && (is_due(pass, &wanted) || is_missing(pass, &wanted) || is_stale(pass, &wanted))
+        {
             sync(pass, &wanted);
         }
     }
@@ -68,6 +70,69 @@ fn is_due(pass: &mut Pass<'_>, object: &Value) -> bool {
     }
     let tries = pass.tries(object, "retry");
     pass.due(object, "retry", (RETRYING << tries.min(6)).min(LONGEST))
+}
+
+/// Whether a synced ExternalSecret's Secret was taken away.
+fn is_missing(pass: &Pass<'_>, wanted: &Value) -> bool {
+    let namespace = text(wanted, "/metadata/namespace");
+    is_ready(wanted)
+        && pass
+            .get("/secrets", namespace, target_name(wanted))
+            .is_none()
+}
+
+/// Whether a synced ExternalSecret's `refreshInterval` is over (`1h` by default, `0` for never).
+fn is_stale(pass: &mut Pass<'_>, wanted: &Value) -> bool {
+    let interval = match text(wanted, "/spec/refreshInterval") {
+        "" => Some(3_600_000),
+        given => milliseconds(given),
+    };
+    let refreshed = crate::world::parse_time(text(wanted, "/status/refreshTime"));
+    match (interval, refreshed) {
+        (Some(interval @ 1..), Some(refreshed)) if is_ready(wanted) => {
+            let at = refreshed + interval;
+            if at > pass.now {
+                pass.wake_at(at);
+            }
+            at <= pass.now
+        }
+        _ => false,
+    }
+}
+
+/// A duration of Go's whole units: `1h30m`, `90s`.
+fn milliseconds(text: &str) -> Option<i64> {
+    let mut total = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|letter: char| !letter.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let number: i64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let units = rest
+            .find(|letter: char| letter.is_ascii_digit())
+            .unwrap_or(rest.len());
+        total += number
+            * match &rest[..units] {
+                "h" => 3_600_000,
+                "m" => 60_000,
+                "s" => 1_000,
+                "ms" => 1,
+                "" if number == 0 => 0,
+                _ => return None,
+            };
+        rest = &rest[units..];
+    }
+    Some(total)
+}
+
+/// The Secret an ExternalSecret is for.
+fn target_name(wanted: &Value) -> &str {
+    match text(wanted, "/spec/target/name") {
+        "" => text(wanted, "/metadata/name"),
+        name => name,
+    }
 }
 
 /// Where the world remembers which state of an object was looked at last.
@@ -320,40 +385,35 @@ fn fetch(
 /// Writes the target Secret; returns its name.
 fn write(pass: &mut Pass<'_>, wanted: &Value, data: &[(String, String)]) -> String {
     let namespace = text(wanted, "/metadata/namespace").to_owned();
-    let name = match text(wanted, "/spec/target/name") {
-        "" => text(wanted, "/metadata/name"),
-        name => name,
-    }
-    .to_owned();
+    let name = target_name(wanted).to_owned();
     let encoded: serde_json::Map<String, Value> = data
         .iter()
         .map(|(key, value)| (key.clone(), STANDARD.encode(value).into()))
         .collect();
     let owns = matches!(text(wanted, "/spec/target/creationPolicy"), "" | "Owner");
-    match pass.get("/secrets", &namespace, &name) {
-        Some(secret) => pass.update("/secrets", &secret, |secret| {
+    if let Some(secret) = pass.get("/secrets", &namespace, &name) {
+        pass.update("/secrets", &secret, |secret| {
             secret["data"] = encoded.into();
             if owns && !owned_by(secret, wanted) {
                 secret["metadata"]["ownerReferences"] = json!([reference_to(wanted)]);
             }
-        }),
-        None => {
-            let mut secret = json!({
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {
-                    "name": name,
-                    "namespace": namespace,
-                    "labels": {"reconcile.external-secrets.io/managed": "true"},
-                },
-                "type": "Opaque",
-                "data": encoded,
-            });
-            if owns {
-                secret["metadata"]["ownerReferences"] = json!([reference_to(wanted)]);
-            }
-            pass.create("/secrets", secret);
+        });
+    } else {
+        let mut secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": {"reconcile.external-secrets.io/managed": "true"},
+            },
+            "type": "Opaque",
+            "data": encoded,
+        });
+        if owns {
+            secret["metadata"]["ownerReferences"] = json!([reference_to(wanted)]);
         }
+        pass.create("/secrets", secret);
     }
     name
 }

@@ -57,7 +57,7 @@ fn roll_out(pass: &mut Pass<'_>, deployment: &Value) {
         old_pods += number(&old, "/status/replicas").unwrap_or(0);
         if available >= wanted && number(&old, "/spec/replicas") != Some(0) {
             pass.update("apps/replicasets", &old, |set| {
-                set["spec"]["replicas"] = 0.into()
+                set["spec"]["replicas"] = 0.into();
             });
         }
     }
@@ -210,7 +210,7 @@ fn cover_nodes(pass: &mut Pass<'_>, set: &Value) {
             .find(|pod| text(pod, "/spec/nodeName") == node_name && !terminating(pod));
         match here {
             Some(pod) if text(pod, "/metadata/labels/controller-revision-hash") != hash => {
-                pass.delete("/pods", pod)
+                pass.delete("/pods", pod);
             }
             Some(pod) => {
                 updated += 1;

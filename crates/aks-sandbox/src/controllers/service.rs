@@ -43,36 +43,35 @@ fn publish(pass: &mut Pass<'_>, service: &Value) {
         .within("discovery.k8s.io/endpointslices", &namespace)
         .find(|(_, slice)| owned_by(slice, service))
         .map(|(_, slice)| std::sync::Arc::clone(slice));
-    match known {
-        Some(slice) => pass.update("discovery.k8s.io/endpointslices", &slice, |slice| {
+    if let Some(slice) = known {
+        pass.update("discovery.k8s.io/endpointslices", &slice, |slice| {
             slice["endpoints"] = endpoints.into();
             slice["ports"] = ports.into();
-        }),
-        None => {
-            let name = format!(
-                "{}-{}",
-                text(service, "/metadata/name"),
-                pass.state.entropy.suffix(5)
-            );
-            pass.create(
-                "discovery.k8s.io/endpointslices",
-                json!({
-                    "apiVersion": "discovery.k8s.io/v1",
-                    "kind": "EndpointSlice",
-                    "metadata": {
-                        "name": name,
-                        "namespace": namespace,
-                        "labels": {
-                            "kubernetes.io/service-name": service["metadata"]["name"],
-                            "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-                        },
-                        "ownerReferences": [reference_to(service)],
+        });
+    } else {
+        let name = format!(
+            "{}-{}",
+            text(service, "/metadata/name"),
+            pass.state.entropy.suffix(5)
+        );
+        pass.create(
+            "discovery.k8s.io/endpointslices",
+            json!({
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "name": name,
+                    "namespace": namespace,
+                    "labels": {
+                        "kubernetes.io/service-name": service["metadata"]["name"],
+                        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
                     },
-                    "addressType": "IPv4",
-                    "endpoints": endpoints,
-                    "ports": ports,
-                }),
-            );
-        }
+                    "ownerReferences": [reference_to(service)],
+                },
+                "addressType": "IPv4",
+                "endpoints": endpoints,
+                "ports": ports,
+            }),
+        );
     }
 }

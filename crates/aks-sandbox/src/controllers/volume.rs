@@ -43,14 +43,14 @@ fn keep(pass: &mut Pass<'_>, volume: &Value) {
     };
     if terminating(volume) && phase != "Bound" {
         pass.update("/persistentvolumes", volume, |volume| {
-            drop_finalizer(volume, "kubernetes.io/pv-protection")
+            drop_finalizer(volume, "kubernetes.io/pv-protection");
         });
     } else if phase == "Released" && text(volume, "/spec/persistentVolumeReclaimPolicy") == "Delete"
     {
         pass.remove("/persistentvolumes", volume);
     } else if text(volume, "/status/phase") != phase {
         pass.update("/persistentvolumes", volume, |volume| {
-            volume["status"]["phase"] = phase.into()
+            volume["status"]["phase"] = phase.into();
         });
     }
 }
@@ -69,7 +69,7 @@ fn release(pass: &mut Pass<'_>, claim: &Value) {
         });
     if !used {
         pass.update("/persistentvolumeclaims", claim, |claim| {
-            drop_finalizer(claim, "kubernetes.io/pvc-protection")
+            drop_finalizer(claim, "kubernetes.io/pvc-protection");
         });
     }
 }
@@ -87,7 +87,7 @@ fn bind(pass: &mut Pass<'_>, claim: &Value) {
     );
     if claim.pointer("/status/phase").is_none() {
         pass.update("/persistentvolumeclaims", claim, |claim| {
-            claim["status"] = json!({"phase": "Pending"})
+            claim["status"] = json!({"phase": "Pending"});
         });
     }
     if pass
@@ -263,7 +263,7 @@ fn provision(pass: &mut Pass<'_>, claim: &Value) {
         if wanted.is_none() {
             let class_name = class["metadata"]["name"].clone();
             pass.update("/persistentvolumeclaims", claim, |claim| {
-                claim["spec"]["storageClassName"] = class_name
+                claim["spec"]["storageClassName"] = class_name;
             });
         }
         join(pass, &volume, claim);

@@ -84,6 +84,10 @@ pub(crate) fn delete(
         Some("Orphan") => finalizers.push("orphan".into()),
         _ => {}
     }
+    if resource.plural == "customresourcedefinitions" {
+        // Its objects go first.
+        finalizers.push("customresourcecleanup.apiextensions.k8s.io".into());
+    }
     finalizers.dedup();
     let is_pod = storage == "/pods";
     let ended = matches!(

@@ -3,9 +3,14 @@
 //! controllers'.
 //!
 //! # What is not modelled
-//! Protobuf, CBOR and YAML bodies (JSON is YAML; kubectl and helm send it); tables (`kubectl get`
-//! falls back to names and ages); RBAC (kept, not enforced); CEL, patterns and conversion webhooks of
-//! custom resources; more than one version of a built-in kind; the types of built-in fields; quotas and limit ranges; exec and attach; SPDY; API priority and fairness.
+//! - Protobuf (a few kubectl commands send it, as `create namespace`; `apply` does not), CBOR and
+//!   YAML bodies (JSON is YAML, and what clients send).
+//! - Tables: `kubectl get` falls back to names and ages.
+//! - RBAC: kept, not enforced; whoever is let in may do everything.
+//! - Of custom resources: CEL rules, patterns, formats, conversion webhooks.
+//! - More than one version of a built-in kind; the types of built-in fields.
+//! - What a webhook would object to or change: only whether it can be reached and trusted.
+//! - Quotas, limit ranges, exec, attach, SPDY, API priority and fairness.
 
 mod admission;
 mod airflow;

@@ -113,6 +113,10 @@ fn body(request: &Request<Bytes>) -> Result<Value, ApiError> {
     if request.body().is_empty() {
         return Ok(Value::Null);
     }
+    let media = text_header(request, header::CONTENT_TYPE);
+    if media.contains("protobuf") || media.contains("cbor") {
+        return Err(ApiError::unsupported_media_type("application/json"));
+    }
     serde_json::from_slice(request.body()).map_err(|error| {
         ApiError::bad_request(format!(
             "the object provided is unrecognized (must be of type JSON): {error}"

@@ -18,10 +18,18 @@ fn manager(name: &str, operation: Operation) -> ManagerKey {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "tables read better with values"
+)]
 fn deployment(spec: Value) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "n"}, "spec": spec})
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "tables read better with values"
+)]
 fn containers(list: Value) -> Value {
     json!({"template": {"spec": {"containers": list}}})
 }
