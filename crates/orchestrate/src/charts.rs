@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use helm_chart::Chart;
-use helm_registry::{ChartSource, Digest, SourceError};
+use helm_registry::{ChartRef, ChartSource, Digest, SourceError};
 
 use crate::document::{ChartPin, Deployment, Operator};
 
@@ -52,23 +52,14 @@ pub enum ChartError {
         #[diagnostic_source]
         source: SourceError,
     },
-    /// It is not the pinned one.
-    #[error("chart {chart} {version} from {origin} is {found}, but {pinned} is pinned")]
-    #[diagnostic(
-        code(aka::chart::digest),
-        help("do not use it: it was changed after it was pinned, or the pin is wrong")
-    )]
-    Digest {
+    /// The pin is no digest.
+    #[error("`{digest}`, pinned for chart {chart}, is not a digest")]
+    #[diagnostic(code(aka::chart::pin), help("write `sha256:` and 64 hexadecimal digits"))]
+    Pin {
         /// Which chart.
         chart: &'static str,
-        /// Which version.
-        version: String,
-        /// Where it came from.
-        origin: String,
-        /// What it is.
-        found: Digest,
-        /// What it should be.
-        pinned: String,
+        /// The text.
+        digest: String,
     },
     /// The archive is no chart.
     #[error("chart {chart} {version} from {origin} cannot be loaded: {message}")]
@@ -146,23 +137,13 @@ async fn load(
         repository: repository.to_owned(),
         source,
     };
-    let archive = library
-        .source(repository)
-        .map_err(failed)?
-        .pull(chart.to_owned(), version.clone())
-        .await
-        .map_err(failed)?;
-    if let Some(pinned) = &pin.digest
-        && archive.digest.to_string() != *pinned
-    {
-        return Err(ChartError::Digest {
-            chart,
-            version,
-            origin: archive.origin,
-            found: archive.digest,
-            pinned: pinned.clone(),
-        });
+    let mut wanted = ChartRef::new(chart, version.clone());
+    if let Some(digest) = &pin.digest {
+        let digest = Digest::parse(digest).map_err(|_| ChartError::Pin { chart, digest: digest.clone() })?;
+        wanted = wanted.pinned(digest);
     }
+    let archive =
+        library.source(repository).map_err(failed)?.pull(wanted).await.map_err(failed)?;
     Chart::from_archive(&archive.bytes)
         .map(Arc::new)
         .map_err(|error| ChartError::Load {

@@ -108,7 +108,7 @@ pub(crate) fn labels(object: &Value) -> Vec<Cause> {
 pub(crate) fn object(kind: &str, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     match kind {
-        "Pod" => pod_spec(&object["spec"], "spec", &mut causes),
+        "Pod" => pod_spec(&object["spec"], "spec", &[], &mut causes),
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" => {
             let selector = &object["spec"]["selector"];
             if selector.is_null() {
@@ -129,15 +129,18 @@ pub(crate) fn object(kind: &str, object: &Value) -> Vec<Cause> {
                     ));
                 }
             }
-            pod_spec(
-                &object["spec"]["template"]["spec"],
-                "spec.template.spec",
-                &mut causes,
-            );
+            let claims: Vec<&str> = object["spec"]["volumeClaimTemplates"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|claim| claim["metadata"]["name"].as_str())
+                .collect();
+            let template = &object["spec"]["template"]["spec"];
+            pod_spec(template, "spec.template.spec", &claims, &mut causes);
         }
         "Job" => {
             let template = &object["spec"]["template"]["spec"];
-            pod_spec(template, "spec.template.spec", &mut causes);
+            pod_spec(template, "spec.template.spec", &[], &mut causes);
             if !matches!(
                 template["restartPolicy"].as_str(),
                 Some("OnFailure" | "Never")
@@ -264,7 +267,8 @@ pub(crate) fn object(kind: &str, object: &Value) -> Vec<Cause> {
     causes
 }
 
-fn pod_spec(spec: &Value, field: &str, causes: &mut Vec<Cause>) {
+/// `claims` are the names a StatefulSet's claim templates add to the volumes.
+fn pod_spec(spec: &Value, field: &str, claims: &[&str], causes: &mut Vec<Cause>) {
     if spec["containers"].as_array().is_none_or(Vec::is_empty) {
         causes.push(Cause::required(format!("{field}.containers"), ""));
     }
@@ -273,6 +277,7 @@ fn pod_spec(spec: &Value, field: &str, causes: &mut Vec<Cause>) {
         .into_iter()
         .flatten()
         .filter_map(|volume| volume["name"].as_str())
+        .chain(claims.iter().copied())
         .collect();
     for list in ["initContainers", "containers"] {
         let mut names: Vec<&str> = Vec::new();

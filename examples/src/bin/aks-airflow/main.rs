@@ -1,3 +1,79 @@
-//! The `aks-airflow` binary.
+//! `aks-airflow`: takes an AKS cluster to a proven Apache Airflow, and keeps it there.
 
-fn main() {}
+mod charts;
+mod cli;
+mod commands;
+mod console;
+mod failure;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::console::Console;
+use crate::failure::Failure;
+
+/// Exit codes that scripts can use.
+pub(crate) mod exit {
+    /// The plan has changes.
+    pub(crate) const CHANGES: u8 = 2;
+    /// Something differs from the document.
+    pub(crate) const DRIFT: u8 = 3;
+    /// The preflight failed.
+    pub(crate) const PREFLIGHT: u8 = 4;
+    /// Wrong usage.
+    pub(crate) const USAGE: u8 = 64;
+    /// Interrupted by the user.
+    pub(crate) const INTERRUPTED: u8 = 130;
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let console = Console::new(&cli.global);
+    subscribe(&cli.global.log);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            console.error_line(&format!("cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli.command, &console)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.show(&console);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs go to standard error, only if asked for.
+fn subscribe(filter: &str) {
+    if filter == "off" {
+        return;
+    }
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_default();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+async fn run(command: Command, console: &Console) -> Result<u8, Failure> {
+    match command {
+        Command::Plan(args) => commands::plan::plan(&args, console).await,
+        Command::Apply(args) => commands::plan::apply(&args, console).await,
+        Command::Up(args) => commands::up::up(&args, console).await,
+        Command::Schema => {
+            let schema = serde_json::to_string_pretty(orchestrate::schema()).unwrap_or_default();
+            console::line(&schema);
+            Ok(0)
+        }
+        _ => unreachable!("wired below"),
+    }
+}

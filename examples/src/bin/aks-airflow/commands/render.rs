@@ -9,11 +9,10 @@
 
 mod chart;
 mod error;
-mod folder;
 mod output_dir;
 mod randomness;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use helm_chart::manifest::TextOptions;
@@ -24,6 +23,8 @@ use helm_chart::{Capabilities, Chart, Environment, Profile, Release, Values};
 pub(crate) use error::RenderCommandError;
 
 use crate::cli::{ProfileArg, RenderArgs};
+use crate::console::Console;
+use crate::failure::Failure;
 
 /// What `render` has to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +35,35 @@ pub(crate) struct Rendering {
     pub(crate) remarks: Vec<String>,
 }
 
+/// `render`: prints what `helm template` prints, remarks on standard error.
+///
+/// # Errors
+/// See [`rendering`].
+pub(crate) async fn render(args: &RenderArgs, console: &Console) -> Result<u8, Failure> {
+    let failed = |error: RenderCommandError| match error {
+        RenderCommandError::Write { .. } => Failure::after_writes(error),
+        _ => Failure::before_writes(error),
+    };
+    let rendering = rendering(args).await.map_err(failed)?;
+    for remark in &rendering.remarks {
+        console.note(remark);
+    }
+    let printed = std::io::stdout().lock().write_all(rendering.text.as_bytes());
+    match printed {
+        // Whoever reads may stop early, as `head` does.
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
+            let path = PathBuf::from("standard output");
+            Err(failed(RenderCommandError::Write { path, source }))
+        }
+        _ => Ok(0),
+    }
+}
+
 /// Renders a chart as `helm template` does. Nothing is written, unless `--output-dir` asks for it.
 ///
 /// # Errors
 /// [`RenderCommandError`], in Helm's words where the chart or its values are at fault.
-pub(crate) async fn render(args: &RenderArgs) -> Result<Rendering, RenderCommandError> {
+pub(crate) async fn rendering(args: &RenderArgs) -> Result<Rendering, RenderCommandError> {
     check_name(&args.name)?;
     let profile = profile(args.profile);
     let values = values(args, profile)?;
@@ -46,7 +71,7 @@ pub(crate) async fn render(args: &RenderArgs) -> Result<Rendering, RenderCommand
     let options = options(args, profile)?;
     let release = release(args);
 
-    let environment = environment(&mut |seed| getrandom::fill(seed).ok());
+    let environment = environment();
     let rendered = chart.render_with(&release, &values, &environment, &options)?;
     let mut remarks = rendered.warnings.clone();
     if args.explain_random {
@@ -57,7 +82,7 @@ pub(crate) async fn render(args: &RenderArgs) -> Result<Rendering, RenderCommand
     Ok(Rendering { text, remarks })
 }
 
-/// The other text this chart could have rendered to: other random bytes, a year later.
+/// The other text this chart could have rendered to: other random bytes at another time.
 fn again(
     chart: &Chart,
     release: &Release,
@@ -68,9 +93,9 @@ fn again(
     Ok(chart.render_with(release, values, &sealed, options)?)
 }
 
-fn environment(fill: &mut dyn FnMut(&mut [u8]) -> Option<()>) -> Environment {
+fn environment() -> Environment {
     let mut seed = [0; 32];
-    fill(&mut seed).expect("the operating system has randomness");
+    getrandom::fill(&mut seed).expect("the operating system has randomness");
     Environment::new(jiff::Timestamp::now(), seed).with_zone(jiff::tz::TimeZone::system())
 }
 

@@ -1,36 +1,85 @@
-//! Where the chart comes from: a folder, an archive, or a chart source.
+//! Where the chart comes from: a folder, an archive, a repository or a registry. What is on disk
+//! wins, as with Helm.
 
 use std::path::Path;
 
 use helm_chart::Chart;
+use helm_registry::{Wanted, read_chart_folder, resolve};
 
-use super::{RenderCommandError, folder};
+use super::RenderCommandError;
+use crate::charts::source;
 use crate::cli::RenderArgs;
 
-/// The chart the command line names. What is on disk wins over a repository, as with Helm.
+const OCI: &str = "oci://";
+
+/// The chart the command line names.
 pub(super) async fn load(args: &RenderArgs) -> Result<Chart, RenderCommandError> {
-    local(&args.chart)
+    let name = args.chart.trim();
+    let loaded = match std::fs::metadata(name) {
+        Ok(found) if found.is_dir() => Chart::from_files(read_chart_folder(Path::new(name))?),
+        Ok(_) => {
+            let unreadable = |source| RenderCommandError::Read { path: name.into(), source };
+            Chart::from_archive(&std::fs::read(name).map_err(unreadable)?)
+        }
+        Err(_) => {
+            let Some(place) = Place::of(name, args.repo.as_deref()) else {
+                return Err(RenderCommandError::ChartNotFound { chart: name.to_owned() });
+            };
+            Chart::from_archive(&pull(&place, args.version.as_deref()).await?)
+        }
+    };
+    loaded.map_err(|source| RenderCommandError::Chart { chart: name.to_owned(), source })
 }
 
-fn local(name: &str) -> Result<Chart, RenderCommandError> {
-    let path = Path::new(name);
-    let unreadable = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::NotFound => RenderCommandError::ChartNotFound {
-            chart: name.to_owned(),
-        },
-        _ => RenderCommandError::Read {
-            path: path.to_owned(),
-            source,
-        },
-    };
-    let is_folder = std::fs::metadata(path).map_err(unreadable)?.is_dir();
-    let loaded = if is_folder {
-        Chart::from_files(folder::read(path)?)
-    } else {
-        Chart::from_archive(&std::fs::read(path).map_err(unreadable)?)
-    };
-    loaded.map_err(|source| RenderCommandError::Chart {
-        chart: name.to_owned(),
-        source,
-    })
+/// A chart somewhere else.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    repository: String,
+    name: String,
+    version: Option<String>,
+}
+
+impl Place {
+    /// `oci://registry/path/chart[:version]`, or a name in `--repo`.
+    fn of(chart: &str, repo: Option<&str>) -> Option<Self> {
+        if let Some(path) = chart.strip_prefix(OCI) {
+            let (repository, name) = path.rsplit_once('/')?;
+            let (name, version) = match name.split_once(':') {
+                Some((name, version)) => (name, Some(version.to_owned())),
+                None => (name, None),
+            };
+            return Some(Self { repository: format!("{OCI}{repository}"), name: name.to_owned(), version });
+        }
+        let is_path = chart.starts_with(['.', '/']);
+        let repository = repo.filter(|_| !is_path)?.to_owned();
+        Some(Self { repository, name: chart.to_owned(), version: None })
+    }
+}
+
+async fn pull(place: &Place, version: Option<&str>) -> Result<Vec<u8>, RenderCommandError> {
+    let source = source(&place.repository)?;
+    let version = version.map(str::to_owned).or_else(|| place.version.clone());
+    let wanted = Wanted { version, ..Wanted::default() };
+    let chosen = resolve(source.as_ref(), &place.name, &wanted).await?;
+    Ok(source.pull(chosen).await?.bytes.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+
+    fn place(repository: &str, name: &str, version: Option<&str>) -> Place {
+        Place { repository: repository.to_owned(), name: name.to_owned(), version: version.map(str::to_owned) }
+    }
+
+    #[test]
+    fn charts_are_found_in_registries_and_repositories() {
+        assert_eq!(Place::of("oci://r.io/helm/airflow", None), Some(place("oci://r.io/helm", "airflow", None)));
+        let tagged = place("oci://r.io:5000/helm", "airflow", Some("1.15.0"));
+        assert_eq!(Place::of("oci://r.io:5000/helm/airflow:1.15.0", None), Some(tagged));
+        let repo = "https://airflow.apache.org";
+        assert_eq!(Place::of("airflow", Some(repo)), Some(place(repo, "airflow", None)));
+        assert_eq!(Place::of("airflow", None), None);
+        assert_eq!(Place::of("./airflow", Some(repo)), None);
+    }
 }

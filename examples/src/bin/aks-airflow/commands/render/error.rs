@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use helm_chart::KubeVersionError;
-use helm_chart::archive::IgnoreError;
 use helm_chart::chart::ChartError;
 use helm_chart::render::RenderError;
 use helm_chart::values::ValuesError;
+use helm_registry::SourceError;
 
 /// Why `render` printed nothing. Nothing was written, except where [`Self::Write`] says so.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -44,35 +44,10 @@ pub(crate) enum RenderCommandError {
         /// Why not.
         source: std::io::Error,
     },
-    /// A chart's folder holds something that is no file.
-    #[error("cannot load irregular file {}", path.display())]
-    #[diagnostic(
-        code(aka::render::irregular_file),
-        help("list it in `.helmignore`, or remove it")
-    )]
-    Irregular {
-        /// What is there.
-        path: PathBuf,
-    },
-    /// A chart's folder is too large, or a link in it leads back into it.
-    #[error("the chart folder {} is too large", path.display())]
-    #[diagnostic(
-        code(aka::render::folder_too_large),
-        help("list what is no part of the chart in `.helmignore`")
-    )]
-    TooLarge {
-        /// The folder or file.
-        path: PathBuf,
-    },
-    /// The chart's `.helmignore` cannot be read.
-    #[error("cannot read {}", path.display())]
-    #[diagnostic(code(aka::render::ignore))]
-    Ignore {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: IgnoreError,
-    },
+    /// The chart cannot be fetched, or its folder cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Source(#[from] SourceError),
     /// What was found is no chart.
     #[error("cannot load the chart {chart}")]
     #[diagnostic(code(aka::render::chart))]

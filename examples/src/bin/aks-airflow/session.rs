@@ -1,0 +1,311 @@
+//! [`Session`]: the deployment and the world one command works with. It owns reading files and
+//! environment and choosing between Azure and the sandbox; it refuses to do any work.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use azure::{Azure, AzureOptions, CredentialSource};
+use converge::{RequestLog, Secret};
+use helm_registry::{Archive, ChartRef, ChartSource, ChartVersion, SourceError, SourceErrorKind};
+use kube_cluster::ConnectOptions;
+use orchestrate::{
+    ChartLibrary, Cloud, CredentialKind, Deployment, DocumentError, LocalSecrets, OneSource, Parts, SecretRef,
+    Source, World,
+};
+
+use crate::cli::TargetArgs;
+
+/// The built-in document of the sandbox: the guide.
+const GUIDE: &str = include_str!("../../../guide.yaml");
+
+/// The deployment and the world.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) deployment: Deployment,
+    pub(crate) world: World,
+    #[cfg(feature = "sandbox")]
+    pub(crate) sandbox: Option<aks_sandbox::Sandbox>,
+}
+
+/// A session that cannot be opened. Nothing was written.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub(crate) enum SessionError {
+    /// No document was named.
+    #[error("no document is given")]
+    #[diagnostic(
+        code(aka::cli::no_document),
+        help("write `-f guide.yaml`, or try everything without Azure: `--sandbox`")
+    )]
+    NoDocument,
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    #[diagnostic(code(aka::cli::file))]
+    File {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The document is wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Document(DocumentError),
+    /// Azure cannot be spoken to.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Azure(azure::TransportError),
+    /// The cluster cannot be reached.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Connect(orchestrate::ConnectError),
+    /// The cluster's client cannot be made.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Cluster(kube_cluster::ClusterError),
+    /// The sandbox's world cannot be opened or kept.
+    #[cfg(feature = "sandbox")]
+    #[error("the sandbox's world in {folder} cannot be used: {message}")]
+    #[diagnostic(code(aka::cli::sandbox), help("throw it away: `aks-airflow sandbox reset`"))]
+    Sandbox {
+        /// Its folder.
+        folder: String,
+        /// Why.
+        message: String,
+    },
+    /// The machine has no randomness.
+    #[error("the operating system gives no random bytes: {0}")]
+    #[diagnostic(code(aka::cli::random))]
+    Random(String),
+}
+
+impl Session {
+    /// Reads the documents and connects. Reads only.
+    pub(crate) async fn open(target: &TargetArgs) -> Result<Self, SessionError> {
+        #[cfg(feature = "sandbox")]
+        if target.sandbox {
+            return Self::open_sandbox(target);
+        }
+        let deployment = read_documents(&target.files)?.ok_or(SessionError::NoDocument)?;
+        let requests = RequestLog::new();
+        let options = AzureOptions {
+            cloud: cloud(deployment.azure.cloud),
+            credentials: credentials(&deployment.azure.credentials),
+            requests: requests.clone(),
+            ..AzureOptions::default()
+        };
+        let azure = Azure::connect(options).map_err(SessionError::Azure)?;
+        let connect = ConnectOptions { requests: requests.clone(), ..ConnectOptions::default() };
+        let cluster = World::login(&deployment, &azure, connect).await.map_err(SessionError::Connect)?;
+        let charts = crate::charts::library(target.charts.as_deref(), target.cache.as_deref());
+        let world = World::over(Parts { cluster, azure, charts, local: Arc::new(Process), random: random(), requests });
+        Ok(Self {
+            deployment,
+            world,
+            #[cfg(feature = "sandbox")]
+            sandbox: None,
+        })
+    }
+
+    #[cfg(feature = "sandbox")]
+    fn open_sandbox(target: &TargetArgs) -> Result<Self, SessionError> {
+        let deployment = match read_documents(&target.files)? {
+            Some(deployment) => deployment,
+            None => Deployment::parse(GUIDE).map_err(SessionError::Document)?,
+        };
+        let spec = sandbox_spec(&deployment);
+        let sandbox = open_world(&target.sandbox_dir, spec)?;
+        let requests = RequestLog::new();
+        let options = ConnectOptions { requests: requests.clone(), ..ConnectOptions::default() };
+        let cluster = kube_cluster::KubeCluster::with_connector(sandbox.connector(), &sandbox.api_url(), options)
+            .map_err(SessionError::Cluster)?;
+        let tenant = sandbox.spec().tenant;
+        let credential = azure::SandboxCredential::new(tenant, aks_sandbox::DEPLOYER);
+        let azure = Azure::sandbox_over(sandbox.connector(), credential, requests.clone());
+        let charts: Arc<dyn ChartLibrary> = match &target.charts {
+            Some(folder) => crate::charts::folder(folder),
+            None => Arc::new(OneSource(Arc::new(StandIn))),
+        };
+        let world = World::over(Parts { cluster, azure, charts, local: Arc::new(Process), random: random(), requests });
+        Ok(Self { deployment, world, sandbox: Some(sandbox) })
+    }
+
+    /// Keeps the sandbox's world for the next command.
+    pub(crate) fn save(&self) -> Result<(), SessionError> {
+        #[cfg(feature = "sandbox")]
+        if let Some(sandbox) = &self.sandbox {
+            return sandbox.save().map_err(|error| SessionError::Sandbox {
+                folder: "the sandbox's folder".into(),
+                message: error.to_string(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Opens the kept world, or makes the guide's.
+#[cfg(feature = "sandbox")]
+pub(crate) fn open_world(
+    folder: &Path,
+    spec: aks_sandbox::world::WorldSpec,
+) -> Result<aks_sandbox::Sandbox, SessionError> {
+    /// The seed of every kept world; its clock is the machine's.
+    const SEED: u64 = 7;
+    aks_sandbox::Sandbox::open(folder, SEED, spec, aks_sandbox::registry::Charts::compact()).map_err(|error| {
+        SessionError::Sandbox { folder: folder.display().to_string(), message: error.to_string() }
+    })
+}
+
+/// A world that has what the document names.
+#[cfg(feature = "sandbox")]
+fn sandbox_spec(deployment: &Deployment) -> aks_sandbox::world::WorldSpec {
+    let azure = &deployment.azure;
+    let mut spec = aks_sandbox::world::WorldSpec {
+        subscription: azure.subscription.clone(),
+        resource_group: azure.resource_group.clone(),
+        cluster: azure.cluster.clone(),
+        identity: azure.managed_identity.clone(),
+        vault: azure.key_vault.clone(),
+        storage_account: azure.storage_account.clone(),
+        registry: azure.container_registry.clone(),
+        ..aks_sandbox::world::WorldSpec::default()
+    };
+    // Part 2 of the guide imports the images; the sandbox's registry starts with them.
+    let settings = deployment.airflow_settings();
+    if let Ok(pair) = settings.validate() {
+        let images = settings.images.resolve(pair.generation, pair.airflow);
+        let host = format!("{}.azurecr.io/", spec.registry);
+        for image in [
+            &images.airflow,
+            &images.statsd,
+            &images.pgbouncer,
+            &images.pgbouncer_exporter,
+            &images.git_sync,
+            &images.postgresql,
+            &images.redis,
+        ] {
+            if let Some(repository) = image.repository.strip_prefix(&host) {
+                let image = aks_sandbox::world::RegistryImage::new(repository, image.tag.clone());
+                if !spec.images.contains(&image) {
+                    spec.images.push(image);
+                }
+            }
+        }
+    }
+    spec
+}
+
+/// The compact charts: `1.15.0` is answered by `1.15.0-sandbox`, which says so in its version.
+#[cfg(feature = "sandbox")]
+#[derive(Debug)]
+pub(crate) struct StandIn;
+
+#[cfg(feature = "sandbox")]
+#[async_trait::async_trait]
+impl ChartSource for StandIn {
+    async fn versions(&self, name: String) -> Result<Vec<ChartVersion>, SourceError> {
+        let charts = aks_sandbox::charts::COMPACT_CHARTS.iter().filter(|chart| chart.name == name);
+        Ok(charts
+            .map(|chart| ChartVersion {
+                version: chart.version.to_owned(),
+                app_version: Some(chart.app_version.to_owned()),
+                description: Some(chart.description.to_owned()),
+                ..ChartVersion::default()
+            })
+            .collect())
+    }
+
+    async fn pull(&self, chart: ChartRef) -> Result<Archive, SourceError> {
+        let ChartRef { name, version, .. } = chart;
+        let wanted = version.strip_suffix("-sandbox").unwrap_or(&version);
+        let charts = || aks_sandbox::charts::COMPACT_CHARTS.iter().filter(|chart| chart.name == name);
+        match charts().find(|chart| chart.version.strip_suffix("-sandbox") == Some(wanted)) {
+            Some(chart) => Ok(Archive::new(chart.archive(), format!("sandbox:{}-{}", chart.name, chart.version))),
+            None => {
+                let known = charts().map(|chart| chart.version).collect::<Vec<_>>().join(", ");
+                let kind = SourceErrorKind::NotFound {
+                    what: format!("{name} {version}"),
+                    help: format!(
+                        "the sandbox's compact stand-ins are {name} {known}; for others give official archives: `--charts DIR`"
+                    ),
+                };
+                Err(SourceError::new("pull", format!("{name} {version}"), kind))
+            }
+        }
+    }
+}
+
+/// Reads a base and overlays; `None` without any.
+pub(crate) fn read_documents(files: &[PathBuf]) -> Result<Option<Deployment>, SessionError> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let sources = files
+        .iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| SessionError::File { path: path.display().to_string(), source })?;
+            Ok(Source { name: path.display().to_string(), text })
+        })
+        .collect::<Result<Vec<_>, SessionError>>()?;
+    Deployment::load(&sources).map(Some).map_err(SessionError::Document)
+}
+
+fn cloud(cloud: Cloud) -> azure::Cloud {
+    match cloud {
+        Cloud::Public => azure::Cloud::public(),
+        Cloud::Government => azure::Cloud::us_government(),
+        Cloud::China => azure::Cloud::china(),
+    }
+}
+
+/// Credentials in the document's order, with what the environment says; those the environment does
+/// not speak of are left out.
+fn credentials(wanted: &[CredentialKind]) -> Vec<CredentialSource> {
+    const DEFAULT: [CredentialKind; 3] =
+        [CredentialKind::WorkloadIdentity, CredentialKind::ClientSecret, CredentialKind::ManagedIdentity];
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let kinds = if wanted.is_empty() { &DEFAULT } else { wanted };
+    kinds
+        .iter()
+        .filter_map(|kind| match kind {
+            CredentialKind::WorkloadIdentity => Some(CredentialSource::WorkloadIdentity {
+                tenant: variable("AZURE_TENANT_ID")?,
+                client_id: variable("AZURE_CLIENT_ID")?,
+                token_file: variable("AZURE_FEDERATED_TOKEN_FILE")?.into(),
+            }),
+            CredentialKind::ClientSecret => Some(CredentialSource::ClientSecret {
+                tenant: variable("AZURE_TENANT_ID")?,
+                client_id: variable("AZURE_CLIENT_ID")?,
+                secret: Secret::new(variable("AZURE_CLIENT_SECRET")?),
+            }),
+            CredentialKind::ManagedIdentity => {
+                Some(CredentialSource::ManagedIdentity { client_id: variable("AZURE_CLIENT_ID") })
+            }
+        })
+        .collect()
+}
+
+/// Random bytes of the operating system.
+fn random() -> Arc<dyn Fn(&mut [u8]) + Send + Sync> {
+    Arc::new(|bytes| getrandom::fill(bytes).expect("the operating system has randomness"))
+}
+
+/// Environment and files of this process.
+#[derive(Debug)]
+struct Process;
+
+impl LocalSecrets for Process {
+    fn resolve(&self, reference: &SecretRef) -> Result<Option<Secret>, String> {
+        match reference {
+            SecretRef::Env(name) => Ok(std::env::var(name).ok().map(Secret::new)),
+            SecretRef::File(path) => match std::fs::read_to_string(path) {
+                Ok(text) => Ok(Some(Secret::new(text.strip_suffix('\n').unwrap_or(&text)))),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error.to_string()),
+            },
+            SecretRef::KeyVault(_) => Ok(None),
+        }
+    }
+}
