@@ -128,3 +128,6 @@ fn escape_as_go(json: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,7 +226,7 @@ async fn perform(
     }
     // The deployed revision has the digest of what was deployed then, so that the same intent finds
     // nothing to do.
-    run.set_digest(survey.to.marks.digest.clone());
+    run.set_final_digest(survey.to.marks.digest.clone());
     let description = format!("Rollback to {}", survey.to.revision);
     let record = run.deployed(description, &survey.history).await?;
     let changed = survey.objects.iter().map(Assessed::change);

@@ -36,6 +36,7 @@ pub(crate) struct Run<'a> {
     pub is_resumed: bool,
     stored: Stored,
     marks: Marks,
+    final_digest: Option<String>,
     hold: Option<Hold>,
 }
 
@@ -150,6 +151,7 @@ impl<'a> Run<'a> {
             record,
             is_resumed,
             stored,
+            final_digest: start.marks.digest.clone(),
             marks: start.marks,
             hold: Some(start.hold),
         }
@@ -206,6 +208,7 @@ impl<'a> Run<'a> {
             }
         }
         self.give_back().await?;
+        self.marks.digest.clone_from(&self.final_digest);
         self.end(Status::Deployed, description).await?;
         Ok(self.record)
     }
@@ -236,9 +239,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The digest under which the revision will be found again.
-    pub(crate) fn set_digest(&mut self, digest: Option<String>) {
-        self.marks.digest = digest;
+    /// The digest under which the revision will be found again once it is deployed. Until then it
+    /// keeps the one under which it is resumed.
+    pub(crate) fn set_final_digest(&mut self, digest: Option<String>) {
+        self.final_digest = digest;
     }
 
     /// Ends an uninstall that keeps the history.

@@ -117,7 +117,7 @@ async fn perform(act: Act, releases: &ClusterReleases) -> Result<(), ReleaseErro
         Act::Rollback => {
             let options = RollbackOptions {
                 to: Some(Revision(1)),
-                history_max: 3,
+                history_max: 10,
                 ..RollbackOptions::default()
             };
             releases

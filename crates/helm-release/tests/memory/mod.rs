@@ -121,6 +121,7 @@ impl Memory {
                 for key in ["uid", "resourceVersion", "creationTimestamp", "generation"] {
                     metadata.remove(key);
                 }
+                object.as_object_mut().expect("an object").remove("status");
                 (target.to_string(), object)
             })
             .collect()
@@ -156,6 +157,7 @@ impl World {
             object["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
         }
         object["metadata"]["resourceVersion"] = version.to_string().into();
+        object["metadata"]["generation"] = version.into();
         self.control(target, &mut object);
         self.objects.insert(target.clone(), Kept { object, owners });
         self.read(target).expect("just kept")
@@ -172,7 +174,7 @@ impl World {
             }
             "Deployment" => {
                 let replicas = object["spec"]["replicas"].clone();
-                object["status"] = json!({"replicas": replicas, "updatedReplicas": replicas,
+                object["status"] = json!({"observedGeneration": object["metadata"]["generation"], "replicas": replicas, "updatedReplicas": replicas,
                     "readyReplicas": replicas, "availableReplicas": replicas,
                     "conditions": [{"type": "Available", "status": "True"}]});
             }
@@ -251,6 +253,7 @@ fn content(object: &Value) -> Value {
             "uid",
             "resourceVersion",
             "creationTimestamp",
+            "generation",
             "managedFields",
         ] {
             metadata.remove(key);
