@@ -66,6 +66,10 @@ impl Wire {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "tables read better with values"
+)]
 fn config(name: &str, data: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
 }
