@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use go_text_template::{FunctionError, Text, Type, Value, fmt};
 
+use regex::bytes::Match;
+
 use super::arguments::{Answer, int, string, text};
 use super::entry::Entry;
 use super::re2::Pattern;
@@ -159,10 +161,40 @@ fn is_match(pattern: &Pattern, args: &[Value]) -> bool {
 }
 
 fn find(pattern: &Pattern, args: &[Value]) -> Answer {
-    let found = pattern.regex.find(text(args, 1)?.as_bytes());
+    let found = matches(pattern, text(args, 1)?.as_bytes()).next();
     Ok(found
         .map_or_else(Text::default, |found| found.as_bytes().into())
         .into())
+}
+
+/// All matches. Go steps by letters, so that no empty match is within one.
+fn matches<'s>(pattern: &Pattern, source: &'s [u8]) -> impl Iterator<Item = Match<'s>> {
+    pattern
+        .regex
+        .find_iter(source)
+        .filter(move |found| is_between_letters(source, found))
+}
+
+/// Whether a match is not an empty one within a UTF-8 sequence. A damaged sequence is as many
+/// letters as it has bytes.
+fn is_between_letters(source: &[u8], found: &Match<'_>) -> bool {
+    const LONGEST: usize = 4;
+    let at = found.start();
+    let continues = |at: usize| source.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
+    if !found.is_empty() || !continues(at) {
+        return true;
+    }
+    let Some(start) = (at.saturating_sub(LONGEST - 1)..at)
+        .rev()
+        .find(|start| !continues(*start))
+    else {
+        return true;
+    };
+    let within = |end: usize| {
+        let sequence = source.get(start..end).map(std::str::from_utf8);
+        matches!(sequence, Some(Ok(letter)) if letter.chars().nth(1).is_none())
+    };
+    !(at + 1..=start + LONGEST).any(within)
 }
 
 /// Negative counts mean all.
@@ -171,10 +203,7 @@ fn limit(args: &[Value]) -> Result<usize, FunctionError> {
 }
 
 fn find_all(pattern: &Pattern, args: &[Value]) -> Answer {
-    let found = pattern
-        .regex
-        .find_iter(text(args, 1)?.as_bytes())
-        .take(limit(args)?);
+    let found = matches(pattern, text(args, 1)?.as_bytes()).take(limit(args)?);
     let texts: Vec<Text> = found.map(|found| found.as_bytes().into()).collect();
     let none = texts.is_empty();
     Ok(string_list(texts, none))
@@ -191,7 +220,7 @@ fn split(pattern: &Pattern, args: &[Value]) -> Answer {
         return Ok(Value::strings([""]));
     }
     let (mut parts, mut begin, mut end) = (Vec::<Text>::new(), 0, 0);
-    for found in pattern.regex.find_iter(source).take(limit) {
+    for found in matches(pattern, source).take(limit) {
         if parts.len() + 1 >= limit {
             break;
         }
@@ -215,6 +244,9 @@ fn replace_all(pattern: &Pattern, args: &[Value], expand: bool) -> Answer {
     let mut done = 0;
     for groups in pattern.regex.captures_iter(source.as_bytes()) {
         let Some(whole) = groups.get(0) else { continue };
+        if !is_between_letters(source.as_bytes(), &whole) {
+            continue;
+        }
         out.extend_from_slice(&source.as_bytes()[done..whole.start()]);
         if expand {
             expand_into(&mut out, &template, |name| {

@@ -17,7 +17,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "toStrings",
         &[Type::Any],
-        |_, args| Ok(Value::strings(texts(any(args, 0)))),
+        |_, args| match any(args, 0) {
+            Value::List(list) if list.list_type() == ListType::STRING => {
+                Ok(Value::List(list.clone()))
+            }
+            value => Ok(Value::strings(texts(value))),
+        },
         "The items as text, without the nil ones.",
     ),
     Entry::variadic(

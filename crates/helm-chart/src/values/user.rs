@@ -23,11 +23,13 @@ pub enum ValuesError {
     #[diagnostic(code(aka::values::yaml))]
     Yaml(#[from] YamlError),
     /// A values file is not YAML, or no table.
-    #[error("failed to parse {file}")]
+    #[error("failed to parse {file}{}", if *.profile == Profile::Helm4 { ": cannot unmarshal yaml document" } else { "" })]
     #[diagnostic(code(aka::values::file))]
     File {
         /// Name of the file.
         file: String,
+        /// Whose words are used.
+        profile: Profile,
         /// What is wrong with it.
         source: YamlError,
     },
@@ -198,6 +200,7 @@ impl ValueOptions {
         for (file, text) in &self.files {
             let table = parse_table(text, profile).map_err(|source| ValuesError::File {
                 file: file.clone(),
+                profile,
                 source,
             })?;
             values = values.merge(table.into());

@@ -10,7 +10,7 @@ mod values;
 
 pub use choices::Choices;
 pub use statements::template;
-pub use values::{sets, values};
+pub use values::{PLAIN, sets, values};
 
 /// Stands in a template for the number of its case, so that names it defines are its own.
 pub const CASE: &str = "CASE";

@@ -9,7 +9,7 @@ use super::batch::{Case, Difference, difference};
 use super::helm::Helm;
 
 /// How often Helm may be asked for one case.
-const TRIES: usize = 120;
+const TRIES: usize = 60;
 
 /// Instead of a call.
 const SIMPLE: [&str; 4] = ["\"\"", "1", "(list)", "(dict)"];

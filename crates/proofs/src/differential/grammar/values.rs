@@ -11,9 +11,12 @@ pub(super) const TEXTS: [&str; 34] = [
     "ünïcode", "日本", "😀", "a-b_c.d/e", "12:30", "2001-12-14", "{a}", "%x & <y>",
 ];
 
+/// The values every values file has.
+pub const PLAIN: &str = "t: airflow\nn: 5\nf: 1.5\nb: true\nl: [1, two, 3.5, null]\nm: {a: 1, b: x, c: {d: y}}\n";
+
 /// A values file, as YAML text.
 pub fn values(choices: &mut Choices) -> String {
-    let mut text = String::from("t: airflow\nn: 5\nf: 1.5\nb: true\nl: [1, two, 3.5, null]\nm: {a: 1, b: x, c: {d: y}}\n");
+    let mut text = PLAIN.to_owned();
     for index in 0..4 + choices.below(6) {
         let _ = write!(text, "k{index}: ");
         node(choices, &mut text, 3);
@@ -51,8 +54,12 @@ fn node(choices: &mut Choices, text: &mut String, depth: usize) {
                 if index > 0 {
                     text.push_str(", ");
                 }
-                let key = choices.pick(&["a", "b", "a1", "a10", "a2", "A", "\"1\"", "x-y", "z_", "\"\"", "y", "\"é\""]);
-                let _ = write!(text, "{key}{index}: ").map(|()| ());
+                let key = choices.pick(&["a", "b", "a1", "a10", "a2", "A", "1", "x-y", "z_", "", "y", "é", "a b", "12:30", "#"]);
+                let _ = if choices.one_in(3) || !key.chars().all(char::is_alphanumeric) {
+                    write!(text, "\"{key}{index}\": ")
+                } else {
+                    write!(text, "{key}{index}: ")
+                };
                 node(choices, text, depth - 1);
             }
             text.push('}');
