@@ -52,6 +52,13 @@ pub trait TreeSink: Sized {
     /// # Errors
     /// See [`TreeSink::null`].
     fn string(&mut self, value: &str) -> Result<(), Self::Error>;
+    /// A string that is not UTF-8: each damaged byte is U+FFFD.
+    ///
+    /// # Errors
+    /// See [`TreeSink::null`].
+    fn damaged_string(&mut self, value: &[u8]) -> Result<(), Self::Error> {
+        self.string(&go_text_template::Text::from(value).to_str())
+    }
     /// A list, in order.
     ///
     /// # Errors

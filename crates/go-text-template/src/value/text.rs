@@ -35,11 +35,11 @@ impl Text {
         }
     }
 
-    /// The text, with U+FFFD in place of bytes that are not UTF-8.
+    /// The text, with U+FFFD in place of each byte that is not UTF-8.
     pub fn to_str(&self) -> Cow<'_, str> {
         match &self.0 {
             Repr::Utf8(text) => Cow::Borrowed(text),
-            Repr::Bytes(bytes) => String::from_utf8_lossy(bytes),
+            Repr::Bytes(bytes) => Cow::Owned(replaced(bytes)),
         }
     }
 
@@ -52,6 +52,16 @@ impl Text {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Go decodes a damaged sequence byte by byte, so each byte is replaced, not the sequence.
+fn replaced(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
 }
 
 impl Default for Text {

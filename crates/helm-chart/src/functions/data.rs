@@ -20,7 +20,10 @@ impl Tree for Value {
             Self::Uint8(value) => sink.int(i64::from(*value)),
             Self::Uint64(value) => sink.uint(*value),
             Self::Float64(value) => sink.float(*value),
-            Self::String(text) => sink.string(&text.to_str()),
+            Self::String(text) => match text.as_str() {
+                Some(text) => sink.string(text),
+                None => sink.damaged_string(text.as_bytes()),
+            },
             Self::Bytes(bytes) => sink.string(&encode_base64(bytes)),
             Self::List(list) if list.is_nil() => sink.null(),
             Self::List(list) => sink.list(list.iter()),

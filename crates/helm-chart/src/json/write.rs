@@ -131,6 +131,18 @@ impl TreeSink for Writer<'_> {
         Ok(())
     }
 
+    fn damaged_string(&mut self, value: &[u8]) -> Result<(), WriteError> {
+        self.out.push('"');
+        for chunk in value.utf8_chunks() {
+            write_escaped(&mut self.out, chunk.valid(), self.html);
+            for _ in chunk.invalid() {
+                self.out.push_str("\\ufffd");
+            }
+        }
+        self.out.push('"');
+        Ok(())
+    }
+
     fn list<'n, T: Tree + 'n>(
         &mut self,
         items: impl ExactSizeIterator<Item = &'n T>,
@@ -173,6 +185,11 @@ impl TreeSink for Writer<'_> {
 /// Appends a quoted JSON string; `html` also escapes `<`, `>` and `&`.
 pub(crate) fn write_string(out: &mut String, text: &str, html: bool) {
     out.push('"');
+    write_escaped(out, text, html);
+    out.push('"');
+}
+
+fn write_escaped(out: &mut String, text: &str, html: bool) {
     let mut written = 0;
     for (at, character) in text.char_indices() {
         let escape = match character {
@@ -203,5 +220,4 @@ pub(crate) fn write_string(out: &mut String, text: &str, html: bool) {
         written = at + character.len_utf8();
     }
     out.push_str(&text[written..]);
-    out.push('"');
 }
