@@ -77,6 +77,9 @@ const WIRE: &[(&str, &[&str])] = &[
 /// The seams: trait, crate, and the file whose conformance functions take it.
 const SEAMS: &[(&str, &str, &str)] = &[
     ("Cluster", "kube-cluster", "src/conformance.rs"),
+    ("Arm", "azure", "src/conformance.rs"),
+    ("TokenExchange", "azure", "src/conformance.rs"),
+    ("ChartSource", "helm-registry", "src/conformance.rs"),
     ("Releases", "helm-release", "src/conformance.rs"),
     ("Identities", "aks-identity", "src/conformance.rs"),
     ("VaultAccess", "ext-secrets", "src/conformance.rs"),
@@ -88,13 +91,8 @@ const SEAMS: &[(&str, &str, &str)] = &[
 
 /// Seams with a mock and no suite of their own: what they must do is stated where they are used,
 /// by the suites and the workflow over the sandbox.
-const MOCKED_ONLY: &[(&str, &str)] = &[
-    ("Arm", "azure"),
-    ("TokenExchange", "azure"),
-    ("ChartSource", "helm-registry"),
-    ("PodLogs", "kube-cluster"),
-    ("PortForward", "kube-cluster"),
-];
+const MOCKED_ONLY: &[(&str, &str)] =
+    &[("PodLogs", "kube-cluster"), ("PortForward", "kube-cluster")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
