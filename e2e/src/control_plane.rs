@@ -4,12 +4,14 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use converge::Secret;
+use kube_cluster::{Cluster as _, ClusterError, ConnectOptions, KubeCluster, ObjectRef};
 
 use crate::pki::{Authority, Leaf};
 use crate::process::{Process, free_port};
@@ -23,7 +25,7 @@ pub struct ControlPlane {
     authority: Authority,
     tools: PathBuf,
     processes: Mutex<Vec<Process>>,
-    keep: bool,
+    keep: AtomicBool,
 }
 
 /// A control plane that did not come up.
@@ -39,6 +41,9 @@ pub enum ControlPlaneError {
     /// A certificate could not be made.
     #[error("a certificate cannot be made")]
     Certificate(#[from] rcgen::Error),
+    /// The API server refused or could not be asked.
+    #[error("the API server cannot be asked")]
+    Cluster(#[from] ClusterError),
     /// A process ended.
     #[error("{0}")]
     Ended(String),
@@ -64,21 +69,26 @@ impl ControlPlane {
             free_port()?
         ));
         fs::create_dir_all(folder.join("etcd"))?;
-        let mut plane = Self {
+        let plane = Self {
             folder,
             port: free_port()?,
             authority: Authority::new()?,
             tools,
             processes: Mutex::default(),
-            keep: false,
+            keep: AtomicBool::new(false),
         };
         plane.write_certificates()?;
         plane.start_etcd()?;
         plane.start_api_server()?;
-        plane.wait("the API server", |plane| plane.answers("/readyz"))?;
+        plane.wait_for_api_server()?;
         plane.start_controllers()?;
         plane.wait("the default ServiceAccount", |plane| {
-            plane.answers("/api/v1/namespaces/default/serviceaccounts/default")
+            plane.has(&ObjectRef::namespaced(
+                "v1",
+                "ServiceAccount",
+                "default",
+                "default",
+            ))
         })?;
         plane.assert_loopback_only()?;
         Ok(plane)
@@ -105,8 +115,8 @@ impl ControlPlane {
     }
 
     /// Keeps the folder when the control plane stops, for a look at the logs.
-    pub fn keep_logs(&mut self) {
-        self.keep = true;
+    pub fn keep_logs(&self) {
+        self.keep.store(true, Ordering::Relaxed);
     }
 
     /// Stops every process, last started first. A stopped control plane stays stopped.
@@ -175,9 +185,9 @@ impl ControlPlane {
         )
     }
 
-    fn launch(&mut self, name: &str, arguments: Vec<String>) -> Result<(), ControlPlaneError> {
+    fn launch(&self, name: &str, arguments: Vec<String>) -> Result<(), ControlPlaneError> {
         let process = Process::start(name, &self.tools.join(name), &arguments, &self.folder)?;
-        self.processes().push(process);
+        self.adopt(process);
         Ok(())
     }
 
@@ -185,7 +195,7 @@ impl ControlPlane {
         self.folder.join(name).display().to_string()
     }
 
-    fn start_etcd(&mut self) -> Result<(), ControlPlaneError> {
+    fn start_etcd(&self) -> Result<(), ControlPlaneError> {
         let (client, peer) = (free_port()?, free_port()?);
         let client = format!("http://127.0.0.1:{client}");
         let peer = format!("http://127.0.0.1:{peer}");
@@ -203,7 +213,7 @@ impl ControlPlane {
         self.launch("etcd", arguments)
     }
 
-    fn start_api_server(&mut self) -> Result<(), ControlPlaneError> {
+    fn start_api_server(&self) -> Result<(), ControlPlaneError> {
         let etcd = fs::read_to_string(self.folder.join("etcd.url"))?;
         let url = self.url();
         let mut arguments: Vec<String> = [
@@ -248,7 +258,7 @@ impl ControlPlane {
         self.launch("kube-apiserver", arguments)
     }
 
-    fn start_controllers(&mut self) -> Result<(), ControlPlaneError> {
+    fn start_controllers(&self) -> Result<(), ControlPlaneError> {
         for (program, stem) in [
             ("kube-controller-manager", "kcm"),
             ("kube-scheduler", "scheduler"),
@@ -278,8 +288,8 @@ impl ControlPlane {
         Ok(())
     }
 
-    fn wait(
-        &mut self,
+    pub(crate) fn wait(
+        &self,
         what: &'static str,
         ready: impl Fn(&Self) -> bool,
     ) -> Result<(), ControlPlaneError> {
@@ -288,11 +298,11 @@ impl ControlPlane {
         while !ready(self) {
             let ended = self.processes().iter_mut().find_map(Process::ended);
             if let Some(end) = ended {
-                self.keep = true;
+                self.keep_logs();
                 return Err(ControlPlaneError::Ended(end));
             }
             if started.elapsed() > LIMIT {
-                self.keep = true;
+                self.keep_logs();
                 return Err(ControlPlaneError::NotReady(LIMIT, what));
             }
             std::thread::sleep(Duration::from_millis(200));
@@ -300,32 +310,79 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Whether a path answers 200 to the administrator.
-    fn answers(&self, path: &str) -> bool {
-        Command::new("curl")
-            .args([
-                "--silent",
-                "--fail",
-                "--noproxy",
-                "*",
-                "--max-time",
-                "5",
-                "--output",
-                "/dev/null",
-            ])
-            .args(["--cacert", &self.path("ca.crt")])
-            .args([
-                "--cert",
-                &self.path("admin.crt"),
-                "--key",
-                &self.path("admin.key"),
-            ])
-            .arg(format!("{}{path}", self.url()))
-            .status()
-            .is_ok_and(|status| status.success())
+    /// The server answers and has made the roles its controllers need.
+    fn wait_for_api_server(&self) -> Result<(), ControlPlaneError> {
+        let roles = ["system:kube-controller-manager", "system:kube-scheduler"];
+        self.wait("the API server", |plane| {
+            roles.iter().all(|name| {
+                plane.has(&ObjectRef::cluster_wide(
+                    "rbac.authorization.k8s.io/v1",
+                    "ClusterRoleBinding",
+                    *name,
+                ))
+            })
+        })
     }
 
-    fn assert_loopback_only(&self) -> Result<(), ControlPlaneError> {
+    /// Whether the administrator can read an object.
+    fn has(&self, target: &ObjectRef) -> bool {
+        self.probe(|cluster| async move { cluster.get(target.clone()).await })
+            .is_ok_and(|found| found.is_some())
+    }
+
+    /// Asks the API server from a thread of its own, so that callers may be within a runtime.
+    pub(crate) fn probe<T: Send, F: Future<Output = Result<T, ClusterError>>>(
+        &self,
+        ask: impl FnOnce(KubeCluster) -> F + Send,
+    ) -> Result<T, ControlPlaneError> {
+        let options = ConnectOptions {
+            connect_timeout: Duration::from_secs(1),
+            request_timeout: Duration::from_secs(5),
+            retry_limit: Duration::ZERO,
+            ..ConnectOptions::default()
+        };
+        let kubeconfig = Secret::new(self.admin_kubeconfig());
+        let work = || -> Result<T, ControlPlaneError> {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let cluster = KubeCluster::from_kubeconfig(&kubeconfig, options).await?;
+                Ok(ask(cluster).await?)
+            })
+        };
+        std::thread::scope(|scope| scope.spawn(work).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Kills the API server and starts it again on the same port and store, as a node that dies
+    /// does; returns as soon as it answers.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub fn restart_api_server(&self) -> Result<(), ControlPlaneError> {
+        const NAME: &str = "kube-apiserver";
+        let old = {
+            let mut processes = self.processes();
+            let at = processes.iter().position(|one| one.name() == NAME);
+            at.map(|at| processes.remove(at))
+        };
+        drop(old);
+        self.start_api_server()?;
+        self.wait_for_api_server()
+    }
+
+    /// The program's log so far; empty where there is none.
+    pub fn log(&self, program: &str) -> String {
+        fs::read_to_string(self.folder.join(format!("{program}.log"))).unwrap_or_default()
+    }
+
+    /// Takes over a process: it ends with the control plane.
+    pub(crate) fn adopt(&self, process: Process) {
+        self.processes().push(process);
+    }
+
+    pub(crate) fn assert_loopback_only(&self) -> Result<(), ControlPlaneError> {
         for process in self.processes().iter() {
             if let Some(exposed) = process
                 .listening()?
@@ -342,7 +399,7 @@ impl ControlPlane {
 impl Drop for ControlPlane {
     fn drop(&mut self) {
         self.stop();
-        if !self.keep {
+        if !self.keep.load(Ordering::Relaxed) {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }

@@ -1,7 +1,7 @@
 //! [`Process`]: a child that listens on loopback only, keeps its log and ends with its owner. It
 //! owns starting, checking and stopping; it refuses to leave anything running.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ impl Process {
         logs: &Path,
     ) -> io::Result<Self> {
         let log = logs.join(format!("{name}.log"));
-        let output = File::create(&log)?;
+        let output = OpenOptions::new().create(true).append(true).open(&log)?;
         let child = Command::new(program)
             .args(arguments)
             .env_clear()
@@ -53,6 +53,11 @@ impl Process {
             child,
             log,
         })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The process id.
