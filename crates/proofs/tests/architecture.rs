@@ -500,6 +500,29 @@ fn every_path_in_architecture_md_exists() {
 }
 
 #[test]
+fn every_link_of_the_pages_leads_somewhere() {
+    let mut problems = Vec::new();
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "COMPATIBILITY.md",
+        "CONTRIBUTING.md",
+    ] {
+        let text = read(page);
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
+            if !root().join(link).exists() {
+                problems.push(format!("{page} links to {link}, which does not exist"));
+            }
+        }
+    }
+    none(&problems);
+}
+
+#[test]
 fn nothing_of_one_machine_is_in_the_tree() {
     // Put together here, so that this file does not find itself.
     let private = ["/work/", "/tmp/", "/root/"];

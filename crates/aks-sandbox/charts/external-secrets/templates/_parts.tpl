@@ -38,4 +38,11 @@ spec:
             {{- range $name, $port := .ports }}
             - {name: {{ $name }}, containerPort: {{ $port }}, protocol: TCP}
             {{- end }}
+          {{- if .certs }}
+          volumeMounts:
+            - {name: certs, mountPath: /etc/certs, readOnly: true}
+      volumes:
+        - name: certs
+          secret: {secretName: {{ .certs }}}
+          {{- end }}
 {{- end }}
