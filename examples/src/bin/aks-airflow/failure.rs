@@ -1,9 +1,9 @@
 //! [`Failure`]: why a command failed and what was written before. It owns the last words; it
 //! refuses to be typed: this is where errors end.
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use miette::Diagnostic;
 
-use crate::console::{Console, line};
+use crate::console::{Console, Paint, line};
 
 /// An error on its way to the user.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Failure {
             let json = serde_json::json!({
                 "format": 1,
                 "error": {
-                    "code": self.error.code().map(|code| code.to_string()),
+                    "code": code(self.error.as_ref()),
                     "message": causes.first(),
                     "causes": causes.get(1..),
                     "help": help(self.error.as_ref()),
@@ -40,17 +40,41 @@ impl Failure {
             line(&serde_json::to_string_pretty(&json).unwrap_or_default());
             return;
         }
-        let theme = if console.colors() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let mut text = String::new();
-        let handler = GraphicalReportHandler::new_themed(theme);
-        let code = self.error.code().map_or_else(|| "aka::failed".to_owned(), |code| code.to_string());
-        if handler.render_report(&mut text, self.error.as_ref()).is_err() {
-            text = self.error.to_string();
-        }
-        // The handler prints the code on a line of its own; ours also says what was written.
-        let body = text.trim_start().strip_prefix(&code).map_or(text.as_str(), |rest| rest.trim_start_matches('\n'));
-        console.error_line(&format!("× {code}   {}\n{body}", self.written));
+        block(console, self.error.as_ref(), self.written, &mut text);
+        console.error_line(text.trim_end());
     }
+}
+
+/// One error: its most precise code and what was written, the chain of causes, the help. Errors it
+/// gathers follow, each in the same form.
+fn block(console: &Console, error: &dyn Diagnostic, written: &str, text: &mut String) {
+    let related: Vec<&dyn Diagnostic> = error.related().into_iter().flatten().collect();
+    if !related.is_empty() {
+        for one in related {
+            block(console, one, written, text);
+            text.push('\n');
+        }
+        return;
+    }
+    let code = code(error).unwrap_or_else(|| "aka::failed".to_owned());
+    let sign = console.paint(Paint::Bad, "×");
+    text.push_str(&format!("{sign} {code}   {}\n", console.paint(Paint::Dim, written)));
+    for (depth, cause) in causes(error).iter().enumerate() {
+        let indent = "  ".repeat(depth.min(1) + 1);
+        for line in cause.lines() {
+            text.push_str(&format!("{indent}{line}\n"));
+        }
+    }
+    if let Some(help) = help(error) {
+        text.push_str(&format!("  help: {help}\n"));
+    }
+}
+
+/// The innermost code: the most precise one.
+fn code(error: &dyn Diagnostic) -> Option<String> {
+    let inner = error.diagnostic_source().and_then(code);
+    inner.or_else(|| error.code().map(|code| code.to_string()))
 }
 
 /// The message and its causes, without repetitions.

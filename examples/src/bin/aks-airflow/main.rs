@@ -69,6 +69,7 @@ async fn run(command: Command, console: &Console) -> Result<u8, Failure> {
         Command::Plan(args) => commands::plan::plan(&args, console).await,
         Command::Apply(args) => commands::plan::apply(&args, console).await,
         Command::Up(args) => commands::up::up(&args, console).await,
+        Command::Render(args) => commands::render::render(&args, console).await,
         Command::Schema => {
             let schema = serde_json::to_string_pretty(orchestrate::schema()).unwrap_or_default();
             console::line(&schema);
