@@ -12,8 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(
     name = "aks-airflow",
     version,
-    max_term_width = 100,
-    propagate_version = true
+    max_term_width = 100
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -393,4 +392,16 @@ pub(crate) struct SandboxFaultArgs {
     pub(crate) faults: Vec<String>,
     #[command(flatten)]
     pub(crate) dir: SandboxDirArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn no_option_is_declared_twice() {
+        Cli::command().debug_assert();
+    }
 }
