@@ -100,7 +100,8 @@ pub struct Release<'a> {
 fn complaint(text: &str) -> String {
     let start = text.match_indices("Error: ").find(|(at, _)| *at == 0 || text.as_bytes()[at - 1] == b'\n');
     let words = start.map_or(text, |(at, found)| &text[at + found.len()..]);
-    words.trim_end().trim_end_matches("Use --debug flag to render out invalid YAML").trim_end().to_owned()
+    let words = words.strip_suffix('\n').unwrap_or(words);
+    words.strip_suffix("\n\nUse --debug flag to render out invalid YAML").unwrap_or(words).to_owned()
 }
 
 #[cfg(test)]
@@ -109,7 +110,8 @@ mod tests {
 
     #[test]
     fn an_error_is_what_follows_its_mark() {
-        let text = "level=WARN msg=\"Error: not this\"\nError: template: a\nb\n\nUse --debug flag to render out invalid YAML\n";
-        assert_eq!(complaint(text), "template: a\nb");
+        let text = "level=WARN msg=\"Error: not this\"\nError: template: a\nb \n\nUse --debug flag to render out invalid YAML\n";
+        assert_eq!(complaint(text), "template: a\nb ");
+        assert_eq!(complaint("Error: a\n"), "a");
     }
 }

@@ -23,6 +23,6 @@ pub(super) const BROKEN: &[&str] = &[
     "{{ \"open }}", "{{ ( }}", "{{ .a..b }}", "{{ define \"x\" }}", "{{ else }}", "{{ 'ab' }}", "{{ 1a }}", "{{ template }}",
     "{{ template \"missing\" . }}", "{{ .Values.t.x.y }}", "{{ range 1.5 }}{{ . }}{{ end }}", "{{ range \"text\" }}x{{ end }}",
     "{{ fail \"stop\" }}", "{{ with $x := 1 }}{{ end }}{{ $x }}", "{{ break }}", "{{ nil }}", "{{ nil | quote }}", "{{ /* open }}",
-    "{{ 0x }}", "{{ . | }}", "{{ | quote }}", "{{ .Values.t = 1 }}", "{{ $.x.y.z }}", "{{-3}}", "{{ true.x }}", "{{ \"a\".x }}",
+    "{{ 0x }}", "{{ .Values.t | }}", "{{ | quote }}", "{{ .Values.t = 1 }}", "{{ $.x.y.z }}", "{{-3}}", "{{ true.x }}", "{{ \"a\".x }}",
     "{{ (1).x }}", "{{ 1.x }}", "{{ if true }}{{ else }}{{ else }}{{ end }}", "{{ $x, $y := 1 }}", "{{ 99999999999999999999 }}",
 ];
