@@ -18,5 +18,5 @@ pub mod sample;
 pub use component::{Component, Missing, is_required};
 pub use control_plane::{ControlPlane, ControlPlaneError};
 pub use helm::{Helm, HelmFailed};
-pub use nodes::{let_migrations_through, make_namespace};
+pub use nodes::{let_migrations_through, let_waiting_pods_run, make_namespace};
 pub use process::{Listening, Process};

@@ -131,6 +131,25 @@ pub async fn let_migrations_through(cluster: Arc<dyn Cluster>, namespace: String
     }
 }
 
+/// Lets the pods that are there now leave Airflow's waiting init container.
+///
+/// # Errors
+/// When they cannot be read or changed.
+pub async fn let_waiting_pods_run(
+    cluster: &dyn Cluster,
+    namespace: &str,
+) -> Result<(), ClusterError> {
+    let query = Query::all(Kind::new("v1", "Pod"), Some(namespace.to_owned()));
+    let mut waiting = BTreeMap::new();
+    for pod in cluster.list(query).await?.items {
+        note(pod, &mut waiting, &mut false);
+    }
+    for (_, pod) in waiting {
+        release(cluster, pod).await?;
+    }
+    Ok(())
+}
+
 async fn follow_pods(
     cluster: &dyn Cluster,
     namespace: &str,

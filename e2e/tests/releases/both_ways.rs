@@ -84,7 +84,7 @@ async fn we_go_on_with_helms(ground: Ground, component: Component) -> Result<(),
     let (helm, chart) = helm(&ground, component)?;
     let namespace = ground.namespace.clone();
     let on = |command: &str, rest: &str| format!("{command} sample -n {namespace} {rest}");
-    let install = format!("{chart} --set greeting=one --wait --timeout 60s");
+    let install = format!("{chart} --set greeting=one,second=yes --wait --timeout 60s");
     helm.run(&on("install", &install)).await?;
 
     let status = ground.releases().status(ground.id()).await?;
@@ -101,16 +101,26 @@ async fn we_go_on_with_helms(ground: Ground, component: Component) -> Result<(),
     let plan = ground
         .releases()
         .plan(
-            ground.intent(json!({"greeting": "one"})),
+            ground.intent(json!({"greeting": "one", "second": "yes"})),
             helm_release::Policy::default(),
         )
         .await
         .map_err(|error| words(&error))?;
     let conflicts: Vec<_> = plan.conflicts().collect();
     expect(conflicts.is_empty(), || format!("{conflicts:?}"))?;
-    ground.apply(json!({"greeting": "one"})).await?;
+    ground
+        .apply(json!({"greeting": "one", "second": "yes"}))
+        .await?;
     same(ground.story().await?.as_str(), "1 deployed")?;
-    ground.assert_noop(json!({"greeting": "one"})).await?;
+    ground
+        .assert_noop(json!({"greeting": "one", "second": "yes"}))
+        .await?;
+
+    // A field that is left out goes, whoever applied it how.
+    ground.apply(json!({"greeting": "one"})).await?;
+    let config = ground.live("v1", "ConfigMap").await?;
+    same(&config.at("/data"), &Some(&json!({"greeting": "one"})))?;
+    assert_owned_by_helm(&ground).await?;
 
     ground
         .apply(json!({"greeting": "two", "extra": true}))
@@ -138,8 +148,11 @@ async fn we_go_on_with_helms(ground: Ground, component: Component) -> Result<(),
         .flatten()
         .map(|one| one["status"].as_str().unwrap_or_default())
         .collect();
-    same(&statuses, &vec!["superseded", "superseded", "deployed"])?;
-    same(&history[2]["description"], &json!("Rollback to 1"))?;
+    same(
+        &statuses,
+        &vec!["superseded", "superseded", "superseded", "deployed"],
+    )?;
+    same(&history[3]["description"], &json!("Rollback to 1"))?;
 
     // And back to Helm for one more turn.
     let upgrade = format!("{chart} --set greeting=four --wait --timeout 60s");

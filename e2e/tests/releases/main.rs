@@ -45,7 +45,11 @@ fn main() {
         proof!(both_ways::helm3_goes_on_with_ours, Helm3),
         proof!(both_ways::we_go_on_with_helm4s, Helm4),
         proof!(both_ways::we_go_on_with_helm3s, Helm3),
-        proof!(disturbed::two_runs_at_once_have_one_winner),
+        proof!(disturbed::two_runs_at_once_do_not_mix),
+        proof!(
+            disturbed::a_run_beside_a_living_one_is_refused_by_name,
+            Helm4
+        ),
     ];
     trials.extend(airflow_trials());
     trials.extend(
