@@ -5,12 +5,12 @@ use converge::{Change, ChangeKind, FieldChange, Verification};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube_cluster::{
     Applied, ApplyOptions, Cluster, ClusterError, ClusterErrorKind, FieldConflict, FieldOwners,
-    Object, ObjectRef, differences,
+    Object, ObjectRef, differences, hand_over_fields,
 };
 
 use crate::compare::{self, difference, plain_path};
 use crate::live::{CONCURRENCY, Live};
-use crate::storage::HELM;
+use crate::storage::{CLIENT_SIDE, HELM};
 use crate::{Policy, ReleaseId, ownership};
 
 /// What is to be done about one object.
@@ -59,6 +59,10 @@ pub(crate) struct Terms<'a> {
     pub policy: &'a Policy,
     /// Whether objects that would be created are dry-run too.
     pub probe_creates: bool,
+    /// Whether a revision will be made. Its record says that the objects are applied server-side,
+    /// so what Helm applied client-side must be handed over even where no field differs: otherwise
+    /// fields that are no longer declared would stay, now or with Helm's next upgrade.
+    pub makes_revision: bool,
 }
 
 /// One object to assess.
@@ -118,12 +122,18 @@ async fn assess_one(
         return Ok(assessed);
     }
     let is_ours = ownership::objection(&live, terms.release).is_none();
-    if question.is_as_before && is_ours && differences(&assessed.declared, &live).is_empty() {
+    let moves = terms.makes_revision && hand_over_fields(&live, CLIENT_SIDE, HELM).is_some();
+    let is_settled = question.is_as_before && is_ours && !moves;
+    if is_settled && differences(&assessed.declared, &live).is_empty() {
         return Ok(assessed);
     }
     settle(cluster, &mut assessed, &live, terms.policy).await?;
     if assessed.kind == ChangeKind::None && !is_ours {
         assessed.kind = ChangeKind::Adopt;
+    }
+    if assessed.kind == ChangeKind::None && moves {
+        assessed.kind = ChangeKind::Update;
+        assessed.note = Some("moves from client-side to server-side apply".into());
     }
     Ok(assessed)
 }

@@ -16,10 +16,7 @@ use crate::error::ReleaseErrorKind;
 use crate::live::CONCURRENCY;
 use crate::observe::Deletion;
 use crate::run::Manner;
-use crate::storage::{HELM, as_helm};
-
-/// The managers under which Helm applies client-side.
-const CLIENT_SIDE: &[&str] = &[HELM];
+use crate::storage::{CLIENT_SIDE, HELM, as_helm};
 
 /// What writes need.
 #[derive(Debug, Clone, Copy)]

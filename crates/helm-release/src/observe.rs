@@ -459,6 +459,7 @@ async fn look_at_objects(
         release: &release,
         policy,
         probe_creates: is_plan && !survey.creates_namespace,
+        makes_revision: !is_kept,
     };
     survey.objects = assess::assess(cluster, questions, &live, terms).await?;
     Ok(())

@@ -141,6 +141,7 @@ async fn survey(
         release,
         policy: &policy,
         probe_creates: false,
+        makes_revision: true,
     };
     let objects = assess::assess(cluster, questions, &live, terms).await?;
     let present = gone.iter().filter_map(|target| live.get(target));

@@ -20,6 +20,8 @@ use crate::{Profile, Record, RecordError, ReleaseId, Revision, Status, TapeSeed}
 
 /// Helm's field manager.
 pub(crate) const HELM: &str = "helm";
+/// The managers under which Helm applies client-side.
+pub(crate) const CLIENT_SIDE: &[&str] = &[HELM];
 
 /// Labels that are Helm's own.
 const SYSTEM_LABELS: [&str; 6] = [
