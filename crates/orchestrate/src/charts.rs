@@ -54,7 +54,10 @@ pub enum ChartError {
     },
     /// The pin is no digest.
     #[error("`{digest}`, pinned for chart {chart}, is not a digest")]
-    #[diagnostic(code(aka::chart::pin), help("write `sha256:` and 64 hexadecimal digits"))]
+    #[diagnostic(
+        code(aka::chart::pin),
+        help("write `sha256:` and 64 hexadecimal digits")
+    )]
     Pin {
         /// Which chart.
         chart: &'static str,
@@ -139,11 +142,18 @@ async fn load(
     };
     let mut wanted = ChartRef::new(chart, version.clone());
     if let Some(digest) = &pin.digest {
-        let digest = Digest::parse(digest).map_err(|_| ChartError::Pin { chart, digest: digest.clone() })?;
+        let digest = Digest::parse(digest).map_err(|_| ChartError::Pin {
+            chart,
+            digest: digest.clone(),
+        })?;
         wanted = wanted.pinned(digest);
     }
-    let archive =
-        library.source(repository).map_err(failed)?.pull(wanted).await.map_err(failed)?;
+    let archive = library
+        .source(repository)
+        .map_err(failed)?
+        .pull(wanted)
+        .await
+        .map_err(failed)?;
     Chart::from_archive(&archive.bytes)
         .map(Arc::new)
         .map_err(|error| ChartError::Load {

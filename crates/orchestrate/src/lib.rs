@@ -10,6 +10,8 @@
 
 mod charts;
 mod deploy;
+mod destroy;
+mod doctor;
 mod document;
 mod graph;
 mod history;
@@ -18,6 +20,7 @@ mod plan;
 mod proof;
 mod report;
 mod run;
+mod status;
 mod wiring;
 mod world;
 
@@ -25,6 +28,8 @@ pub use charts::{
     AIRFLOW_REPOSITORY, ChartError, ChartLibrary, Charts, EXTERNAL_SECRETS_REPOSITORY, OneSource,
 };
 pub use deploy::{ApplyError, PlanError, StepFailure, deviations};
+pub use destroy::{Doomed, Guarded, TearDown, TearDownError};
+pub use doctor::{Check, Diagnosis, Verdict};
 pub use document::{
     Access, ApiVersion, AzureSettings, ChartOrigin, ChartPin, Cloud, CredentialKind, Deployment,
     DocumentError, ExternalSecretsSettings, IdentitySettings, LogSettings, Operator, Place,
@@ -36,5 +41,6 @@ pub use objects::ObjectError;
 pub use plan::{Deviation, PLAN_FORMAT, Plan, StepPlan, Tally};
 pub use report::{REPORT_FORMAT, Report, StepReport, StepResult};
 pub use run::Run;
+pub use status::{LookError, ReleaseLine, Status, StepState, StepStatus, Unhealthy};
 pub use wiring::{Policy, WiringError};
 pub use world::{ConnectError, LocalSecrets, NoLocalSecrets, Parts, World};

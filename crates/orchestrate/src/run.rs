@@ -188,7 +188,23 @@ async fn run_step(node: Node, sink: Arc<dyn EventSink>) -> Result<StepReport, St
 
 /// An error as data: the chain of causes, the innermost code and help.
 fn failure(error: &StepError) -> StepResult {
-    let mut causes = Vec::new();
+    let mut code = None;
+    let mut diagnostic: Option<&dyn miette::Diagnostic> = Some(error.source.as_ref());
+    while let Some(next) = diagnostic {
+        code = next.code().map(|code| code.to_string()).or(code);
+        diagnostic = next.diagnostic_source();
+    }
+    StepResult::Failed {
+        causes: causes(error),
+        code,
+        help: help(error.source.as_ref()),
+        written: error.written == Written::Something,
+    }
+}
+
+/// An error and its causes, outermost first, without repetitions.
+pub(crate) fn causes(error: &StepError) -> Vec<String> {
+    let mut causes: Vec<String> = Vec::new();
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(next) = cause {
         let text = next.to_string();
@@ -197,19 +213,13 @@ fn failure(error: &StepError) -> StepResult {
         }
         cause = next.source();
     }
-    let (mut code, mut help) = (None, None);
-    let mut diagnostic: Option<&dyn miette::Diagnostic> = Some(error.source.as_ref());
-    while let Some(next) = diagnostic {
-        code = next.code().map(|code| code.to_string()).or(code);
-        help = next.help().map(|help| help.to_string()).or(help);
-        diagnostic = next.diagnostic_source();
-    }
-    StepResult::Failed {
-        causes,
-        code,
-        help,
-        written: error.written == Written::Something,
-    }
+    causes
+}
+
+/// The innermost help.
+pub(crate) fn help(error: &dyn miette::Diagnostic) -> Option<String> {
+    let inner = error.diagnostic_source().and_then(help);
+    inner.or_else(|| error.help().map(|help| help.to_string()))
 }
 
 #[cfg(test)]

@@ -231,7 +231,7 @@ pub(crate) struct DownArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
     /// Also delete what holds data; name each: `keys`, `database`, `volumes`, `external-secrets`,
-    /// `crds`, `federated-credential`, `namespace`.
+    /// `federated-credential`, `namespace`.
     #[arg(long = "delete", value_name = "WHAT", value_delimiter = ',')]
     pub(crate) delete: Vec<String>,
     /// Only show what would go and what would stay.

@@ -45,11 +45,6 @@ impl Console {
         self.output == Output::Json
     }
 
-    /// Whether to use colours.
-    pub(crate) fn colors(&self) -> bool {
-        self.colors
-    }
-
     /// A result: text for people, one JSON document for programs.
     pub(crate) fn result(&self, text: &str, json: &impl Serialize) {
         match self.output {
@@ -123,6 +118,11 @@ pub(crate) fn line(text: &str) {
         let _ = stdout.write_all(b"\n");
     }
     let _ = stdout.flush();
+}
+
+/// A remark on standard error, from where no console is at hand.
+pub(crate) fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// The lines of a run under way.

@@ -69,12 +69,22 @@ async fn run(command: Command, console: &Console) -> Result<u8, Failure> {
         Command::Plan(args) => commands::plan::plan(&args, console).await,
         Command::Apply(args) => commands::plan::apply(&args, console).await,
         Command::Up(args) => commands::up::up(&args, console).await,
+        Command::Status(args) => commands::status::status(&args, console).await,
+        Command::Verify(args) => commands::status::verify(&args, console).await,
+        Command::Doctor(args) => commands::status::doctor(&args, console).await,
+        Command::Ui(args) => commands::ui::ui(&args, console).await,
+        Command::Logs(args) => commands::logs::logs(&args, console).await,
+        Command::History(args) => commands::history::history(&args, console).await,
+        Command::Rollback(args) => commands::history::rollback(&args, console).await,
         Command::Render(args) => commands::render::render(&args, console).await,
+        Command::Repo(cli::RepoCommand::Search(args)) => commands::repo::search(&args, console).await,
+        Command::Down(args) => commands::down::down(&args, console).await,
         Command::Schema => {
             let schema = serde_json::to_string_pretty(orchestrate::schema()).unwrap_or_default();
             console::line(&schema);
             Ok(0)
         }
-        _ => unreachable!("wired below"),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(command) => commands::sandbox::sandbox(&command, console).await,
     }
 }
