@@ -34,6 +34,28 @@ pub struct Sandbox {
     _controllers: Controllers,
 }
 
+/// A world as it was at one time, to go on from more than once: [`Sandbox::resumed`].
+#[derive(Debug, Clone)]
+pub struct Moment {
+    state: State,
+    now: Timestamp,
+}
+
+impl Moment {
+    /// The moment a world is in. A hook may ask for it: the request it judges is not executed yet.
+    pub fn of(world: &World) -> Self {
+        Self {
+            state: world.read(State::clone),
+            now: world.clock().now(),
+        }
+    }
+
+    /// What there is.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+}
+
 /// Where a listening sandbox is reached.
 #[derive(Debug, Clone)]
 pub struct Endpoints {
@@ -114,6 +136,20 @@ impl Sandbox {
             listeners: Mutex::default(),
             _controllers: controllers,
         }
+    }
+
+    /// A world that goes on from a moment of another one, with the compact charts: the same objects,
+    /// time and chance, no requests yet. Nothing is kept.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, which the controllers need.
+    pub fn resumed(moment: &Moment) -> Self {
+        Self::assemble(
+            moment.state.clone(),
+            Clock::starting_at(moment.now),
+            None,
+            Charts::compact(),
+        )
     }
 
     /// Writes the world into its folder; either the old or the new state is there afterwards. Does

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use super::{Clock, Entropy, Faults, Hook, RequestLog, RequestRecord, Store, Verdict, WorldSpec};
 use crate::azure::AzureState;
 
-/// Everything that is persisted, and the store.
-#[derive(Debug)]
+/// Everything that is persisted, and the store. A copy is cheap: it shares the objects.
+#[derive(Debug, Clone)]
 pub struct State {
     /// The names it started with.
     pub spec: WorldSpec,
