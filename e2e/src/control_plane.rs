@@ -126,6 +126,15 @@ impl ControlPlane {
         }
     }
 
+    /// Stops every process and, unless its logs are kept, removes the folder: what dropping does,
+    /// for one that lives in a `static`.
+    pub fn end(&self) {
+        self.stop();
+        if !self.keep.load(Ordering::Relaxed) {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+
     fn processes(&self) -> MutexGuard<'_, Vec<Process>> {
         self.processes
             .lock()
@@ -185,8 +194,8 @@ impl ControlPlane {
         )
     }
 
-    fn launch(&self, name: &str, arguments: Vec<String>) -> Result<(), ControlPlaneError> {
-        let process = Process::start(name, &self.tools.join(name), &arguments, &self.folder)?;
+    fn launch(&self, name: &str, arguments: &[String]) -> Result<(), ControlPlaneError> {
+        let process = Process::start(name, &self.tools.join(name), arguments, &self.folder)?;
         self.adopt(process);
         Ok(())
     }
@@ -210,7 +219,7 @@ impl ControlPlane {
             format!("--initial-cluster=e2e={peer}"),
             "--unsafe-no-fsync".into(),
         ];
-        self.launch("etcd", arguments)
+        self.launch("etcd", &arguments)
     }
 
     fn start_api_server(&self) -> Result<(), ControlPlaneError> {
@@ -255,7 +264,7 @@ impl ControlPlane {
         ] {
             arguments.push(format!("--{flag}={}", self.path(file)));
         }
-        self.launch("kube-apiserver", arguments)
+        self.launch("kube-apiserver", &arguments)
     }
 
     fn start_controllers(&self) -> Result<(), ControlPlaneError> {
@@ -283,7 +292,7 @@ impl ControlPlane {
                     format!("--cluster-signing-key-file={}", self.path("ca.key")),
                 ]);
             }
-            self.launch(program, arguments)?;
+            self.launch(program, &arguments)?;
         }
         Ok(())
     }
@@ -398,9 +407,6 @@ impl ControlPlane {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        self.stop();
-        if !self.keep.load(Ordering::Relaxed) {
-            let _ = fs::remove_dir_all(&self.folder);
-        }
+        self.end();
     }
 }

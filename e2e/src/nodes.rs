@@ -142,7 +142,7 @@ pub async fn let_waiting_pods_run(
     let query = Query::all(Kind::new("v1", "Pod"), Some(namespace.to_owned()));
     let mut waiting = BTreeMap::new();
     for pod in cluster.list(query).await?.items {
-        note(pod, &mut waiting, &mut false);
+        note(&pod, &mut waiting, &mut false);
     }
     for (_, pod) in waiting {
         release(cluster, pod).await?;
@@ -159,7 +159,7 @@ async fn follow_pods(
     let list = cluster.list(query.clone()).await?;
     let mut waiting = BTreeMap::new();
     for pod in list.items {
-        note(pod, &mut waiting, migrated);
+        note(&pod, &mut waiting, migrated);
     }
     let mut events = cluster.watch(query, list.resource_version).await?;
     loop {
@@ -169,7 +169,7 @@ async fn follow_pods(
             }
         }
         match events.next().await.transpose()? {
-            Some(WatchEvent::Applied(pod)) => note(pod, &mut waiting, migrated),
+            Some(WatchEvent::Applied(pod)) => note(&pod, &mut waiting, migrated),
             Some(WatchEvent::Deleted(pod)) => {
                 waiting.remove(pod.name());
             }
@@ -180,7 +180,7 @@ async fn follow_pods(
 }
 
 /// Remembers a pod that waits, or that the migrations are done.
-fn note(pod: Object, waiting: &mut BTreeMap<String, ObjectRef>, migrated: &mut bool) {
+fn note(pod: &Object, waiting: &mut BTreeMap<String, ObjectRef>, migrated: &mut bool) {
     let is_migration = pod.label("component") == Some("run-airflow-migrations");
     if is_migration && pod.text("/status/phase") == Some("Succeeded") {
         *migrated = true;

@@ -3,6 +3,7 @@
 //! One control plane for the whole run, one namespace for each test. Without the programs the tests
 //! are *ignored*; named in `E2E_REQUIRE` they fail.
 
+use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -24,7 +25,7 @@ fn main() {
     let missing = Component::ControlPlane.locate().err();
     let ignore = missing.is_some() && !is_required(Component::ControlPlane);
     if let Some(missing) = &missing {
-        eprintln!("{missing}");
+        let _ = writeln!(std::io::stderr(), "{missing}");
     }
     let trial = |name: &str, behaviour: Behaviour| {
         Trial::test(name, move || run(behaviour)).with_ignored_flag(ignore)
@@ -42,7 +43,11 @@ fn main() {
     );
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(Ok(plane)) = PLANE.get() {
-        plane.stop();
+        if conclusion.has_failed() {
+            plane.keep_logs();
+            let _ = writeln!(std::io::stderr(), "logs: {}", plane.folder().display());
+        }
+        plane.end();
     }
     conclusion.exit();
 }

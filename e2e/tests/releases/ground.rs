@@ -45,12 +45,11 @@ pub(crate) fn subject(behaviour: Behaviour) -> Result<(), Failed> {
 /// Stops the control plane; after a failure its folder of logs stays.
 pub(crate) fn end(failed: bool) {
     if let Some(Ok(plane)) = PLANE.get() {
-        plane.stop();
         if failed {
+            plane.keep_logs();
             say_once(&format!("logs: {}", plane.folder().display()));
-        } else {
-            let _ = std::fs::remove_dir_all(plane.folder());
         }
+        plane.end();
     }
 }
 

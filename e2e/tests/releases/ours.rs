@@ -2,7 +2,8 @@
 
 use converge::{ChangeKind, Observer};
 use helm_release::{
-    PlannedAction, Policy, Releases as _, Revision, RollbackOptions, UninstallOptions, Uninstalled,
+    PlannedAction, Policy, ReleaseError, Releases as _, Revision, RollbackOptions,
+    UninstallOptions, Uninstalled,
 };
 use libtest_mimic::Failed;
 use serde_json::json;
@@ -127,7 +128,7 @@ pub(crate) async fn a_scaled_deployment_is_one_conflict_on_one_field(
     let before = ground.versions().await?;
     let refused = ground.try_apply(json!({}), Policy::default()).await;
     expect(
-        refused.as_ref().is_err_and(|error| error.is_conflict()),
+        refused.as_ref().is_err_and(ReleaseError::is_conflict),
         || format!("{refused:?}"),
     )?;
     same(&ground.versions().await?, &before)?;
