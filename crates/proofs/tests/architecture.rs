@@ -127,7 +127,7 @@ fn files(folder: &str) -> Vec<String> {
         }
     }
     found.sort();
-    assert!(!found.is_empty(), "{} holds nothing", folder);
+    assert!(!found.is_empty(), "{folder} holds nothing");
     found
 }
 

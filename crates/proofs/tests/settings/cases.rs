@@ -216,7 +216,7 @@ pub(crate) fn environment_cases() -> Vec<Case> {
                 it.extra_env = vec![EnvVar::new(
                     "AIRFLOW__CORE__DEFAULT_TIMEZONE",
                     "Europe/Berlin",
-                )]
+                )];
             },
             (
                 SCHEDULER,
@@ -232,7 +232,7 @@ pub(crate) fn environment_cases() -> Vec<Case> {
                     env_name: "TOKEN".into(),
                     secret_name: "team".into(),
                     secret_key: "token".into(),
-                }]
+                }];
             },
             (SCHEDULER, ENV),
             Holds("\"TOKEN\""),
@@ -474,7 +474,7 @@ pub(crate) fn dag_cases() -> Vec<Case> {
             |it| {
                 git(it).credentials = GitCredentials::Https(HttpsLogin {
                     secret: "git-login".into(),
-                })
+                });
             },
             (SCHEDULER, SYNC),
             Holds("\"git-login\""),
