@@ -97,14 +97,15 @@ fn lookup(needs: &[Component]) -> (bool, Option<String>) {
     let needs = [Component::ControlPlane, Component::Kwok]
         .into_iter()
         .chain(needs.iter().copied());
-    let mut ignored = false;
+    let mut required = false;
     let mut missing = None;
     for component in needs {
         if let Err(why) = component.locate() {
-            ignored |= !is_required(component);
+            required |= is_required(component);
             missing = Some(why.to_string());
         }
     }
+    let ignored = missing.is_some() && !required;
     if let (true, Some(why)) = (ignored, &missing) {
         ground::say_once(why);
     }
