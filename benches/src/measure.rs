@@ -59,9 +59,18 @@ pub struct Row {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ratio = if self.more_is_better { 1.0 / self.pair.ratio() } else { self.pair.ratio() };
+        let ratio = if self.more_is_better {
+            1.0 / self.pair.ratio()
+        } else {
+            self.pair.ratio()
+        };
         let Self { name, unit, .. } = self;
-        write!(f, "| {name} | {:.1} {unit} | {:.1} {unit} | {ratio:.1}× |", self.pair.ours(), self.pair.rival())
+        write!(
+            f,
+            "| {name} | {:.1} {unit} | {:.1} {unit} | {ratio:.1}× |",
+            self.pair.ours(),
+            self.pair.rival()
+        )
     }
 }
 
@@ -81,8 +90,20 @@ mod tests {
     fn a_row_says_how_many_times_better_we_are() {
         let mut pair = Pair::default();
         pair.add(2.0, 10.0);
-        let row = Row { name: "x".into(), pair, unit: "ms", more_is_better: false };
+        let row = Row {
+            name: "x".into(),
+            pair,
+            unit: "ms",
+            more_is_better: false,
+        };
         assert_eq!(row.to_string(), "| x | 2.0 ms | 10.0 ms | 5.0× |");
-        assert!(Row { more_is_better: true, ..row }.to_string().ends_with("| 0.2× |"));
+        assert!(
+            Row {
+                more_is_better: true,
+                ..row
+            }
+            .to_string()
+            .ends_with("| 0.2× |")
+        );
     }
 }

@@ -22,12 +22,21 @@ pub struct Run {
 /// If it cannot be started, or fails.
 pub fn run(program: &Path, arguments: &[String]) -> Result<Run, String> {
     let started = Instant::now();
-    let output = command(program, arguments).output().map_err(|error| format!("{}: {error}", program.display()))?;
+    let output = command(program, arguments)
+        .output()
+        .map_err(|error| format!("{}: {error}", program.display()))?;
     let wall = started.elapsed();
     if !output.status.success() {
-        return Err(format!("{}: {}", program.display(), String::from_utf8_lossy(&output.stderr)));
+        return Err(format!(
+            "{}: {}",
+            program.display(),
+            String::from_utf8_lossy(&output.stderr)
+        ));
     }
-    Ok(Run { wall, output: output.stdout })
+    Ok(Run {
+        wall,
+        output: output.stdout,
+    })
 }
 
 /// The most memory a program has while it runs, in bytes, looked up every half millisecond.
@@ -41,15 +50,27 @@ pub fn peak_memory(program: &Path, arguments: &[String]) -> Result<u64, String> 
         .spawn()
         .map_err(|error| format!("{}: {error}", program.display()))?;
     let mut output = child.stdout.take();
-    let reader = std::thread::spawn(move || output.as_mut().map(|output| output.read_to_end(&mut Vec::new())));
+    let reader = std::thread::spawn(move || {
+        output
+            .as_mut()
+            .map(|output| output.read_to_end(&mut Vec::new()))
+    });
     let id = child.id().to_string();
     let mut peak = 0;
-    while child.try_wait().map_err(|error| error.to_string())?.is_none() {
+    while child
+        .try_wait()
+        .map_err(|error| error.to_string())?
+        .is_none()
+    {
         peak = peak.max(peak_rss(&id).unwrap_or_default());
         std::thread::sleep(Duration::from_micros(500));
     }
     let _ = reader.join();
-    if peak == 0 { Err(format!("{}: its memory cannot be seen", program.display())) } else { Ok(peak) }
+    if peak == 0 {
+        Err(format!("{}: its memory cannot be seen", program.display()))
+    } else {
+        Ok(peak)
+    }
 }
 
 /// Runs a program that renders in one process, ours or the rival's, and reads what it took.
@@ -64,7 +85,9 @@ pub fn renders(program: &Path, arguments: &[String]) -> Result<Took, String> {
 /// The most memory process `id` (or `self`) has had, in bytes; `None` where the system does not tell.
 pub fn peak_rss(id: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -1,7 +1,7 @@
 //! Renders in one process, the chart loaded and compiled once: what a service does.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use helm_chart::manifest::TextOptions;
@@ -83,7 +83,10 @@ pub fn run(work: &Work) -> Result<Took, String> {
         render_nanos: took.into_inner().expect("no worker panics"),
         total_nanos,
         peak_rss_bytes: crate::process::peak_rss("self").unwrap_or_default(),
-        sha256: Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: Sha256::digest(&text)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
         bytes: text.len(),
     })
 }
@@ -95,10 +98,14 @@ fn render(chart: &Chart, work: &Work, tenant: Option<usize>) -> Result<String, S
         values = values.merge(Values::parse(text).map_err(|error| error.to_string())?);
     }
     if let Some(tenant) = tenant {
-        values = values.set_string(&format!("labels.team=team-{tenant}")).map_err(|error| error.to_string())?;
+        values = values
+            .set_string(&format!("labels.team=team-{tenant}"))
+            .map_err(|error| error.to_string())?;
     }
     let release = Release::install(&work.release, "airflow");
-    let rendered = chart.render(&release, &values, &Environment::sealed()).map_err(|error| error.to_string())?;
+    let rendered = chart
+        .render(&release, &values, &Environment::sealed())
+        .map_err(|error| error.to_string())?;
     Ok(text(&rendered))
 }
 
@@ -106,7 +113,12 @@ fn text(rendered: &Rendered) -> String {
     use std::fmt::Write as _;
     let mut text = rendered.manifests.text(TextOptions::default());
     for hook in rendered.hooks() {
-        let _ = writeln!(text, "---\n# Source: {}\n{}", hook.path, hook.manifest.text());
+        let _ = writeln!(
+            text,
+            "---\n# Source: {}\n{}",
+            hook.path,
+            hook.manifest.text()
+        );
     }
     text
 }

@@ -9,24 +9,45 @@ const DEPTH: usize = 6;
 /// The files of an umbrella chart with this many subcharts, as path and text.
 pub fn umbrella(subcharts: usize) -> Vec<(String, String)> {
     let mut files = vec![
-        ("Chart.yaml".to_owned(), "apiVersion: v2\nname: umbrella\nversion: 0.1.0\n".to_owned()),
-        ("values.yaml".to_owned(), "global:\n  suffix: x\n".to_owned()),
-        ("templates/root.yaml".to_owned(), "kind: Root\nname: {{ .Release.Name }}\n".to_owned()),
+        (
+            "Chart.yaml".to_owned(),
+            "apiVersion: v2\nname: umbrella\nversion: 0.1.0\n".to_owned(),
+        ),
+        (
+            "values.yaml".to_owned(),
+            "global:\n  suffix: x\n".to_owned(),
+        ),
+        (
+            "templates/root.yaml".to_owned(),
+            "kind: Root\nname: {{ .Release.Name }}\n".to_owned(),
+        ),
     ];
     for index in 0..subcharts {
         let folder = format!("charts/part-{index:03}");
-        files.push((format!("{folder}/Chart.yaml"), format!("apiVersion: v2\nname: part-{index:03}\nversion: 0.1.0\n")));
+        files.push((
+            format!("{folder}/Chart.yaml"),
+            format!("apiVersion: v2\nname: part-{index:03}\nversion: 0.1.0\n"),
+        ));
         files.push((format!("{folder}/values.yaml"), values()));
         files.push((format!("{folder}/templates/_names.tpl"), names(index)));
-        files.push((format!("{folder}/templates/workloads.yaml"), workloads(index)));
+        files.push((
+            format!("{folder}/templates/workloads.yaml"),
+            workloads(index),
+        ));
     }
     files
 }
 
 fn values() -> String {
-    let mut text = String::from("name: part\nreplicas: 2\nlabels:\n  app: demo\n  tier: back\nlevel0: \"{{ .Values.name }}-{{ .Release.Name }}\"\n");
+    let mut text = String::from(
+        "name: part\nreplicas: 2\nlabels:\n  app: demo\n  tier: back\nlevel0: \"{{ .Values.name }}-{{ .Release.Name }}\"\n",
+    );
     for level in 1..=DEPTH {
-        let _ = writeln!(text, "level{level}: '{{{{ tpl .Values.level{} . }}}}'", level - 1);
+        let _ = writeln!(
+            text,
+            "level{level}: '{{{{ tpl .Values.level{} . }}}}'",
+            level - 1
+        );
     }
     text
 }

@@ -35,12 +35,27 @@ const CHART: &[(&str, &str)] = &[
     ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n"),
     ("values.yaml", "who: world\n"),
     (".helmignore", "*.bak\n"),
-    ("crds/crd.yaml", "kind: CustomResourceDefinition\nmetadata: {name: x}\n"),
-    ("templates/a.yaml", "kind: A\nto: {{ .Values.who }}\nupgrade: {{ .Release.IsUpgrade }}\n"),
-    ("templates/b.yaml", "kind: B\nkube: {{ .Capabilities.KubeVersion }}\nfoo: {{ .Capabilities.APIVersions.Has \"foo/v1\" }}\n"),
+    (
+        "crds/crd.yaml",
+        "kind: CustomResourceDefinition\nmetadata: {name: x}\n",
+    ),
+    (
+        "templates/a.yaml",
+        "kind: A\nto: {{ .Values.who }}\nupgrade: {{ .Release.IsUpgrade }}\n",
+    ),
+    (
+        "templates/b.yaml",
+        "kind: B\nkube: {{ .Capabilities.KubeVersion }}\nfoo: {{ .Capabilities.APIVersions.Has \"foo/v1\" }}\n",
+    ),
     ("templates/broken.yaml.bak", "{{ nonsense"),
-    ("templates/hook.yaml", "kind: H\nmetadata:\n  annotations:\n    helm.sh/hook: post-install\n"),
-    ("templates/test.yaml", "kind: T\nmetadata:\n  annotations:\n    helm.sh/hook: test\n"),
+    (
+        "templates/hook.yaml",
+        "kind: H\nmetadata:\n  annotations:\n    helm.sh/hook: post-install\n",
+    ),
+    (
+        "templates/test.yaml",
+        "kind: T\nmetadata:\n  annotations:\n    helm.sh/hook: test\n",
+    ),
 ];
 
 const A: &str = "---\n# Source: c/templates/a.yaml\nkind: A\nto: world\nupgrade: false\n";
@@ -57,7 +72,11 @@ fn output(arguments: &[&str]) -> Output {
 
 fn rendered(arguments: &[&str]) -> String {
     let output = output(arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -66,18 +85,25 @@ fn a_chart_folder_renders_without_what_it_ignores() {
     let chart = Folder::with("ignores", CHART);
     let text = rendered(&["r", chart.path(), "--profile", "helm3"]);
     assert!(text.starts_with(A), "{text}");
-    assert!(text.contains("kind: H") && text.contains("kind: T"), "{text}");
+    assert!(
+        text.contains("kind: H") && text.contains("kind: T"),
+        "{text}"
+    );
 }
 
 #[test]
 fn options_choose_what_is_shown() {
     let chart = Folder::with("shown", CHART);
-    let show = |more: &[&str]| rendered(&[&["r", chart.path(), "--profile", "helm3"], more].concat());
+    let show =
+        |more: &[&str]| rendered(&[&["r", chart.path(), "--profile", "helm3"], more].concat());
     assert_eq!(show(&["--show-only", "templates/a.yaml"]), A);
     assert!(!show(&["--no-hooks"]).contains("kind: H"));
     let tests_left_out = show(&["--skip-tests"]);
     assert!(tests_left_out.contains("kind: H") && !tests_left_out.contains("kind: T"));
-    assert!(show(&["--include-crds"]).starts_with("---\n# Source: c/crds/crd.yaml\nkind: CustomResourceDefinition\n"));
+    assert!(
+        show(&["--include-crds"])
+            .starts_with("---\n# Source: c/crds/crd.yaml\nkind: CustomResourceDefinition\n")
+    );
     assert!(show(&["--is-upgrade"]).contains("upgrade: true"));
     let target = show(&["--kube-version", "1.30", "--api-versions", "foo/v1"]);
     assert!(target.contains("kube: v1.30\nfoo: true"), "{target}");
@@ -86,12 +112,43 @@ fn options_choose_what_is_shown() {
 #[test]
 fn values_come_from_standard_input_and_arguments() {
     let chart = Folder::with("stdin", CHART);
-    let arguments = ["r", chart.path(), "-f", "-", "--set", "x=1", "-s", "templates/a.yaml"];
-    let mut child = command(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(b"who: stdin\n").unwrap();
+    let arguments = [
+        "r",
+        chart.path(),
+        "-f",
+        "-",
+        "--set",
+        "x=1",
+        "-s",
+        "templates/a.yaml",
+    ];
+    let mut child = command(&arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"who: stdin\n")
+        .unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(String::from_utf8(output.stdout).unwrap().contains("to: stdin\n"));
-    let set = rendered(&["r", chart.path(), "--set", "who=first", "--set-string", "who=7", "-s", "templates/a.yaml"]);
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("to: stdin\n")
+    );
+    let set = rendered(&[
+        "r",
+        chart.path(),
+        "--set",
+        "who=first",
+        "--set-string",
+        "who=7",
+        "-s",
+        "templates/a.yaml",
+    ]);
     assert!(set.contains("to: 7\n"), "{set}");
 }
 
@@ -99,26 +156,57 @@ fn values_come_from_standard_input_and_arguments() {
 fn an_output_folder_gets_one_file_per_template() {
     let chart = Folder::with("written", CHART);
     let out = Folder::with("written-out", &[]);
-    let said = rendered(&["r", chart.path(), "--profile", "helm3", "--output-dir", out.path(), "--skip-tests"]);
+    let said = rendered(&[
+        "r",
+        chart.path(),
+        "--profile",
+        "helm3",
+        "--output-dir",
+        out.path(),
+        "--skip-tests",
+    ]);
     let wrote = |name: &str| format!("wrote {}/c/templates/{name}\n", out.path());
-    assert_eq!(said, format!("{}{}{}\n", wrote("a.yaml"), wrote("b.yaml"), wrote("hook.yaml")));
-    assert_eq!(std::fs::read_to_string(out.0.join("c/templates/a.yaml")).unwrap(), A);
+    assert_eq!(
+        said,
+        format!(
+            "{}{}{}\n",
+            wrote("a.yaml"),
+            wrote("b.yaml"),
+            wrote("hook.yaml")
+        )
+    );
+    assert_eq!(
+        std::fs::read_to_string(out.0.join("c/templates/a.yaml")).unwrap(),
+        A
+    );
 }
 
 #[test]
 fn what_cannot_render_says_why_on_standard_error() {
     let chart = Folder::with("refused", CHART);
     for (arguments, words, code) in [
-        (vec!["r", chart.path(), "--show-only", "templates/x.yaml"], "could not find template templates/x.yaml in chart", 1),
+        (
+            vec!["r", chart.path(), "--show-only", "templates/x.yaml"],
+            "could not find template templates/x.yaml in chart",
+            1,
+        ),
         (vec!["R", chart.path()], "release name \"R\" is invalid", 1),
         (vec!["r", "nowhere"], "path \"nowhere\" not found", 1),
-        (vec!["r", chart.path(), "--set", "a"], "failed parsing --set data: key \"a\" has no value", 1),
+        (
+            vec!["r", chart.path(), "--set", "a"],
+            "failed parsing --set data: key \"a\" has no value",
+            1,
+        ),
         (vec!["r"], "CHART", 64),
     ] {
         let output = output(&arguments);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(words), "{arguments:?}: {said}");
-        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(code), true), "{arguments:?}");
+        assert_eq!(
+            (output.status.code(), output.stdout.is_empty()),
+            (Some(code), true),
+            "{arguments:?}"
+        );
     }
 }
 
@@ -126,13 +214,19 @@ fn what_cannot_render_says_why_on_standard_error() {
 fn random_functions_are_named_with_the_objects_they_reach() {
     let files = [
         ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n"),
-        ("templates/s.yaml", "kind: Secret\nmetadata:\n  name: s\ndata: {{ randAlphaNum 9 }}\n"),
+        (
+            "templates/s.yaml",
+            "kind: Secret\nmetadata:\n  name: s\ndata: {{ randAlphaNum 9 }}\n",
+        ),
         ("templates/t.yaml", "kind: T\n"),
     ];
     let chart = Folder::with("random", &files);
     let output = output(&["r", chart.path(), "--explain-random"]);
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("c/templates/s.yaml  randAlphaNum") && said.contains("Secret s"), "{said}");
+    assert!(
+        said.contains("c/templates/s.yaml  randAlphaNum") && said.contains("Secret s"),
+        "{said}"
+    );
     assert!(!said.contains("t.yaml"), "{said}");
 }
 
@@ -144,21 +238,74 @@ fn official_charts_print_what_helm_prints() {
     let crds: &[&str] = &["--set", "installCRDs=true"];
     let (old, new) = ("guide-1.15.0.yaml", "guide-1.22.0.yaml");
     let rows: [(&str, &str, &str, &[&str], &[&str]); 6] = [
-        ("airflow-1.15.0-guide", "airflow", "airflow-1.15.0", &[old, "fixed-keys.yaml"], &[]),
-        ("airflow-1.15.0-max", "airflow", "airflow-1.15.0", &["max-1.15.0.yaml"], &[]),
-        ("airflow-1.22.0-guide", "airflow", "airflow-1.22.0", &[new, "fixed-keys.yaml"], &[]),
-        ("airflow-1.22.0-defaults", "airflow", "airflow-1.22.0", &["fixed-keys.yaml"], &[]),
-        ("external-secrets-0.10.5-guide", "external-secrets", "external-secrets-0.10.5", &[], crds),
-        ("external-secrets-2.9.0-guide", "external-secrets", "external-secrets-2.9.0", &[], crds),
+        (
+            "airflow-1.15.0-guide",
+            "airflow",
+            "airflow-1.15.0",
+            &[old, "fixed-keys.yaml"],
+            &[],
+        ),
+        (
+            "airflow-1.15.0-max",
+            "airflow",
+            "airflow-1.15.0",
+            &["max-1.15.0.yaml"],
+            &[],
+        ),
+        (
+            "airflow-1.22.0-guide",
+            "airflow",
+            "airflow-1.22.0",
+            &[new, "fixed-keys.yaml"],
+            &[],
+        ),
+        (
+            "airflow-1.22.0-defaults",
+            "airflow",
+            "airflow-1.22.0",
+            &["fixed-keys.yaml"],
+            &[],
+        ),
+        (
+            "external-secrets-0.10.5-guide",
+            "external-secrets",
+            "external-secrets-0.10.5",
+            &[],
+            crds,
+        ),
+        (
+            "external-secrets-2.9.0-guide",
+            "external-secrets",
+            "external-secrets-2.9.0",
+            &[],
+            crds,
+        ),
     ];
     for (name, release, chart, values, more) in rows {
-        for (profile, helm, kube) in [("helm4", "v4.2.4", "v1.36.0"), ("helm3", "v3.21.4", "v1.20.0")] {
+        for (profile, helm, kube) in [
+            ("helm4", "v4.2.4", "v1.36.0"),
+            ("helm3", "v3.21.4", "v1.20.0"),
+        ] {
             let archive = format!("{shared}/charts/{chart}.tgz");
-            let files: Vec<String> = values.iter().map(|file| format!("{shared}/oracle/values/{file}")).collect();
-            let mut arguments = vec![release, &archive, "-n", "airflow", "--profile", profile, "--kube-version", kube];
+            let files: Vec<String> = values
+                .iter()
+                .map(|file| format!("{shared}/oracle/values/{file}"))
+                .collect();
+            let mut arguments = vec![
+                release,
+                &archive,
+                "-n",
+                "airflow",
+                "--profile",
+                profile,
+                "--kube-version",
+                kube,
+            ];
             files.iter().for_each(|file| arguments.extend(["-f", file]));
             arguments.extend(more);
-            let wanted = std::fs::read_to_string(format!("{shared}/oracle/renders/{name}.helm-{helm}.yaml")).unwrap();
+            let wanted =
+                std::fs::read_to_string(format!("{shared}/oracle/renders/{name}.helm-{helm}.yaml"))
+                    .unwrap();
             assert!(rendered(&arguments) == wanted, "{name} as {helm} differs");
         }
     }

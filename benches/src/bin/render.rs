@@ -10,8 +10,8 @@ use aks_airflow_benches::process::{peak_memory, renders, run};
 use aks_airflow_benches::renders::Took;
 use aks_airflow_benches::synthetic::umbrella;
 use clap::{Parser, ValueEnum};
-use helm_chart::{Chart, ChartFile};
 use helm_chart::archive::write_archive;
+use helm_chart::{Chart, ChartFile};
 
 /// Measure renders, ours and Helm's, in turns.
 #[derive(Debug, Parser)]
@@ -26,7 +26,12 @@ struct Arguments {
     #[arg(long, value_name = "PATH")]
     ours: PathBuf,
     /// The folder with `charts/` and `oracle/values/`.
-    #[arg(long, value_name = "DIR", env = "AKS_AIRFLOW_SHARED", default_value = "../shared")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "AKS_AIRFLOW_SHARED",
+        default_value = "../shared"
+    )]
     shared: PathBuf,
     /// Which benchmarks; all by default.
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -53,13 +58,27 @@ enum Bench {
     Linear,
 }
 
-const ALL: [Bench; 5] = [Bench::Cold, Bench::Warm, Bench::Tenants, Bench::ExternalSecrets, Bench::Linear];
+const ALL: [Bench; 5] = [
+    Bench::Cold,
+    Bench::Warm,
+    Bench::Tenants,
+    Bench::ExternalSecrets,
+    Bench::Linear,
+];
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is what this program is for")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the table is what this program is for"
+)]
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     println!("| measure | ours | Helm | better by |\n|---|---|---|---|");
-    for bench in if arguments.only.is_empty() { ALL.to_vec() } else { arguments.only.clone() } {
+    for bench in if arguments.only.is_empty() {
+        ALL.to_vec()
+    } else {
+        arguments.only.clone()
+    } {
         match measure(bench, &arguments) {
             Ok(rows) => rows.iter().for_each(|row| println!("{row}")),
             Err(error) => {
@@ -72,7 +91,11 @@ fn main() -> ExitCode {
 }
 
 fn measure(bench: Bench, arguments: &Arguments) -> Result<Vec<Row>, String> {
-    let airflow = arguments.input("airflow-1.15.0", "airflow", &["guide-1.15.0.yaml", "fixed-keys.yaml"]);
+    let airflow = arguments.input(
+        "airflow-1.15.0",
+        "airflow",
+        &["guide-1.15.0.yaml", "fixed-keys.yaml"],
+    );
     match bench {
         Bench::Cold => cold(arguments, &airflow),
         Bench::Warm => warm(arguments, &airflow, "warm render, Airflow 1.15.0"),
@@ -98,13 +121,24 @@ impl Arguments {
         Input {
             chart: self.shared.join(format!("charts/{chart}.tgz")),
             release,
-            values: values.iter().map(|name| self.shared.join("oracle/values").join(name)).collect(),
+            values: values
+                .iter()
+                .map(|name| self.shared.join("oracle/values").join(name))
+                .collect(),
         }
     }
 
     /// Both programs on the same input; the bytes must be the same.
-    fn both(&self, input: &Input, count: usize, workers: usize, distinct: bool) -> Result<(Took, Took), String> {
-        let warm = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("warm");
+    fn both(
+        &self,
+        input: &Input,
+        count: usize,
+        workers: usize,
+        distinct: bool,
+    ) -> Result<(Took, Took), String> {
+        let warm = std::env::current_exe()
+            .map_err(|error| error.to_string())?
+            .with_file_name("warm");
         let arguments = |dashes: &str| {
             let mut list = vec![
                 format!("{dashes}chart={}", input.chart.display()),
@@ -116,7 +150,10 @@ impl Arguments {
             list.extend(input.values.iter().map(|path| path.display().to_string()));
             list
         };
-        let (ours, helm) = (renders(&warm, &arguments("--"))?, renders(&self.helm_sdk, &arguments("-"))?);
+        let (ours, helm) = (
+            renders(&warm, &arguments("--"))?,
+            renders(&self.helm_sdk, &arguments("-"))?,
+        );
         if (&ours.sha256, ours.bytes) != (&helm.sha256, helm.bytes) {
             return Err(format!("{}: the renders differ", input.chart.display()));
         }
@@ -126,11 +163,20 @@ impl Arguments {
 
 /// A process per render: time from start to end, and the most memory.
 fn cold(arguments: &Arguments, input: &Input) -> Result<Vec<Row>, String> {
-    let mut list = vec![input.release.to_owned(), input.chart.display().to_string(), "-n".into(), "airflow".into()];
+    let mut list = vec![
+        input.release.to_owned(),
+        input.chart.display().to_string(),
+        "-n".into(),
+        "airflow".into(),
+    ];
     for path in &input.values {
         list.extend(["-f".to_owned(), path.display().to_string()]);
     }
-    let with = |command: &str| -> Vec<String> { std::iter::once(command.to_owned()).chain(list.clone()).collect() };
+    let with = |command: &str| -> Vec<String> {
+        std::iter::once(command.to_owned())
+            .chain(list.clone())
+            .collect()
+    };
     let (ours, helm) = (with("render"), with("template"));
     let (mut time, mut memory) = (Pair::default(), Pair::default());
     for _ in 0..arguments.rounds {
@@ -138,8 +184,14 @@ fn cold(arguments: &Arguments, input: &Input) -> Result<Vec<Row>, String> {
         if mine.output != theirs.output {
             return Err("the renders differ".to_owned());
         }
-        time.add(mine.wall.as_secs_f64() * 1e3, theirs.wall.as_secs_f64() * 1e3);
-        let (mine, theirs) = (peak_memory(&arguments.ours, &ours)?, peak_memory(&arguments.helm, &helm)?);
+        time.add(
+            mine.wall.as_secs_f64() * 1e3,
+            theirs.wall.as_secs_f64() * 1e3,
+        );
+        let (mine, theirs) = (
+            peak_memory(&arguments.ours, &ours)?,
+            peak_memory(&arguments.helm, &helm)?,
+        );
         memory.add(mebibytes(mine), mebibytes(theirs));
     }
     Ok(vec![
@@ -160,7 +212,12 @@ fn warm(arguments: &Arguments, input: &Input, name: &str) -> Result<Vec<Row>, St
 }
 
 fn typical(took: &Took) -> f64 {
-    let later: Vec<f64> = took.render_nanos.iter().skip(1).map(|nanos| *nanos as f64 / 1e6).collect();
+    let later: Vec<f64> = took
+        .render_nanos
+        .iter()
+        .skip(1)
+        .map(|nanos| *nanos as f64 / 1e6)
+        .collect();
     median(&later)
 }
 
@@ -170,10 +227,18 @@ fn tenants(arguments: &Arguments, input: &Input) -> Result<Vec<Row>, String> {
     let (mut rate, mut memory) = (Pair::default(), Pair::default());
     let per_second = |took: &Took| took.render_nanos.len() as f64 / (took.total_nanos as f64 / 1e9);
     rate.add(per_second(&ours), per_second(&helm));
-    memory.add(mebibytes(ours.peak_rss_bytes), mebibytes(helm.peak_rss_bytes));
+    memory.add(
+        mebibytes(ours.peak_rss_bytes),
+        mebibytes(helm.peak_rss_bytes),
+    );
     let name = format!("{} tenants, two threads", arguments.tenants);
     Ok(vec![
-        Row { name, pair: rate, unit: "renders/s", more_is_better: true },
+        Row {
+            name,
+            pair: rate,
+            unit: "renders/s",
+            more_is_better: true,
+        },
         row("… peak memory", memory, "MiB"),
     ])
 }
@@ -184,20 +249,37 @@ fn linear(arguments: &Arguments) -> Result<Vec<Row>, String> {
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let rows = [15, 30, 60].map(|subcharts| {
         let chart = folder.join(format!("umbrella-{subcharts}.tgz"));
-        let files: Vec<ChartFile> =
-            umbrella(subcharts).into_iter().map(|(name, text)| ChartFile::new(name, text)).collect();
+        let files: Vec<ChartFile> = umbrella(subcharts)
+            .into_iter()
+            .map(|(name, text)| ChartFile::new(name, text))
+            .collect();
         let packaged = Chart::from_files(files).map_err(|error| error.to_string())?;
         let archive = write_archive(&packaged, 0).map_err(|error| error.to_string())?;
         std::fs::write(&chart, archive).map_err(|error| error.to_string())?;
-        let input = Input { chart, release: "airflow", values: Vec::new() };
-        warm(arguments, &input, &format!("{subcharts} subcharts, `tpl` in `tpl`"))
+        let input = Input {
+            chart,
+            release: "airflow",
+            values: Vec::new(),
+        };
+        warm(
+            arguments,
+            &input,
+            &format!("{subcharts} subcharts, `tpl` in `tpl`"),
+        )
     });
     let _ = std::fs::remove_dir_all(&folder);
-    rows.into_iter().collect::<Result<Vec<_>, _>>().map(|rows| rows.into_iter().flatten().collect())
+    rows.into_iter()
+        .collect::<Result<Vec<_>, _>>()
+        .map(|rows| rows.into_iter().flatten().collect())
 }
 
 fn row(name: &str, pair: Pair, unit: &'static str) -> Row {
-    Row { name: name.to_owned(), pair, unit, more_is_better: false }
+    Row {
+        name: name.to_owned(),
+        pair,
+        unit,
+        more_is_better: false,
+    }
 }
 
 fn mebibytes(bytes: u64) -> f64 {

@@ -29,7 +29,11 @@ struct Arguments {
     values: Vec<PathBuf>,
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the numbers are what this program is for")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the numbers are what this program is for"
+)]
 fn main() -> ExitCode {
     match measure(Arguments::parse()) {
         Ok(json) => {
@@ -44,11 +48,17 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: Arguments) -> Result<String, String> {
-    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+    };
     let text = |path| read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let work = Work {
         archive: read(&arguments.chart)?,
-        values: arguments.values.iter().map(text).collect::<Result<_, _>>()?,
+        values: arguments
+            .values
+            .iter()
+            .map(text)
+            .collect::<Result<_, _>>()?,
         release: arguments.release,
         renders: arguments.renders,
         workers: arguments.workers,

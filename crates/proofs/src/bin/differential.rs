@@ -46,7 +46,10 @@ enum ProfileArg {
 /// How many cases share one chart.
 const BATCH: usize = 80;
 
-#[expect(clippy::print_stderr, reason = "the report is what this program is for")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the report is what this program is for"
+)]
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments) {
@@ -59,7 +62,10 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the report is what this program is for")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the report is what this program is for"
+)]
 fn run(arguments: &Arguments) -> std::io::Result<bool> {
     let helm = Helm::new(&arguments.helm)?;
     let (version, own) = helm.version()?;
@@ -75,7 +81,10 @@ fn run(arguments: &Arguments) -> std::io::Result<bool> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the report is what this program is for")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the report is what this program is for"
+)]
 fn compare_charts(helm: &Helm, profile: Profile, folder: &Path) -> std::io::Result<bool> {
     let comparisons = charts::compare(helm, profile, folder)?;
     let mut different = 0;
@@ -92,11 +101,17 @@ fn compare_charts(helm: &Helm, profile: Profile, folder: &Path) -> std::io::Resu
             }
         }
     }
-    println!("{} equal, {different} different", comparisons.len() - different);
+    println!(
+        "{} equal, {different} different",
+        comparisons.len() - different
+    );
     Ok(different == 0 && !comparisons.is_empty())
 }
 
-#[expect(clippy::print_stdout, reason = "the report is what this program is for")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the report is what this program is for"
+)]
 fn compare_random(helm: &Helm, profile: Profile, arguments: &Arguments) -> std::io::Result<bool> {
     let (mut equal, mut equal_errors, mut different) = (0, 0, 0);
     let mut first = 0;
@@ -118,13 +133,18 @@ fn compare_random(helm: &Helm, profile: Profile, arguments: &Arguments) -> std::
     Ok(different == 0 && equal > 0)
 }
 
-#[expect(clippy::print_stdout, reason = "the report is what this program is for")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the report is what this program is for"
+)]
 fn show(difference: &Difference) {
     let case = &difference.case;
     println!("case {}: {}", case.number, case.statements.concat());
     let used = case.values.lines().filter(|line| {
         let key = line.split(':').next().unwrap_or_default();
-        case.statements.iter().any(|statement| statement.contains(&format!(".Values.{key}")))
+        case.statements
+            .iter()
+            .any(|statement| statement.contains(&format!(".Values.{key}")))
     });
     for line in used {
         println!("  values {line}");

@@ -15,7 +15,10 @@ use super::ours;
 
 const METADATA: &str = "apiVersion: v2\nname: c\nversion: 0.1.0\nappVersion: \"1.2\"\n";
 const SHARED: &str = "{{- define \"shared\" }}shared: {{ . | toJson }}{{ end }}";
-const RELEASE: Release<'static> = Release { name: "r", namespace: "ns" };
+const RELEASE: Release<'static> = Release {
+    name: "r",
+    namespace: "ns",
+};
 
 /// One template with its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +46,12 @@ pub struct Difference {
 
 impl Case {
     fn has_readable_values(&self, profile: Profile) -> bool {
-        ours::values(&[("values.yaml".to_owned(), self.values.clone())], &self.set, profile).is_ok()
+        ours::values(
+            &[("values.yaml".to_owned(), self.values.clone())],
+            &self.set,
+            profile,
+        )
+        .is_ok()
     }
 }
 
@@ -77,7 +85,10 @@ pub fn cases(seed: u64, first: usize, count: usize) -> Vec<Case> {
 /// If Helm cannot be run.
 pub fn compare(helm: &Helm, profile: Profile, mut cases: Vec<Case>) -> io::Result<Verdict> {
     let mut verdict = Verdict::default();
-    if cases.first().is_some_and(|case| !case.has_readable_values(profile)) {
+    if cases
+        .first()
+        .is_some_and(|case| !case.has_readable_values(profile))
+    {
         verdict.add(cases.remove(0), helm, profile)?;
         // Values nobody can read answer one question only; the others get plain ones.
         for case in &mut cases {
@@ -86,15 +97,18 @@ pub fn compare(helm: &Helm, profile: Profile, mut cases: Vec<Case>) -> io::Resul
         }
     }
     // What fails for us likely fails for Helm as well: ask for those alone at once.
-    let (together, alone): (Vec<_>, Vec<_>) =
-        cases.drain(..).partition(|case| answer(std::slice::from_ref(case), profile).is_ok());
+    let (together, alone): (Vec<_>, Vec<_>) = cases
+        .drain(..)
+        .partition(|case| answer(std::slice::from_ref(case), profile).is_ok());
     for case in alone {
         verdict.add(case, helm, profile)?;
     }
     cases = together;
     while !cases.is_empty() {
         let (theirs, mine) = (ask(helm, &cases)?, answer(&cases, profile));
-        let failing = [&theirs, &mine].into_iter().find_map(|answer| failing(answer.as_ref().err()?, &cases));
+        let failing = [&theirs, &mine]
+            .into_iter()
+            .find_map(|answer| failing(answer.as_ref().err()?, &cases));
         if let Some(failing) = failing {
             let case = cases.remove(failing);
             verdict.add(case, helm, profile)?;
@@ -124,13 +138,21 @@ pub fn compare(helm: &Helm, profile: Profile, mut cases: Vec<Case>) -> io::Resul
 ///
 /// # Errors
 /// If Helm cannot be run.
-pub fn difference(helm: &Helm, profile: Profile, case: &Case) -> io::Result<Result<Answer, Difference>> {
+pub fn difference(
+    helm: &Helm,
+    profile: Profile,
+    case: &Case,
+) -> io::Result<Result<Answer, Difference>> {
     let one = std::slice::from_ref(case);
     let (theirs, ours) = (readable(ask(helm, one)?), readable(answer(one, profile)));
     if theirs == ours {
         return Ok(Ok(ours));
     }
-    Ok(Err(Difference { case: case.clone(), helm: theirs, ours }))
+    Ok(Err(Difference {
+        case: case.clone(),
+        helm: theirs,
+        ours,
+    }))
 }
 
 impl Verdict {
@@ -148,7 +170,11 @@ impl Verdict {
 
 /// Which case an error names.
 fn failing(error: &str, cases: &[Case]) -> Option<usize> {
-    let named = |case: &Case| ["_c", "/c"].iter().any(|mark| error.contains(&format!("{mark}{:04}.", case.number)));
+    let named = |case: &Case| {
+        ["_c", "/c"]
+            .iter()
+            .any(|mark| error.contains(&format!("{mark}{:04}.", case.number)))
+    };
     cases.iter().position(named)
 }
 
@@ -160,15 +186,21 @@ fn files(cases: &[Case]) -> Vec<(String, String)> {
     ];
     for case in cases {
         let number = format!("{:04}", case.number);
-        let document = format!("out: {{{{ include \"c/templates/_c{number}.tpl\" . | b64enc | quote }}}}\n");
+        let document =
+            format!("out: {{{{ include \"c/templates/_c{number}.tpl\" . | b64enc | quote }}}}\n");
         files.push((format!("templates/c{number}.yaml"), document));
-        files.push((format!("templates/_c{number}.tpl"), case.statements.concat().replace(CASE, &number)));
+        files.push((
+            format!("templates/_c{number}.tpl"),
+            case.statements.concat().replace(CASE, &number),
+        ));
     }
     files
 }
 
 fn ask(helm: &Helm, cases: &[Case]) -> io::Result<Answer> {
-    let Some(first) = cases.first() else { return Ok(Ok(String::new())) };
+    let Some(first) = cases.first() else {
+        return Ok(Ok(String::new()));
+    };
     let chart = helm.folder().join("chart");
     if chart.exists() {
         std::fs::remove_dir_all(&chart)?;
@@ -185,10 +217,19 @@ fn ask(helm: &Helm, cases: &[Case]) -> io::Result<Answer> {
 }
 
 fn answer(cases: &[Case], profile: Profile) -> Answer {
-    let Some(first) = cases.first() else { return Ok(String::new()) };
-    let files = files(cases).into_iter().map(|(name, text)| ChartFile::new(name, text)).collect();
+    let Some(first) = cases.first() else {
+        return Ok(String::new());
+    };
+    let files = files(cases)
+        .into_iter()
+        .map(|(name, text)| ChartFile::new(name, text))
+        .collect();
     let chart = Chart::from_files(files).map_err(|error| ours::words(&error))?;
-    let values = ours::values(&[("values.yaml".to_owned(), first.values.clone())], &first.set, profile)?;
+    let values = ours::values(
+        &[("values.yaml".to_owned(), first.values.clone())],
+        &first.set,
+        profile,
+    )?;
     ours::template(&chart, &RELEASE, &values, profile)
 }
 
@@ -209,7 +250,9 @@ fn outputs(text: &str) -> BTreeMap<&str, &str> {
 /// The answer for one case with its output decoded.
 fn readable(answer: Answer) -> Answer {
     let text = answer?;
-    let Some(output) = outputs(&text).into_values().next().map(str::to_owned) else { return Ok(text) };
+    let Some(output) = outputs(&text).into_values().next().map(str::to_owned) else {
+        return Ok(text);
+    };
     Ok(decode(&output).map_or(output, |bytes| bytes.escape_ascii().to_string()))
 }
 
@@ -256,8 +299,14 @@ mod tests {
     #[test]
     fn an_error_names_its_case() {
         let cases: Vec<Case> = cases(1, 5, 3);
-        assert_eq!(failing("template: c/templates/_c0006.tpl:1:2: no", &cases), Some(1));
-        assert_eq!(failing("parse error at (c/templates/c0007.yaml:1)", &cases), Some(2));
+        assert_eq!(
+            failing("template: c/templates/_c0006.tpl:1:2: no", &cases),
+            Some(1)
+        );
+        assert_eq!(
+            failing("parse error at (c/templates/c0007.yaml:1)", &cases),
+            Some(2)
+        );
         assert_eq!(failing("chart is missing", &cases), None);
     }
 }

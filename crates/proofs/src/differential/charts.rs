@@ -14,7 +14,10 @@ use helm_chart::{Chart, ChartFile, Environment, Profile};
 use super::helm::{Answer, Helm, Release};
 use super::ours;
 
-const RELEASE: Release<'static> = Release { name: "release", namespace: "ns" };
+const RELEASE: Release<'static> = Release {
+    name: "release",
+    namespace: "ns",
+};
 
 /// One chart with one set of values.
 #[derive(Debug)]
@@ -32,17 +35,27 @@ pub struct Comparison {
 /// # Errors
 /// If a chart cannot be read or Helm cannot be run.
 pub fn compare(helm: &Helm, profile: Profile, folder: &Path) -> io::Result<Vec<Comparison>> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-    paths.retain(|path| path.join("Chart.yaml").is_file() || path.extension().is_some_and(|end| end == "tgz"));
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<_>>()?;
+    paths.retain(|path| {
+        path.join("Chart.yaml").is_file() || path.extension().is_some_and(|end| end == "tgz")
+    });
     paths.sort();
     let mut comparisons = Vec::new();
     for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let chart = load(&path);
         let texts: Vec<(String, String)> = chart.as_ref().map(values_files).unwrap_or_default();
         let alternatives = std::iter::once(None).chain(texts.into_iter().map(Some));
         for values in alternatives {
-            let label = values.as_ref().map_or_else(|| name.clone(), |(file, _)| format!("{name} {file}"));
+            let label = values
+                .as_ref()
+                .map_or_else(|| name.clone(), |(file, _)| format!("{name} {file}"));
             comparisons.push(one(helm, profile, &path, chart.as_ref(), values, label)?);
         }
     }
@@ -50,8 +63,14 @@ pub fn compare(helm: &Helm, profile: Profile, folder: &Path) -> io::Result<Vec<C
 }
 
 fn values_files(chart: &Chart) -> Vec<(String, String)> {
-    let is_values = |file: &&ChartFile| file.name.starts_with("ci/") && file.name.ends_with(".yaml");
-    chart.files().iter().filter(is_values).map(|file| (file.name.clone(), file.text().into_owned())).collect()
+    let is_values =
+        |file: &&ChartFile| file.name.starts_with("ci/") && file.name.ends_with(".yaml");
+    chart
+        .files()
+        .iter()
+        .filter(is_values)
+        .map(|file| (file.name.clone(), file.text().into_owned()))
+        .collect()
 }
 
 fn one(
@@ -79,7 +98,11 @@ fn one(
     let first = render(&Environment::sealed());
     let second = render(&Environment::new(Environment::sealed().now(), [7; 32]));
     let (difference, random_lines) = first_difference(&theirs, &first, &second);
-    Ok(Comparison { name, difference, random_lines })
+    Ok(Comparison {
+        name,
+        difference,
+        random_lines,
+    })
 }
 
 /// The first line in which Helm differs from both of our renders, and how many lines chance decides.
@@ -90,13 +113,19 @@ fn first_difference(theirs: &Answer, first: &Answer, second: &Answer) -> (Option
         (theirs, first, _) => return (Some(format!("\n  Helm {theirs:?}\n  ours {first:?}")), 0),
     };
     let mut random_lines = 0;
-    let (mut theirs, mut first, mut second) = (theirs.split('\n'), first.split('\n'), second.split('\n'));
+    let (mut theirs, mut first, mut second) =
+        (theirs.split('\n'), first.split('\n'), second.split('\n'));
     for line in 1.. {
         match (theirs.next(), first.next(), second.next()) {
             (None, None, None) => break,
             (_, Some(first), Some(second)) if first != second => random_lines += 1,
             (theirs, first, _) if theirs == first => {}
-            (theirs, first, _) => return (Some(format!("line {line}\n  Helm {theirs:?}\n  ours {first:?}")), random_lines),
+            (theirs, first, _) => {
+                return (
+                    Some(format!("line {line}\n  Helm {theirs:?}\n  ours {first:?}")),
+                    random_lines,
+                );
+            }
         }
     }
     (None, random_lines)

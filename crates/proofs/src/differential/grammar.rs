@@ -23,7 +23,11 @@ mod tests {
     fn the_same_seed_gives_the_same_case() {
         let case = |seed| {
             let mut choices = Choices::seeded(seed);
-            (values(&mut choices), sets(&mut choices), template(&mut choices))
+            (
+                values(&mut choices),
+                sets(&mut choices),
+                template(&mut choices),
+            )
         };
         assert_eq!(case(7), case(7));
         assert_ne!(case(7), case(8));

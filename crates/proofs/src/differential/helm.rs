@@ -27,7 +27,10 @@ impl Helm {
     pub fn new(binary: &Path) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("helm-differential-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("home"))?;
-        Ok(Self { binary: binary.to_owned(), folder })
+        Ok(Self {
+            binary: binary.to_owned(),
+            folder,
+        })
     }
 
     /// Where charts and values for Helm are written.
@@ -54,9 +57,19 @@ impl Helm {
     ///
     /// # Errors
     /// If the binary cannot be run; what Helm refuses is an [`Answer`].
-    pub fn template(&self, release: &Release<'_>, chart: &Path, values: &[PathBuf], set: &[String]) -> io::Result<Answer> {
+    pub fn template(
+        &self,
+        release: &Release<'_>,
+        chart: &Path,
+        values: &[PathBuf],
+        set: &[String],
+    ) -> io::Result<Answer> {
         let mut command = self.command();
-        command.arg("template").arg(release.name).arg(chart).args(["-n", release.namespace]);
+        command
+            .arg("template")
+            .arg(release.name)
+            .arg(chart)
+            .args(["-n", release.namespace]);
         for file in values {
             command.arg("-f").arg(file);
         }
@@ -73,8 +86,16 @@ impl Helm {
     fn command(&self) -> Command {
         let home = self.folder.join("home");
         let mut command = Command::new(&self.binary);
-        command.env_clear().env("HOME", &home).env("TZ", "UTC").env("KUBECONFIG", home.join("none"));
-        for (name, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")] {
+        command
+            .env_clear()
+            .env("HOME", &home)
+            .env("TZ", "UTC")
+            .env("KUBECONFIG", home.join("none"));
+        for (name, folder) in [
+            ("HELM_CACHE_HOME", "cache"),
+            ("HELM_CONFIG_HOME", "config"),
+            ("HELM_DATA_HOME", "data"),
+        ] {
             command.env(name, home.join(folder));
         }
         command
@@ -98,10 +119,15 @@ pub struct Release<'a> {
 
 /// The error's own words: after `Error: `, without the hint at `--debug`.
 fn complaint(text: &str) -> String {
-    let start = text.match_indices("Error: ").find(|(at, _)| *at == 0 || text.as_bytes()[at - 1] == b'\n');
+    let start = text
+        .match_indices("Error: ")
+        .find(|(at, _)| *at == 0 || text.as_bytes()[at - 1] == b'\n');
     let words = start.map_or(text, |(at, found)| &text[at + found.len()..]);
     let words = words.strip_suffix('\n').unwrap_or(words);
-    words.strip_suffix("\n\nUse --debug flag to render out invalid YAML").unwrap_or(words).to_owned()
+    words
+        .strip_suffix("\n\nUse --debug flag to render out invalid YAML")
+        .unwrap_or(words)
+        .to_owned()
 }
 
 #[cfg(test)]

@@ -13,9 +13,19 @@ use super::helm::{Answer, Release};
 ///
 /// # Errors
 /// In Helm's words.
-pub fn values(files: &[(String, String)], set: &[String], profile: Profile) -> Result<Values, String> {
-    let options = ValueOptions { files: files.to_vec(), set: set.to_vec(), ..ValueOptions::default() };
-    options.merge(profile, |_| Err("no files".to_owned())).map_err(|error| words(&error))
+pub fn values(
+    files: &[(String, String)],
+    set: &[String],
+    profile: Profile,
+) -> Result<Values, String> {
+    let options = ValueOptions {
+        files: files.to_vec(),
+        set: set.to_vec(),
+        ..ValueOptions::default()
+    };
+    options
+        .merge(profile, |_| Err("no files".to_owned()))
+        .map_err(|error| words(&error))
 }
 
 /// The chart rendered in an environment.
@@ -31,7 +41,9 @@ pub fn render(
 ) -> Result<Rendered, String> {
     let release = helm_chart::Release::install(release.name, release.namespace);
     let options = RenderOptions::default().with_profile(profile);
-    chart.render_with(&release, values, environment, &options).map_err(|error| words(&error))
+    chart
+        .render_with(&release, values, environment, &options)
+        .map_err(|error| words(&error))
 }
 
 /// What `helm template` would print.

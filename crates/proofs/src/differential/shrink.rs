@@ -53,7 +53,10 @@ fn candidates(case: &Case) -> Vec<Case> {
         }
     }
     if !case.set.is_empty() {
-        candidates.push(Case { set: Vec::new(), ..case.clone() });
+        candidates.push(Case {
+            set: Vec::new(),
+            ..case.clone()
+        });
     }
     for (index, statement) in case.statements.iter().enumerate() {
         for simpler in simpler(statement) {
@@ -67,14 +70,19 @@ fn candidates(case: &Case) -> Vec<Case> {
     let without: Vec<&str> = lines.iter().filter(|line| !unused(line)).copied().collect();
     if without.len() < lines.len() {
         let values = without.iter().map(|line| format!("{line}\n")).collect();
-        candidates.push(Case { values, ..case.clone() });
+        candidates.push(Case {
+            values,
+            ..case.clone()
+        });
     }
     candidates
 }
 
 impl Case {
     fn uses(&self, key: &str) -> bool {
-        self.statements.iter().any(|statement| statement.contains(&format!(".Values.{key}")))
+        self.statements
+            .iter()
+            .any(|statement| statement.contains(&format!(".Values.{key}")))
     }
 }
 
@@ -87,7 +95,11 @@ fn simpler(statement: &str) -> Vec<String> {
         let inner = calls.iter().filter(|(from, to)| from > start && to < end);
         let parts = inner.map(|(from, to)| &statement[*from..*to]).chain(SIMPLE);
         for part in parts.filter(|part| part.len() < end - start) {
-            found.push(format!("{}{part}{}", &statement[..*start], &statement[*end..]));
+            found.push(format!(
+                "{}{part}{}",
+                &statement[..*start],
+                &statement[*end..]
+            ));
         }
     }
     found
@@ -117,7 +129,10 @@ mod tests {
     #[test]
     fn calls_are_found_outside_of_texts() {
         let statement = "{{ (a \"(\" (b 1)) }}";
-        let texts: Vec<&str> = calls(statement).into_iter().map(|(from, to)| &statement[from..to]).collect();
+        let texts: Vec<&str> = calls(statement)
+            .into_iter()
+            .map(|(from, to)| &statement[from..to])
+            .collect();
         assert_eq!(texts, ["(b 1)", "(a \"(\" (b 1))"]);
     }
 

@@ -6,13 +6,45 @@ use super::Choices;
 
 /// Texts that stress quoting, folding, numbers in disguise and encodings.
 pub(super) const TEXTS: [&str; 34] = [
-    "", "a", "airflow", "yes", "no", "on", "~", "null", "true", "0x1F", "0777", "1e3", "1.0", "-", "- a", "a: b",
-    "a #b", "#a", "'q'", "\\\"d\\\"", "back\\\\slash", "tab\\there", "line\\nbreak", "trailing\\n", "  lead", "trail  ",
-    "ünïcode", "日本", "😀", "a-b_c.d/e", "12:30", "2001-12-14", "{a}", "%x & <y>",
+    "",
+    "a",
+    "airflow",
+    "yes",
+    "no",
+    "on",
+    "~",
+    "null",
+    "true",
+    "0x1F",
+    "0777",
+    "1e3",
+    "1.0",
+    "-",
+    "- a",
+    "a: b",
+    "a #b",
+    "#a",
+    "'q'",
+    "\\\"d\\\"",
+    "back\\\\slash",
+    "tab\\there",
+    "line\\nbreak",
+    "trailing\\n",
+    "  lead",
+    "trail  ",
+    "ünïcode",
+    "日本",
+    "😀",
+    "a-b_c.d/e",
+    "12:30",
+    "2001-12-14",
+    "{a}",
+    "%x & <y>",
 ];
 
 /// The values every values file has.
-pub const PLAIN: &str = "t: airflow\nn: 5\nf: 1.5\nb: true\nl: [1, two, 3.5, null]\nm: {a: 1, b: x, c: {d: y}}\n";
+pub const PLAIN: &str =
+    "t: airflow\nn: 5\nf: 1.5\nb: true\nl: [1, two, 3.5, null]\nm: {a: 1, b: x, c: {d: y}}\n";
 
 /// A values file, as YAML text.
 pub fn values(choices: &mut Choices) -> String {
@@ -35,9 +67,26 @@ fn node(choices: &mut Choices, text: &mut String, depth: usize) {
         2 => {
             let _ = write!(text, "{}", whole(choices));
         }
-        3 => text.push_str(choices.pick(&["1.5", "0.1", "1e6", "1e21", "-2.25", "123456789.5", "0.00001", "100000000000000000000"])),
+        3 => text.push_str(choices.pick(&[
+            "1.5",
+            "0.1",
+            "1e6",
+            "1e21",
+            "-2.25",
+            "123456789.5",
+            "0.00001",
+            "100000000000000000000",
+        ])),
         4 => text.push_str(choices.pick(&["true", "false", "yes", "off"])),
-        5 => text.push_str(choices.pick(&["null", "~", "plain", "0o17", "1_000", "2001-12-14", "12:30"])),
+        5 => text.push_str(choices.pick(&[
+            "null",
+            "~",
+            "plain",
+            "0o17",
+            "1_000",
+            "2001-12-14",
+            "12:30",
+        ])),
         6 => {
             text.push('[');
             for index in 0..choices.below(4) {
@@ -54,7 +103,10 @@ fn node(choices: &mut Choices, text: &mut String, depth: usize) {
                 if index > 0 {
                     text.push_str(", ");
                 }
-                let key = choices.pick(&["a", "b", "a1", "a10", "a2", "A", "1", "x-y", "z_", "", "y", "é", "a b", "12:30", "#"]);
+                let key = choices.pick(&[
+                    "a", "b", "a1", "a10", "a2", "A", "1", "x-y", "z_", "", "y", "é", "a b",
+                    "12:30", "#",
+                ]);
                 let _ = if choices.one_in(3) || !key.chars().all(char::is_alphanumeric) {
                     write!(text, "\"{key}{index}\": ")
                 } else {
@@ -82,9 +134,18 @@ pub(super) fn whole(choices: &mut Choices) -> i64 {
 pub fn sets(choices: &mut Choices) -> Vec<String> {
     (0..choices.below(4))
         .map(|index| {
-            let value = choices.pick(&["1", "1.5", "007", "true", "null", "a\\,b", "{a,b}", "x y", "0", "-4", "{}", ""]);
+            let value = choices.pick(&[
+                "1", "1.5", "007", "true", "null", "a\\,b", "{a,b}", "x y", "0", "-4", "{}", "",
+            ]);
             let path = choices.pick(&["s", "s.a", "m.new", "l2[0]", "l2[1].a", "k0x"]);
-            format!("{path}{}={value}", if path.ends_with(']') { String::new() } else { index.to_string() })
+            format!(
+                "{path}{}={value}",
+                if path.ends_with(']') {
+                    String::new()
+                } else {
+                    index.to_string()
+                }
+            )
         })
         .collect()
 }

@@ -48,7 +48,9 @@ pub(crate) async fn render(args: &RenderArgs, console: &Console) -> Result<u8, F
     for remark in &rendering.remarks {
         console.note(remark);
     }
-    let printed = std::io::stdout().lock().write_all(rendering.text.as_bytes());
+    let printed = std::io::stdout()
+        .lock()
+        .write_all(rendering.text.as_bytes());
     match printed {
         // Whoever reads may stop early, as `head` does.
         Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -266,12 +268,7 @@ mod tests {
 
     #[test]
     fn a_template_nobody_wrote_cannot_be_shown() {
-        let error = show_only(
-            &["templates/x.yaml".to_owned()],
-            TEXT,
-            Profile::Helm4,
-        )
-        .unwrap_err();
+        let error = show_only(&["templates/x.yaml".to_owned()], TEXT, Profile::Helm4).unwrap_err();
         assert_eq!(
             error.to_string(),
             "could not find template templates/x.yaml in chart"

@@ -15,7 +15,9 @@ pub(crate) enum RenderCommandError {
     #[error("release name {name:?} is invalid")]
     #[diagnostic(
         code(aka::render::name),
-        help("use lower-case letters, digits, `-` and `.`, at most 53 characters, beginning and ending with a letter or digit")
+        help(
+            "use lower-case letters, digits, `-` and `.`, at most 53 characters, beginning and ending with a letter or digit"
+        )
     )]
     Name {
         /// The name.
