@@ -108,7 +108,7 @@ pub async fn a_version_that_is_not_there_is_not_found(subject: &Subject) {
         panic!("9.9.9 is not there");
     };
     assert!(error.is_not_found(), "{error:?}");
-    let SourceErrorKind::NotFound { help, .. } = &error.kind else {
+    let SourceErrorKind::NotFound { help, .. } = &*error.kind else {
         panic!("{error:?}");
     };
     assert!(help.contains("1.9.0"), "{help}");
@@ -131,7 +131,7 @@ pub async fn a_pin_is_checked(subject: &Subject) {
         panic!("pulled in spite of the pin");
     };
     assert!(
-        matches!(error.kind, SourceErrorKind::DigestMismatch { promised, .. } if promised == wrong),
+        matches!(*error.kind, SourceErrorKind::DigestMismatch { promised, .. } if promised == wrong),
         "{error:?}"
     );
 }

@@ -1,6 +1,6 @@
 //! [`Digest`]: a SHA-256. It owns its texts and refuses other algorithms.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -46,7 +46,10 @@ impl Digest {
 
     /// The 64 hexadecimal digits, in lower case.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.0.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 

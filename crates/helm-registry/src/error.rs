@@ -2,13 +2,15 @@
 //! errors of HTTP and registry clients, and to show credentials.
 
 use std::error::Error;
+use std::fmt;
+
+use miette::Diagnostic;
 
 use crate::Digest;
 
 /// A failed request to a chart source.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[derive(Debug, thiserror::Error)]
 #[error("cannot {verb} {target}")]
-#[diagnostic(code(aka::registry::request))]
 #[non_exhaustive]
 pub struct SourceError {
     /// What was tried: `read the index of`, `pull`.
@@ -17,8 +19,22 @@ pub struct SourceError {
     pub target: String,
     /// Why it failed.
     #[source]
-    #[diagnostic_source]
-    pub kind: SourceErrorKind,
+    pub kind: Box<SourceErrorKind>,
+}
+
+/// Code and help are those of the reason.
+impl Diagnostic for SourceError {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.kind.code()
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.kind.help()
+    }
+
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        Some(&*self.kind)
+    }
 }
 
 impl SourceError {
@@ -27,21 +43,21 @@ impl SourceError {
         Self {
             verb,
             target: target.into(),
-            kind,
+            kind: Box::new(kind),
         }
     }
 
     /// Whether the chart or version is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(
-            self.kind,
+            *self.kind,
             SourceErrorKind::NotFound { .. } | SourceErrorKind::NoMatch { .. }
         )
     }
 }
 
 /// Why a chart could not be had.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum SourceErrorKind {
     /// No such chart or version.

@@ -274,12 +274,12 @@ fn kind_of(error: OciDistributionError, transport: &TransportOptions) -> SourceE
         {
             missing("the chart or version".into())
         }
-        OciDistributionError::UnauthorizedError { .. } => SourceErrorKind::Denied { status: 401 },
+        OciDistributionError::UnauthorizedError { .. }
+        | OciDistributionError::AuthenticationFailure(_) => SourceErrorKind::Denied { status: 401 },
         OciDistributionError::ServerError {
             code: status @ (401 | 403),
             ..
         } => SourceErrorKind::Denied { status },
-        OciDistributionError::AuthenticationFailure(_) => SourceErrorKind::Denied { status: 401 },
         OciDistributionError::ServerError { code, .. } => SourceErrorKind::Status { status: code },
         OciDistributionError::RequestError(error) if error.is_timeout() => {
             SourceErrorKind::Timeout(transport.read_timeout)

@@ -127,17 +127,17 @@ fn registry(server: &Server, transport: TransportOptions) -> OciRepository {
 mod memory {
     use super::*;
 
-    async fn setup() -> Subject {
+    fn setup() -> Subject {
         Subject::new(Arc::new(in_memory()))
     }
 
-    helm_registry::charts_conformance!(setup());
+    helm_registry::charts_conformance!(async { setup() });
 }
 
 mod folder_of_archives {
     use super::*;
 
-    async fn setup() -> Subject {
+    fn setup() -> Subject {
         let scratch = Scratch::new();
         for (version, bytes) in archives() {
             scratch.write(&format!("{NAME}-{version}.tgz"), bytes);
@@ -148,7 +148,7 @@ mod folder_of_archives {
         subject
     }
 
-    helm_registry::charts_conformance!(setup());
+    helm_registry::charts_conformance!(async { setup() });
 }
 
 mod http_index {
@@ -180,7 +180,7 @@ mod oci {
 mod cached {
     use super::*;
 
-    async fn setup() -> Subject {
+    fn setup() -> Subject {
         let scratch = Scratch::new();
         let cached = Cached::new(Arc::new(in_memory()), &scratch.0);
         let mut subject = Subject::new(Arc::new(cached));
@@ -188,13 +188,13 @@ mod cached {
         subject
     }
 
-    helm_registry::charts_conformance!(setup());
+    helm_registry::charts_conformance!(async { setup() });
 }
 
 mod pinned {
     use super::*;
 
-    async fn setup() -> Subject {
+    fn setup() -> Subject {
         let pins = archives().into_iter();
         let pinned = pins.fold(
             Pinned::new(Arc::new(in_memory())),
@@ -203,7 +203,7 @@ mod pinned {
         Subject::new(Arc::new(pinned))
     }
 
-    helm_registry::charts_conformance!(setup());
+    helm_registry::charts_conformance!(async { setup() });
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn bytes_that_are_not_what_the_index_promises_are_refused() {
         .await
         .expect_err("not the bytes");
     assert!(
-        matches!(&error.kind, SourceErrorKind::DigestMismatch { by, .. } if by == "the index"),
+        matches!(&*error.kind, SourceErrorKind::DigestMismatch { by, .. } if by == "the index"),
         "{error:?}"
     );
 }
@@ -290,7 +290,7 @@ async fn what_is_too_large_is_refused_whether_or_not_its_size_is_told() {
         .await
         .expect_err("too large");
     assert!(
-        matches!(error.kind, SourceErrorKind::TooLarge { limit: 10 }),
+        matches!(*error.kind, SourceErrorKind::TooLarge { limit: 10 }),
         "{error:?}"
     );
 
@@ -304,7 +304,7 @@ async fn what_is_too_large_is_refused_whether_or_not_its_size_is_told() {
         .await
         .expect_err("too large");
     assert!(
-        matches!(error.kind, SourceErrorKind::TooLarge { limit: 10 }),
+        matches!(*error.kind, SourceErrorKind::TooLarge { limit: 10 }),
         "{error:?}"
     );
 }
@@ -335,7 +335,7 @@ async fn statuses_become_reasons() {
         .await
         .expect_err("nobody listens");
     assert!(
-        matches!(error.kind, SourceErrorKind::Unreachable(_)),
+        matches!(*error.kind, SourceErrorKind::Unreachable(_)),
         "{error:?}"
     );
 }
@@ -387,7 +387,7 @@ async fn an_image_that_is_no_chart_is_refused_and_an_index_is_searched() {
         .await
         .expect_err("no chart");
     assert!(
-        matches!(error.kind, SourceErrorKind::Answer { .. }),
+        matches!(*error.kind, SourceErrorKind::Answer { .. }),
         "{error:?}"
     );
     let pulled = registry

@@ -5,24 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use converge::Observer;
-use futures::future::BoxFuture;
 use kube_cluster::{Target as Wanted, WaitError, wait_until};
 
 use crate::assess::Assessed;
 use crate::decide::Step;
 use crate::engine::ClusterReleases;
-use crate::error::{ReleaseErrorKind, chain};
+use crate::error::ReleaseErrorKind;
 use crate::manifest::Declared;
 use crate::objects::{self, Writer};
 use crate::observe::{self, Survey};
+use crate::perform::perform;
 use crate::record::{Info, Record};
 use crate::run::{self, Failing, Manner, Run, Start};
-use crate::stages::{Operation, Stage, stages};
+use crate::stages::Operation;
 use crate::storage::{self, Stored};
-use crate::target::Target;
+use crate::undo::undo;
 use crate::{
     Outcome, Policy, Profile, ReleaseError, ReleaseIntent, ReleasePlan, Revision, RollbackOptions,
-    Schedule, Status, UninstallOptions, hooks, rollback, uninstall,
+    Status,
 };
 
 /// How often a run starts anew because somebody else finished in between.
@@ -274,15 +274,13 @@ async fn begin<'a>(
         start.hold.release().await?;
         return Err(error);
     }
-    match prepared {
-        Some(Prepared { record, secret }) => Run::begin(start, record, secret).await,
-        None => {
-            let revision = survey.revision();
-            let stored = survey.stored(revision).cloned();
-            let stored = stored.ok_or(ReleaseErrorKind::Lost(revision))?;
-            Run::resume(start, stored).await
-        }
+    if let Some(Prepared { record, secret }) = prepared {
+        return Run::begin(start, record, secret).await;
     }
+    let revision = survey.revision();
+    let stored = survey.stored(revision).cloned();
+    let stored = stored.ok_or(ReleaseErrorKind::Lost(revision))?;
+    Run::resume(start, stored).await
 }
 
 /// What must be done before the revision is stored.
@@ -336,115 +334,6 @@ async fn apply_crds(
     }
 }
 
-/// Runs the stages of a pending revision and ends it, well or badly.
-async fn perform(
-    mut run: Run<'_>,
-    intent: &ReleaseIntent,
-    survey: &Survey,
-) -> Result<Record, ReleaseErrorKind> {
-    let plan = Plan {
-        schedule: &intent.schedule,
-        target: &survey.target,
-        objects: &survey.objects,
-        deletions: &survey.deletions,
-    };
-    match run_stages(&mut run, plan).await {
-        Ok(()) => {
-            let description = intent.description.clone();
-            let description = description.unwrap_or_else(|| match run.operation {
-                Operation::Install => "Install complete".into(),
-                _ => "Upgrade complete".into(),
-            });
-            run.deployed(description, &survey.history).await
-        }
-        Err(kind) => Err(run.failed(kind).await),
-    }
-}
-
-/// What the stages of a run work on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan<'a> {
-    pub schedule: &'a Schedule,
-    pub target: &'a Target,
-    pub objects: &'a [Assessed],
-    pub deletions: &'a [observe::Deletion],
-}
-
-/// Runs the stages one after the other. What is no longer declared goes after the last objects are
-/// applied, before they are waited for.
-pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {
-    let declared: Vec<kube_cluster::Object> = plan
-        .objects
-        .iter()
-        .map(|object| object.declared.clone())
-        .collect();
-    let stored_hooks = run.record.hooks.clone();
-    let hooks: Vec<_> = if run.manner.no_hooks {
-        Vec::new()
-    } else {
-        plan.target
-            .hooks
-            .iter()
-            .cloned()
-            .zip(&stored_hooks)
-            .collect()
-    };
-    let stages = stages(plan.schedule, run.operation, &declared, &hooks);
-    let last_objects = stages
-        .iter()
-        .rposition(|stage| matches!(stage, Stage::Objects { .. }));
-    if last_objects.is_none() && !plan.deletions.is_empty() {
-        run.checkpoint("deletions").await?;
-        delete_undeclared(run, plan).await?;
-    }
-    let mut applied = vec![false; plan.objects.len()];
-    for (position, stage) in stages.iter().enumerate() {
-        match stage {
-            Stage::Hooks { name, event, hooks } => {
-                run.checkpoint(name).await?;
-                hooks::run_all(run, event, hooks, &plan.target.hooks).await?;
-            }
-            Stage::Objects {
-                name,
-                objects: members,
-                wait,
-            } => {
-                run.checkpoint(name).await?;
-                let all: Vec<&Assessed> =
-                    members.iter().map(|index| &plan.objects[*index]).collect();
-                let fresh: Vec<&Assessed> = members
-                    .iter()
-                    .filter(|index| !std::mem::replace(&mut applied[**index], true))
-                    .map(|index| &plan.objects[*index])
-                    .collect();
-                let manner = run.manner.clone();
-                let writer = Writer {
-                    cluster: &run.engine.cluster,
-                    manner: &manner,
-                    observer: run.observer,
-                };
-                objects::apply_all(writer, &fresh).await?;
-                if Some(position) == last_objects {
-                    delete_undeclared(run, plan).await?;
-                }
-                if *wait {
-                    objects::wait(writer, name, &all).await?;
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn delete_undeclared(run: &Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {
-    let writer = Writer {
-        cluster: &run.engine.cluster,
-        manner: &run.manner,
-        observer: run.observer,
-    };
-    objects::delete_all(writer, plan.deletions).await
-}
-
 /// Brings live objects back to the deployed revision, which stays.
 async fn repair(
     start: Start<'_>,
@@ -472,81 +361,6 @@ async fn repair(
         revision,
         format!("repaired, revision {revision}"),
     ))
-}
-
-/// What the policy asks for after a failure.
-fn undo<'a>(
-    engine: &'a ClusterReleases,
-    policy: &'a Policy,
-    survey: &'a Survey,
-    intent: &'a ReleaseIntent,
-    observer: &'a Observer,
-    kind: ReleaseErrorKind,
-) -> BoxFuture<'a, ReleaseErrorKind> {
-    Box::pin(async move {
-        if matches!(kind, ReleaseErrorKind::Lost(_)) {
-            return kind;
-        }
-        if policy.cleanup_on_fail {
-            for object in created(survey) {
-                let found = engine.cluster.get(object.target.clone()).await;
-                if let Ok(Some(live)) = found {
-                    let _ = objects::delete(engine.cluster.as_ref(), &live).await;
-                }
-            }
-        }
-        if !policy.rollback_on_failure {
-            return kind;
-        }
-        let release = intent.id();
-        let undone = if let Some(revision) = last_good(survey) {
-            let options = RollbackOptions {
-                to: Some(revision),
-                timeout: intent.timeout,
-                history_max: intent.history_max,
-                schedule: intent.schedule.clone(),
-                force_conflicts: policy.force_conflicts,
-                ..RollbackOptions::default()
-            };
-            let result = rollback::rollback(engine, &release, &options, observer).await;
-            result.map(|_| format!("rolled back to {revision}"))
-        } else {
-            let options = UninstallOptions {
-                timeout: intent.timeout,
-                ..UninstallOptions::default()
-            };
-            let result = uninstall::uninstall(engine, &release, &options, observer).await;
-            result.map(|_| "uninstalled".to_owned())
-        };
-        let why = chain(&kind);
-        match undone {
-            Ok(undone) => ReleaseErrorKind::Undone {
-                name: intent.name.to_string(),
-                undone,
-                why,
-            },
-            Err(error) => ReleaseErrorKind::Twice {
-                first: why,
-                then: chain(&error),
-            },
-        }
-    })
-}
-
-fn created(survey: &Survey) -> impl Iterator<Item = &Assessed> {
-    let objects = survey.objects.iter();
-    objects.filter(|object| object.live.is_none() && !object.target.name.is_empty())
-}
-
-fn last_good(survey: &Survey) -> Option<Revision> {
-    let good = survey.history.iter().rev();
-    good.clone()
-        .find(|stored| stored.status == Status::Deployed)
-        .or_else(|| {
-            good.clone()
-                .find(|stored| stored.status == Status::Superseded)
-        })
-        .map(|stored| stored.revision)
 }
 
 fn finished(intent: &ReleaseIntent, survey: &Survey, record: &Record) -> Outcome {

@@ -7,6 +7,8 @@ use kube_cluster::Object;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
+
 /// Metadata the server keeps by itself.
 const SERVER_METADATA: [&str; 8] = [
     "creationTimestamp",
@@ -126,10 +128,7 @@ pub(crate) fn mask(change: &mut FieldChange) {
         {
             let text = value.to_string();
             let digest = Sha256::digest(text.as_bytes());
-            let short: String = digest[..4]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let short = hex(&digest[..4]);
             *value = Value::String(format!("sha256:{short}…"));
         }
     }
@@ -151,7 +150,7 @@ pub(crate) fn value_at<'a>(object: &'a Object, path: &str) -> Option<&'a Value> 
                 keys.iter().all(|(key, wanted)| {
                     item.get(key).is_some_and(|found| match found {
                         Value::String(text) => text == wanted,
-                        other => other.to_string() == *wanted,
+                        other => wanted.parse().ok().as_ref() == Some(other),
                     })
                 })
             })?,

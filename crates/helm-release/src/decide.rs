@@ -159,23 +159,23 @@ mod tests {
 
     const SAME: &str = "same";
 
-    fn head(status: Status, holder: Option<&str>, digest: &str) -> Option<Head> {
-        Some(Head {
+    fn head(status: Status, holder: Option<&str>, digest: &str) -> Head {
+        Head {
             revision: Revision(3),
             status,
             digest: Some(digest.into()),
             holder: holder.map(str::to_owned),
-        })
+        }
     }
 
-    fn seen(last: Option<Head>) -> Seen {
-        let deployed = match &last {
-            Some(head) if head.status == Status::Deployed => Some(head.revision),
-            _ => Some(Revision(2)),
+    fn seen(last: Head) -> Seen {
+        let deployed = match last.status {
+            Status::Deployed => last.revision,
+            _ => Revision(2),
         };
         Seen {
-            last,
-            deployed,
+            last: Some(last),
+            deployed: Some(deployed),
             was_deployed: true,
             alive: None,
         }

@@ -32,10 +32,16 @@ pub(crate) fn of_intent(intent: &ReleaseIntent, capabilities: &Capabilities) -> 
     });
     let mut text = String::new();
     write_canonical(&inputs, &mut text);
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// JSON with sorted keys and no spaces, so that equal values give equal texts however they were

@@ -9,6 +9,7 @@ use converge::Observer;
 use jiff::Timestamp;
 use kube_cluster::{Cluster, PodLogs};
 
+use crate::digest::hex;
 use crate::{
     Outcome, Policy, Record, ReleaseError, ReleaseId, ReleaseIntent, ReleasePlan, ReleaseStatus,
     ReleaseSummary, Releases, Revision, RevisionSummary, RollbackOptions, TapeSeed,
@@ -44,10 +45,7 @@ impl ClusterReleases {
             getrandom::fill(&mut bytes).expect("the operating system has randomness");
             bytes
         });
-        let unique: String = luck()[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let unique = hex(&luck()[..8]);
         Self {
             cluster,
             logs: None,

@@ -76,7 +76,7 @@ async fn run_one(
         });
         run.store().await?;
         run.observer.progress(format!("{event} hook {target}"));
-        create(run, object).await?;
+        create(run, event, object).await?;
     }
     let outcome = wait(run, object).await;
     let completed = run.engine.now();
@@ -131,7 +131,7 @@ async fn goes_on(run: &Run<'_>, object: &Object) -> Result<bool, ReleaseErrorKin
     Ok(live.is_some_and(|live| live.annotation(RUN) == Some(run.uid()) && !live.is_terminating()))
 }
 
-async fn create(run: &Run<'_>, object: &Object) -> Result<(), ReleaseErrorKind> {
+async fn create(run: &Run<'_>, event: &str, object: &Object) -> Result<(), ReleaseErrorKind> {
     let mut object = object.clone();
     object.set_annotation(RUN, run.uid());
     let options = ApplyOptions {
@@ -143,7 +143,7 @@ async fn create(run: &Run<'_>, object: &Object) -> Result<(), ReleaseErrorKind> 
     match run.engine.cluster.apply(object, options).await? {
         Applied::Done(_) => Ok(()),
         Applied::Conflicts(conflicts) => Err(ReleaseErrorKind::Hook {
-            event: "create".into(),
+            event: event.to_owned(),
             hook: target.to_string(),
             reason: conflicts
                 .into_iter()

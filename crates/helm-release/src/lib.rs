@@ -13,6 +13,7 @@ mod compare;
 pub mod conformance;
 mod decide;
 mod digest;
+mod earlier;
 mod engine;
 mod error;
 mod hooks;
@@ -24,6 +25,7 @@ mod name;
 mod objects;
 mod observe;
 mod ownership;
+mod perform;
 mod reading;
 mod record;
 mod releases;
@@ -34,6 +36,7 @@ mod schedule;
 mod stages;
 mod storage;
 mod target;
+mod undo;
 mod uninstall;
 
 pub use chart::{

@@ -12,9 +12,9 @@ use kube_cluster::{
 
 use crate::WaitMode;
 use crate::assess::Assessed;
+use crate::earlier::Deletion;
 use crate::error::ReleaseErrorKind;
 use crate::live::CONCURRENCY;
-use crate::observe::Deletion;
 use crate::run::Manner;
 use crate::storage::{CLIENT_SIDE, HELM, as_helm};
 

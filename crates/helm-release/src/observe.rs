@@ -1,17 +1,16 @@
 //! What is there of a release, and what an intent would make of it: reads and probes only. It owns
 //! the picture that [`decide`](crate::decide) judges; it refuses to write.
 
-use std::collections::BTreeSet;
-
 use converge::{Change, ChangeKind, Verification};
-use kube_cluster::{Cluster, Object, ObjectRef};
+use kube_cluster::{Cluster, ObjectRef};
 
 use crate::assess::{self, Assessed, Question, Terms};
 use crate::decide::{self, Head, Refusal, Seen, Step, Wanted};
+use crate::earlier::{Deletion, Earlier, deletion, is_same_object, newest};
 use crate::engine::ClusterReleases;
 use crate::error::ReleaseErrorKind;
 use crate::live::{self, Live};
-use crate::manifest::{self, Declared, Scopes};
+use crate::manifest::{Declared, Scopes};
 use crate::storage::{self, Marks, RenderedWith, Stored};
 use crate::target::{self, Content, Target};
 use crate::{
@@ -38,15 +37,8 @@ pub(crate) struct Survey {
     pub crds: Vec<Declared>,
     /// Whether the namespace is to be created.
     pub creates_namespace: bool,
-}
-
-/// An object that is no longer declared.
-#[derive(Debug, Clone)]
-pub(crate) struct Deletion {
-    /// The object as it is.
-    pub live: Object,
-    /// Why it stays, if it does.
-    pub kept: Option<&'static str>,
+    /// Whether hooks are left out.
+    pub no_hooks: bool,
 }
 
 impl Survey {
@@ -60,8 +52,9 @@ impl Survey {
     /// The revision this run would make or keep.
     pub(crate) fn revision(&self) -> Revision {
         match &self.step {
-            Step::Keep(revision) | Step::Resume(revision) => *revision,
-            Step::Install { revision, .. } => *revision,
+            Step::Keep(revision) | Step::Resume(revision) | Step::Install { revision, .. } => {
+                *revision
+            }
             Step::Upgrade { to, .. } => *to,
             Step::Refuse(_) => Revision::FIRST,
         }
@@ -140,7 +133,7 @@ impl Survey {
                 Verification::Verified,
             ));
         }
-        if !matches!(self.step, Step::Keep(_)) {
+        if !matches!(self.step, Step::Keep(_)) && !self.no_hooks {
             changes.extend(self.hook_rows());
         }
         changes
@@ -201,7 +194,9 @@ pub(crate) async fn survey(
     let crds = target::crds(intent)?;
     let capabilities = target::capabilities(&discovery, &crds, &intent.extra_api_versions);
     let mut scopes = Scopes::of(&discovery);
-    crds.iter().for_each(|crd| scopes.learn(&crd.object));
+    for crd in &crds {
+        scopes.learn(&crd.object);
+    }
     let digest = digest::of_intent(intent, &capabilities);
 
     let deployed = newest(&history, Status::Deployed);
@@ -233,14 +228,10 @@ pub(crate) async fn survey(
         target,
         objects: Vec::new(),
         deletions: Vec::new(),
+        no_hooks: intent.no_hooks,
     };
     look_at_objects(engine, intent, policy, &mut survey, &scopes, is_plan).await?;
     Ok(survey)
-}
-
-/// The newest revision of a status.
-fn newest(history: &[Stored], status: Status) -> Option<&Stored> {
-    history.iter().rev().find(|stored| stored.status == status)
 }
 
 async fn see(
@@ -465,27 +456,6 @@ async fn look_at_objects(
     Ok(())
 }
 
-/// What is to be done about an object that is no longer declared.
-pub(crate) fn deletion(live: &Object, release: &ReleaseId) -> Deletion {
-    let kept = if ownership::is_kept(live) {
-        Some("its resource policy is keep")
-    } else if ownership::objection(live, release).is_some() {
-        Some("it is not this release's any more")
-    } else {
-        None
-    };
-    Deletion {
-        live: live.clone(),
-        kept,
-    }
-}
-
-/// Whether two references mean one object: the same name of a kind in any version.
-pub(crate) fn is_same_object(a: &ObjectRef, b: &ObjectRef) -> bool {
-    (&a.name, &a.namespace, &a.kind.kind, a.kind.group())
-        == (&b.name, &b.namespace, &b.kind.kind, b.kind.group())
-}
-
 /// Objects that exist without the release's marks and are not its own from before.
 fn refuse_strangers(
     survey: &Survey,
@@ -510,64 +480,5 @@ fn refuse_strangers(
         Ok(())
     } else {
         Err(ReleaseErrorKind::Ownership(objections))
-    }
-}
-
-/// What earlier revisions declared that may still be there: the deployed one, and every one after
-/// it that failed or is pending.
-pub(crate) struct Earlier {
-    manifests: Vec<Vec<Object>>,
-}
-
-impl Earlier {
-    /// Reads them; `own` is left out.
-    pub(crate) fn read(
-        history: &[Stored],
-        own: Option<Revision>,
-        scopes: &Scopes,
-        namespace: &str,
-    ) -> Result<Self, ReleaseErrorKind> {
-        let deployed = newest(history, Status::Deployed).map(|stored| stored.revision);
-        let relevant = history.iter().filter(|stored| {
-            Some(stored.revision) != own
-                && deployed.is_none_or(|deployed| stored.revision >= deployed)
-                && stored.status != Status::Uninstalled
-                && !(deployed.is_none() && stored.status == Status::Superseded)
-        });
-        let mut manifests = Vec::new();
-        for stored in relevant {
-            let objects = manifest::objects(&stored.record()?.manifest, scopes, namespace)?;
-            manifests.push(objects.into_iter().map(|one| one.object).collect());
-        }
-        Ok(Self { manifests })
-    }
-
-    /// Their objects, each once.
-    pub(crate) fn references(&self) -> Vec<ObjectRef> {
-        let all: BTreeSet<ObjectRef> = self
-            .manifests
-            .iter()
-            .flatten()
-            .filter(|object| !object.name().is_empty())
-            .map(Object::reference)
-            .collect();
-        all.into_iter().collect()
-    }
-
-    fn has(&self, target: &ObjectRef) -> bool {
-        let mut all = self.manifests.iter().flatten();
-        all.any(|object| is_same_object(&object.reference(), target))
-    }
-
-    /// Whether every earlier manifest that declares an object declares it exactly so.
-    pub(crate) fn declares(&self, object: &Object) -> bool {
-        let target = object.reference();
-        let mut found = self
-            .manifests
-            .iter()
-            .flatten()
-            .filter(|earlier| earlier.reference() == target)
-            .peekable();
-        found.peek().is_some() && found.all(|earlier| earlier == object)
     }
 }

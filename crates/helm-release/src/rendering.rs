@@ -12,6 +12,7 @@ use helm_chart::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::{
     CrdFile, Lookup, LookupAnswer, ReleaseChart, RenderFailure, RenderInput, Rendered,
     RenderedHook, Rendering,
@@ -30,10 +31,7 @@ impl ReleaseChart for Chart {
     fn digest(&self) -> String {
         let mut hash = Sha256::new();
         add_chart(&mut hash, self);
-        hash.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&hash.finalize())
     }
 
     fn crds(&self, values: &Value, profile: Profile) -> Result<Vec<CrdFile>, RenderFailure> {

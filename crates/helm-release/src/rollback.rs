@@ -6,12 +6,13 @@
 use converge::Observer;
 use kube_cluster::ObjectRef;
 
-use crate::apply::{Plan, manner_of_rollback, run_stages};
+use crate::apply::manner_of_rollback;
 use crate::assess::{self, Assessed, Question, Terms};
+use crate::earlier::{Deletion, Earlier, deletion, is_same_object};
 use crate::engine::ClusterReleases;
 use crate::error::ReleaseErrorKind;
 use crate::manifest::Scopes;
-use crate::observe::{Deletion, Earlier, deletion, is_same_object};
+use crate::perform::{Plan, run_stages};
 use crate::record::Record;
 use crate::run::{self, Failing, Run, Start};
 use crate::stages::Operation;

@@ -109,13 +109,11 @@ impl<'a> Run<'a> {
         secret: Object,
     ) -> Result<Self, ReleaseErrorKind> {
         let cluster = start.engine.cluster.as_ref();
-        match storage::create(cluster, secret).await? {
-            Some(stored) => Ok(Self::with(start, record, stored, false)),
-            None => {
-                start.hold.release().await?;
-                Err(ReleaseErrorKind::AlreadyExists(record.revision))
-            }
+        if let Some(stored) = storage::create(cluster, secret).await? {
+            return Ok(Self::with(start, record, stored, false));
         }
+        start.hold.release().await?;
+        Err(ReleaseErrorKind::AlreadyExists(record.revision))
     }
 
     /// Goes on with a pending revision under our name.

@@ -73,16 +73,11 @@ impl Content {
     }
 
     fn of_rendered(rendered: Rendered, intent: &ReleaseIntent) -> Self {
-        let hooks = if intent.no_hooks {
-            Vec::new()
-        } else {
-            rendered.hooks.into_iter().map(hook).collect()
-        };
         Self {
             chart: rendered.stored_chart,
             config: intent.values.as_object().cloned().unwrap_or_default(),
             manifest: rendered.manifest,
-            hooks,
+            hooks: rendered.hooks.into_iter().map(hook).collect(),
             notes: rendered.notes,
         }
     }

@@ -265,7 +265,7 @@ async fn a_living_client_is_respected_and_a_dead_one_replaced() {
         .await
         .expect("the dead one is replaced");
     assert_eq!(outcome.did, "resumed, revision 1");
-    let told = told.lock().expect("unpoisoned");
+    let told = told.lock().expect("unpoisoned").clone();
     assert!(
         told.iter().any(|event| matches!(event, Event::Waiting { reason, .. } if reason.contains("seeing whether it is alive"))),
         "{told:?}"

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use helm_release::conformance::Subject;
 use memory::Memory;
 
-async fn setup() -> Subject {
+fn setup() -> Subject {
     let memory = Memory::with_namespace("suite");
     Subject::new(Arc::new(memory), "suite")
 }
 
-helm_release::releases_conformance!(setup());
+helm_release::releases_conformance!(async { setup() });

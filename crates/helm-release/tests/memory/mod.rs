@@ -229,13 +229,23 @@ impl World {
         Ok(())
     }
 
+    /// What is served: the built-in kinds and those of definitions.
     fn resources(&self) -> Vec<Resource> {
-        KINDS
+        let built_in = KINDS
             .iter()
-            .map(|(version, kind, namespaced)| Resource {
-                kind: Kind::new(*version, *kind),
-                plural: format!("{}s", kind.to_lowercase()),
-                namespaced: *namespaced,
+            .map(|(version, kind, namespaced)| (Kind::new(*version, *kind), *namespaced));
+        let defined = self.objects.values().filter_map(|kept| {
+            let spec = &kept.object["spec"];
+            let version = format!("{}/v1", spec["group"].as_str()?);
+            let kind = Kind::new(version, spec["names"]["kind"].as_str()?);
+            Some((kind, spec["scope"] != "Cluster"))
+        });
+        built_in
+            .chain(defined)
+            .map(|(kind, namespaced)| Resource {
+                plural: format!("{}s", kind.kind.to_lowercase()),
+                kind,
+                namespaced,
                 verbs: Vec::new(),
             })
             .collect()

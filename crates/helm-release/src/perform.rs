@@ -1,0 +1,123 @@
+//! Bringing a pending revision about: its stages one after the other, and its end. It owns the
+//! order of stages, deletions and waits; it refuses to look at anything the survey has not seen.
+
+use kube_cluster::Object;
+
+use crate::assess::Assessed;
+use crate::earlier::Deletion;
+use crate::error::ReleaseErrorKind;
+use crate::objects::{self, Writer};
+use crate::observe::Survey;
+use crate::run::Run;
+use crate::stages::{Operation, Stage, stages};
+use crate::target::Target;
+use crate::{Record, ReleaseIntent, Schedule, hooks};
+
+/// Runs the stages of a pending revision and ends it, well or badly.
+pub(crate) async fn perform(
+    mut run: Run<'_>,
+    intent: &ReleaseIntent,
+    survey: &Survey,
+) -> Result<Record, ReleaseErrorKind> {
+    let plan = Plan {
+        schedule: &intent.schedule,
+        target: &survey.target,
+        objects: &survey.objects,
+        deletions: &survey.deletions,
+    };
+    match run_stages(&mut run, plan).await {
+        Ok(()) => {
+            let description = intent.description.clone();
+            let description = description.unwrap_or_else(|| match run.operation {
+                Operation::Install => "Install complete".into(),
+                _ => "Upgrade complete".into(),
+            });
+            run.deployed(description, &survey.history).await
+        }
+        Err(kind) => Err(run.failed(kind).await),
+    }
+}
+
+/// What the stages of a run work on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub schedule: &'a Schedule,
+    pub target: &'a Target,
+    pub objects: &'a [Assessed],
+    pub deletions: &'a [Deletion],
+}
+
+/// Runs the stages one after the other. What is no longer declared goes after the last objects are
+/// applied, before they are waited for.
+pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {
+    let declared: Vec<Object> = plan
+        .objects
+        .iter()
+        .map(|object| object.declared.clone())
+        .collect();
+    let stored_hooks = run.record.hooks.clone();
+    let hooks: Vec<_> = if run.manner.no_hooks {
+        Vec::new()
+    } else {
+        plan.target
+            .hooks
+            .iter()
+            .cloned()
+            .zip(&stored_hooks)
+            .collect()
+    };
+    let stages = stages(plan.schedule, run.operation, &declared, &hooks);
+    let last_objects = stages
+        .iter()
+        .rposition(|stage| matches!(stage, Stage::Objects { .. }));
+    if last_objects.is_none() && !plan.deletions.is_empty() {
+        run.checkpoint("deletions").await?;
+        delete_undeclared(run, plan).await?;
+    }
+    let mut applied = vec![false; plan.objects.len()];
+    for (position, stage) in stages.iter().enumerate() {
+        match stage {
+            Stage::Hooks { name, event, hooks } => {
+                run.checkpoint(name).await?;
+                hooks::run_all(run, event, hooks, &plan.target.hooks).await?;
+            }
+            Stage::Objects {
+                name,
+                objects: members,
+                wait,
+            } => {
+                run.checkpoint(name).await?;
+                let all: Vec<&Assessed> =
+                    members.iter().map(|index| &plan.objects[*index]).collect();
+                let fresh: Vec<&Assessed> = members
+                    .iter()
+                    .filter(|index| !std::mem::replace(&mut applied[**index], true))
+                    .map(|index| &plan.objects[*index])
+                    .collect();
+                let manner = run.manner.clone();
+                let writer = Writer {
+                    cluster: &run.engine.cluster,
+                    manner: &manner,
+                    observer: run.observer,
+                };
+                objects::apply_all(writer, &fresh).await?;
+                if Some(position) == last_objects {
+                    delete_undeclared(run, plan).await?;
+                }
+                if *wait {
+                    objects::wait(writer, name, &all).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn delete_undeclared(run: &Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {
+    let writer = Writer {
+        cluster: &run.engine.cluster,
+        manner: &run.manner,
+        observer: run.observer,
+    };
+    objects::delete_all(writer, plan.deletions).await
+}
