@@ -60,7 +60,7 @@ impl Subject {
         (id, made.expect("an identity can be made"))
     }
 
-    fn credential(&self, identity: &ResourceId, name: &str) -> (ResourceId, Value) {
+    fn credential(identity: &ResourceId, name: &str) -> (ResourceId, Value) {
         let id = identity.child("federatedIdentityCredentials", name);
         let body = json!({"properties": {
             "issuer": "https://issuer.example/",
@@ -129,7 +129,7 @@ pub async fn a_write_into_an_absent_group_is_not_found(subject: Subject) {
 /// A body Azure refuses is refused, with its sentence.
 pub async fn a_bad_body_is_refused(subject: Subject) {
     let (identity, _) = subject.made_identity("suite-refused").await;
-    let (id, mut body) = subject.credential(&identity, "two-audiences");
+    let (id, mut body) = Subject::credential(&identity, "two-audiences");
     body["properties"]["audiences"] = json!(["a", "b"]);
     let error = subject.arm.put(id, IDENTITIES, body, PATIENCE).await;
     let kind = error.expect_err("one audience is the limit").kind;
@@ -147,7 +147,7 @@ pub async fn a_bad_body_is_refused(subject: Subject) {
 pub async fn a_list_holds_all_pages(subject: Subject) {
     let (identity, _) = subject.made_identity("suite-pages").await;
     for name in ["fic-one", "fic-two", "fic-three"] {
-        let (id, body) = subject.credential(&identity, name);
+        let (id, body) = Subject::credential(&identity, name);
         let made = subject.arm.put(id, IDENTITIES, body, PATIENCE).await;
         made.expect("a credential can be made");
     }
@@ -195,7 +195,7 @@ pub async fn deleting_nothing_is_an_answer(subject: Subject) {
 pub async fn writes_that_exclude_each_other_both_arrive(subject: Subject) {
     let (identity, _) = subject.made_identity("suite-locked").await;
     let write = |name: &str| {
-        let (id, body) = subject.credential(&identity, name);
+        let (id, body) = Subject::credential(&identity, name);
         subject.arm.put(id, IDENTITIES, body, PATIENCE)
     };
     let (one, two) = futures::join!(write("fic-one"), write("fic-two"));

@@ -169,21 +169,24 @@ impl VolumeSettings {
         if same { theirs.to_owned() } else { ours }
     }
 
-    /// Who holds a live volume.
-    pub(crate) fn holder(&self, live: &Object) -> Holder {
+    /// Who holds a live volume, given the uid of our claim where that is there. The reference
+    /// decides, not the phase: a volume whose claim has just gone still says `Bound` for a moment.
+    pub(crate) fn holder(&self, live: &Object, our_claim: Option<&str>) -> Holder {
         let Some(claim) = live.at("/spec/claimRef") else {
             return Holder::Nobody;
         };
         let text = |key: &str| claim[key].as_str().unwrap_or_default();
-        let (namespace, name) = (text("namespace"), text("name"));
+        let (namespace, name, uid) = (text("namespace"), text("name"), text("uid"));
         if (namespace, name) != (&*self.namespace, &*self.claim) {
             return Holder::Other(format!("{namespace}/{name}"));
         }
-        match live.text("/status/phase") {
-            Some("Released") => Holder::OursGone {
-                uid: text("uid").to_owned(),
-            },
-            _ => Holder::Ours,
+        // Without a uid the volume is reserved for our claim by whoever made it.
+        if uid.is_empty() || our_claim == Some(uid) {
+            Holder::Ours
+        } else {
+            Holder::OursGone {
+                uid: uid.to_owned(),
+            }
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::{AccountAccess, ContainerName, VolumeError, VolumeSettings, VolumeSou
 
 /// Keeps the volume as declared, and free for its claim.
 ///
-/// A volume that a deleted claim of the same name left `Released` is taken into use again: its
-/// stale reference is cleared, guarded by the old claim's uid. A volume of the guide keeps its
+/// A volume that a deleted claim of the same name left behind is taken into use again: its stale
+/// reference is cleared, guarded by the old claim's uid. A volume of the guide keeps its
 /// handle where it leads to the same container.
 #[derive(Debug, Clone)]
 pub struct EnsureVolume {
@@ -84,7 +84,16 @@ impl EnsureVolume {
                 handle,
             });
         }
-        let holder = live.map_or(Holder::Nobody, |live| self.settings.holder(live));
+        let holder = match live {
+            Some(live) => {
+                let claim = self.settings.claim_ref();
+                let found = self.cluster.get(claim.clone()).await;
+                let found = found.map_err(VolumeError::cluster(&claim))?;
+                let uid = found.as_ref().and_then(Object::uid);
+                self.settings.holder(live, uid)
+            }
+            None => Holder::Nobody,
+        };
         if let Holder::Other(claim) = holder {
             let volume = target.name;
             return Err(VolumeError::Taken { volume, claim });

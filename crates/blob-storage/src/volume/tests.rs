@@ -127,31 +127,31 @@ fn the_guides_handle_is_kept_where_everything_else_agrees() {
 }
 
 #[test]
-fn a_volume_is_free_ours_released_or_somebodys() {
+fn a_volume_is_free_ours_left_behind_or_somebodys() {
     let settings = VolumeSettings::default();
-    let live = |claim: Value, phase: &str| {
+    let live = |claim: Value| {
         let mut volume = settings.volume(&source(), "h");
         if !claim.is_null() {
             volume.as_map_mut()["spec"]["claimRef"] = claim;
         }
         volume
-            .as_map_mut()
-            .insert("status".into(), json!({"phase": phase}));
-        volume
     };
     let ours = json!({"namespace": "airflow", "name": "pvc-airflow-logs", "uid": "u"});
+    let reserved = json!({"namespace": "airflow", "name": "pvc-airflow-logs"});
     let theirs = json!({"namespace": "airflow", "name": "other", "uid": "u"});
-    for (claim, phase, holder) in [
-        (Value::Null, "Available", Holder::Nobody),
-        (ours.clone(), "Bound", Holder::Ours),
-        (ours, "Released", Holder::OursGone { uid: "u".into() }),
-        (
-            theirs.clone(),
-            "Bound",
-            Holder::Other("airflow/other".into()),
-        ),
-        (theirs, "Released", Holder::Other("airflow/other".into())),
+    let gone = || Holder::OursGone { uid: "u".into() };
+    for (claim, uid, holder) in [
+        (Value::Null, None, Holder::Nobody),
+        (ours.clone(), Some("u"), Holder::Ours),
+        (reserved, None, Holder::Ours),
+        (ours.clone(), None, gone()),
+        (ours, Some("another"), gone()),
+        (theirs, Some("u"), Holder::Other("airflow/other".into())),
     ] {
-        assert_eq!(settings.holder(&live(claim, phase)), holder);
+        assert_eq!(
+            settings.holder(&live(claim.clone()), uid),
+            holder,
+            "{claim} {uid:?}"
+        );
     }
 }

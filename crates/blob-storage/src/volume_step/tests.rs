@@ -63,11 +63,11 @@ fn having(volumes: Vec<Object>) -> MockCluster {
             resource_version: "1".into(),
         })
     });
+    let mut claim = VolumeSettings::default().claim();
+    claim.metadata().insert("uid".into(), "u".into());
     cluster.expect_get().returning(move |target| {
-        Ok(volumes
-            .iter()
-            .find(|volume| volume.name() == target.name)
-            .cloned())
+        let mut known = volumes.iter().chain([&claim]);
+        Ok(known.find(|object| object.reference() == target).cloned())
     });
     cluster
         .expect_apply()
