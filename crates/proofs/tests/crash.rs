@@ -121,6 +121,7 @@ fn scrubbed(mut value: Value) -> Value {
         Value::Object(map) => {
             for chance in [
                 "uid",
+                "force-sync",
                 "resourceVersion",
                 "caBundle",
                 "clusterIP",
@@ -133,7 +134,9 @@ fn scrubbed(mut value: Value) -> Value {
             for (_, inner) in map.iter_mut() {
                 *inner = scrubbed(inner.take());
             }
-            map.retain(|_, inner| !inner.is_null());
+            map.retain(|_, inner| {
+                !inner.is_null() && inner.as_object().is_none_or(|inner| !inner.is_empty())
+            });
         }
         Value::Array(items) => {
             for item in items {
