@@ -12,3 +12,6 @@ mod service;
 
 pub use charts::{ChartArchive, Charts};
 pub use service::mount;
+
+#[cfg(test)]
+mod tests;
