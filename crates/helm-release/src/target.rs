@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn manifests_are_the_same_by_their_objects() {
-        let helm4 = "---\n# Source: a/x.yaml\nkind: A\napiVersion: v1\n\n---\n# Source: a/y.yaml\nkind: B\napiVersion: v1\n";
+        let helm4 = "---\n# Source: a/x.yaml\nkind: A\napiVersion: v1\nmetadata: {name: a}\n\n---\n# Source: a/y.yaml\nkind: B\napiVersion: v1\nmetadata: {name: b}\n";
         let helm3 = helm4.replace("\n\n---", "\n---");
         assert!(declares_the_same(helm4, &helm3));
         assert!(!declares_the_same(
