@@ -237,7 +237,8 @@ fn official_charts_print_what_helm_prints() {
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").to_owned());
     let crds: &[&str] = &["--set", "installCRDs=true"];
     let (old, new) = ("guide-1.15.0.yaml", "guide-1.22.0.yaml");
-    let rows: [(&str, &str, &str, &[&str], &[&str]); 6] = [
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], &'a [&'a str]);
+    let rows: [Row<'_>; 6] = [
         (
             "airflow-1.15.0-guide",
             "airflow",
@@ -301,7 +302,9 @@ fn official_charts_print_what_helm_prints() {
                 "--kube-version",
                 kube,
             ];
-            files.iter().for_each(|file| arguments.extend(["-f", file]));
+            for file in &files {
+                arguments.extend(["-f", file]);
+            }
             arguments.extend(more);
             let wanted =
                 std::fs::read_to_string(format!("{shared}/oracle/renders/{name}.helm-{helm}.yaml"))

@@ -278,8 +278,8 @@ mod tests {
         fn digest(&self) -> String {
             String::new()
         }
-        fn crds(&self) -> Vec<CrdFile> {
-            Vec::new()
+        fn crds(&self, _: &Value, _: helm_release::Profile) -> Result<Vec<CrdFile>, RenderFailure> {
+            Ok(Vec::new())
         }
         fn render(&self, _: &RenderInput) -> Result<Rendering, RenderFailure> {
             unreachable!("an intent renders nothing")

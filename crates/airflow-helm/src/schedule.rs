@@ -38,9 +38,11 @@ pub fn schedule(release: &str) -> Schedule {
 mod tests {
     use super::*;
     use helm_release::Members;
+    use kube_cluster::Object;
     use serde_json::{Value, json};
 
     fn phase_of(object: &Value, hook: bool) -> Option<String> {
+        let object = &Object::from_value(object.clone()).expect("a table");
         schedule("airflow")
             .as_slice()
             .iter()

@@ -229,7 +229,9 @@ impl<T: Clone + Send + Sync + 'static> Slot<T> {
     #[must_use]
     pub fn after<G: Clone + Send + Sync + 'static>(&self, gate: &Slot<G>) -> Self {
         let (source, gate) = (self.clone(), gate.clone());
-        Self(Place::View(Arc::new(move || gate.get().and_then(|_| source.get()))))
+        Self(Place::View(Arc::new(move || {
+            gate.get().and_then(|_| source.get())
+        })))
     }
 }
 

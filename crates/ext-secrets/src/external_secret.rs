@@ -276,7 +276,7 @@ impl Step for EnsureExternalSecret {
                 ],
             });
         };
-        let change = row(wanted, observed.live.as_ref());
+        let change = row(wanted, observed.live.as_ref(), self.take_fields);
         let namespace = wanted.namespace().unwrap_or_default();
         if let (None, true, Some(Ok(proof))) = (&change, observed.ready, &observed.proof) {
             return Ok(Decision::Done {

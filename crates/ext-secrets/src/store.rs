@@ -234,7 +234,8 @@ pub(crate) async fn declare(
 }
 
 /// The plan's row for an object, from what is declared and what is live.
-pub(crate) fn row(wanted: &Object, live: Option<&Object>) -> Option<Change> {
+/// A field another manager changed is a conflict, unless it may be taken.
+pub(crate) fn row(wanted: &Object, live: Option<&Object>, take: bool) -> Option<Change> {
     let target = wanted.reference().to_string();
     let Some(live) = live else {
         return Some(Change::new(
@@ -247,17 +248,32 @@ pub(crate) fn row(wanted: &Object, live: Option<&Object>) -> Option<Change> {
     if paths.is_empty() {
         return None;
     }
-    let fields = paths
+    let owned = kube_cluster::differences(wanted, live);
+    let owner = |path: &str| {
+        let found = owned.iter().find(|one| one.path.to_string() == path)?;
+        let ours = found.owners.iter().any(|owner| owner == MANAGER);
+        found.owners.first().filter(|_| !ours).cloned()
+    };
+    let fields: Vec<FieldChange> = paths
         .into_iter()
         .map(|path| FieldChange {
             before: at_path(live, &path),
             after: at_path(wanted, &path),
+            manager: owner(&path),
             path,
-            manager: None,
         })
         .collect();
-    Some(Change::new(ChangeKind::Update, target, Verification::Verified).with_fields(fields))
+    let foreign = !take && fields.iter().any(|field| field.manager.is_some());
+    let kind = if foreign {
+        ChangeKind::Conflict
+    } else {
+        ChangeKind::Update
+    };
+    Some(Change::new(kind, target, Verification::Verified).with_fields(fields))
 }
+
+/// Our field manager for objects that belong to no release.
+const MANAGER: &str = "aks-airflow";
 
 fn at_path(object: &Object, path: &str) -> Option<Value> {
     let pointer = path.replace(['.', '['], "/").replace(']', "");
@@ -371,7 +387,7 @@ impl Step for EnsureStore {
                 ],
             });
         };
-        let change = row(wanted, observed.live.as_ref());
+        let change = row(wanted, observed.live.as_ref(), self.take_fields);
         if change.is_none() && observed.readiness.is_current() {
             return Ok(Decision::Done {
                 output: StoreReady {

@@ -104,10 +104,7 @@ pub fn write_json_float(out: &mut String, value: f64) {
         return;
     }
     let magnitude = value.abs();
-    if magnitude < 1e15
-        && magnitude.fract() == 0.0
-        && (value != 0.0 || value.is_sign_positive())
-    {
+    if magnitude < 1e15 && magnitude.fract() == 0.0 && (value != 0.0 || value.is_sign_positive()) {
         write_int(out, value as i64);
         return;
     }

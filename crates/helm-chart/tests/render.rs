@@ -107,7 +107,7 @@ fn a_question_to_the_cluster_ends_the_render_until_it_is_answered() {
     };
     let asking = RenderOptions::default().with_answers(Answers::none_yet());
     match render(&chart, &asking) {
-        Err(RenderError::Needs { queries }) => assert_eq!(queries, [query.clone()]),
+        Err(RenderError::Needs { queries }) => assert_eq!(queries, std::slice::from_ref(&query)),
         other => panic!("no question: {other:?}"),
     }
     let answers = Answers::none_yet().with(query, serde_json::json!({"data": {"k": "v"}}));

@@ -171,3 +171,14 @@ pub enum SourceErrorKind {
         source: std::io::Error,
     },
 }
+
+impl SourceErrorKind {
+    /// Whether trying the same again may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Timeout(_) => true,
+            Self::Status { status } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+}

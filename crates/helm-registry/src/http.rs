@@ -5,6 +5,7 @@
 //! index's digest with the bytes; this does.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use async_trait::async_trait;
 use helm_chart::{json, yaml};
@@ -15,16 +16,21 @@ use url::Url;
 
 use crate::memory::not_found;
 use crate::resolve::newest_first;
-use crate::transport::{Login, Transport, TransportOptions, address};
+use crate::transport::{Login, Transport, TransportOptions, address, shown};
 use crate::{Archive, ChartRef, ChartSource, ChartVersion, Digest, SourceError, SourceErrorKind};
 
 /// A chart repository over HTTP. Its index is read once.
-#[derive(Debug)]
 pub struct HttpRepository {
     url: Url,
     options: HttpOptions,
     transport: Transport,
     index: OnceCell<Index>,
+}
+
+impl fmt::Debug for HttpRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpRepository({})", shown(&self.url))
+    }
 }
 
 /// How a repository is used.
@@ -75,7 +81,7 @@ impl HttpRepository {
     pub fn new(url: &str, options: HttpOptions) -> Result<Self, SourceError> {
         let url = address(url)?;
         let transport = Transport::new(options.transport.clone())
-            .map_err(|kind| SourceError::new("use", url.to_string(), kind))?;
+            .map_err(|kind| SourceError::new("use", shown(&url), kind))?;
         Ok(Self {
             url,
             options,
@@ -99,7 +105,7 @@ impl HttpRepository {
         let read = || async {
             let url = self.inside("index.yaml")?;
             let limit = self.options.transport.max_index;
-            let failed = |kind| SourceError::new("read the index", url.to_string(), kind);
+            let failed = |kind| SourceError::new("read the index", shown(&url), kind);
             let fetched = self.transport.get(&url, &self.options.login, limit).await;
             let bytes = fetched.map_err(failed)?;
             parse_index(&String::from_utf8_lossy(&bytes))
@@ -116,11 +122,7 @@ impl HttpRepository {
         }
         let unusable = |_| {
             let why = format!("the index names an address that cannot be used: {relative}");
-            SourceError::new(
-                "read",
-                self.url.to_string(),
-                SourceErrorKind::Invalid { why },
-            )
+            SourceError::new("read", shown(&self.url), SourceErrorKind::Invalid { why })
         };
         let mut url = base.join(relative).map_err(unusable)?;
         if url.query().is_none() && Url::parse(relative).is_err() {
@@ -161,8 +163,8 @@ impl ChartSource for HttpRepository {
         let url = self.inside(&entry.url)?;
         let limit = self.options.transport.max_archive;
         let fetched = self.transport.get(&url, &self.login_for(&url), limit).await;
-        let bytes = fetched.map_err(|kind| SourceError::new("pull", url.to_string(), kind))?;
-        Archive::new(bytes, url)
+        let bytes = fetched.map_err(|kind| SourceError::new("pull", shown(&url), kind))?;
+        Archive::new(bytes, shown(&url))
             .checked(entry.version.digest, "the index")?
             .checked(chart.digest, "the pin")
     }
@@ -279,6 +281,16 @@ mod tests {
     #[test]
     fn credentials_in_an_address_are_refused_without_being_shown() {
         let error = HttpRepository::new("https://user:geheim@host.example", HttpOptions::default())
+            .unwrap_err();
+        assert!(!format!("{error:?}").contains("geheim"));
+    }
+
+    #[test]
+    fn a_signature_in_an_address_is_not_shown() {
+        let url = Url::parse("https://host.example/charts/a.tgz?sig=geheim").unwrap();
+        assert_eq!(shown(&url), "https://host.example/charts/a.tgz");
+        let error = repository("https://host.example/charts?sig=geheim")
+            .inside("file:///x")
             .unwrap_err();
         assert!(!format!("{error:?}").contains("geheim"));
     }

@@ -17,7 +17,7 @@ use tokio::io::AsyncWrite;
 
 use crate::memory::not_found;
 use crate::resolve::newest_first;
-use crate::transport::{Login, TransportOptions, USER_AGENT};
+use crate::transport::{Login, TransportOptions, USER_AGENT, again};
 use crate::{Archive, ChartRef, ChartSource, ChartVersion, SourceError, SourceErrorKind};
 use helm_chart::semver::Version;
 
@@ -121,13 +121,21 @@ impl OciRepository {
         Reference::with_tag(self.registry.clone(), self.repository(name), tag)
     }
 
-    fn failed(
-        &self,
-        error: OciDistributionError,
-        verb: &'static str,
-        target: String,
-    ) -> SourceError {
-        SourceError::new(verb, target, kind_of(error, &self.options.transport))
+    /// Asks the registry, again where that may help.
+    async fn ask<T, F>(&self, mut request: impl FnMut() -> F) -> Result<T, SourceErrorKind>
+    where
+        F: Future<Output = Result<T, OciDistributionError>>,
+    {
+        again(|| {
+            self.count();
+            let answer = request();
+            async {
+                answer
+                    .await
+                    .map_err(|error| kind_of(error, &self.options.transport))
+            }
+        })
+        .await
     }
 
     fn count(&self) {
@@ -141,21 +149,16 @@ impl OciRepository {
         let mut tags: Vec<String> = Vec::new();
         for _ in 0..PAGES {
             let last = tags.last().cloned();
-            self.count();
+            let (auth, last) = (&self.auth, last.as_deref());
             let page = self
-                .client
-                .list_tags(&reference, &self.auth, Some(PAGE), last.as_deref())
+                .ask(|| self.client.list_tags(&reference, auth, Some(PAGE), last))
                 .await;
             let page = match page {
                 Ok(page) => page.tags,
-                Err(error) => {
+                Err(SourceErrorKind::NotFound { .. }) => return Ok(Vec::new()),
+                Err(kind) => {
                     let target = format!("oci://{}/{}", self.registry, self.repository(name));
-                    let error = self.failed(error, "list the tags", target);
-                    return if error.is_not_found() {
-                        Ok(Vec::new())
-                    } else {
-                        Err(error)
-                    };
+                    return Err(SourceError::new("list the tags of", target, kind));
                 }
             };
             // A registry that does not know pages answers all tags each time.
@@ -170,29 +173,46 @@ impl OciRepository {
     }
 
     /// The manifest of a chart; an image index is searched for one.
-    async fn manifest(
-        &self,
-        reference: &Reference,
-    ) -> Result<OciImageManifest, OciDistributionError> {
-        self.count();
-        let (manifest, _) = self.client.pull_manifest(reference, &self.auth).await?;
-        let index = match manifest {
+    async fn manifest(&self, reference: &Reference) -> Result<OciImageManifest, SourceErrorKind> {
+        let pull = |reference: &Reference| {
+            let reference = reference.clone();
+            async move {
+                self.ask(|| self.client.pull_manifest(&reference, &self.auth))
+                    .await
+            }
+        };
+        let index = match pull(reference).await?.0 {
             OciManifest::Image(manifest) => return Ok(manifest),
             OciManifest::ImageIndex(index) => index,
         };
         for entry in index.manifests {
             let inner = reference.clone_with_digest(entry.digest);
-            self.count();
-            let (manifest, _) = self.client.pull_manifest(&inner, &self.auth).await?;
-            if let OciManifest::Image(manifest) = manifest
+            if let OciManifest::Image(manifest) = pull(&inner).await?.0
                 && manifest.config.media_type == CONFIG
             {
                 return Ok(manifest);
             }
         }
-        Err(OciDistributionError::UnsupportedMediaTypeError(
-            "the image index holds no chart".into(),
-        ))
+        Err(SourceErrorKind::Answer {
+            why: "the image index holds no chart".into(),
+        })
+    }
+
+    /// A layer's bytes; the client compares them with the layer's digest.
+    async fn blob(
+        &self,
+        reference: &Reference,
+        layer: &OciDescriptor,
+    ) -> Result<Vec<u8>, SourceErrorKind> {
+        self.ask(|| async {
+            let mut bytes = Capped {
+                bytes: Vec::new(),
+                limit: self.options.transport.max_archive,
+            };
+            self.client.pull_blob(reference, layer, &mut bytes).await?;
+            Ok(bytes.bytes)
+        })
+        .await
     }
 
     /// The layer that holds the archive.
@@ -236,29 +256,18 @@ impl ChartSource for OciRepository {
     async fn pull(&self, chart: ChartRef) -> Result<Archive, SourceError> {
         let reference = self.reference(&chart.name, &chart.version);
         let origin = format!("oci://{}", reference.whole());
+        let failed = |kind| SourceError::new("pull", origin.clone(), kind);
         let manifest = match self.manifest(&reference).await {
             Ok(manifest) => manifest,
-            Err(error) => {
-                let error = self.failed(error, "pull", origin);
-                if error.is_not_found() {
-                    let versions = self.versions(chart.name.clone()).await;
-                    return Err(not_found(&chart, &versions.unwrap_or_default()));
-                }
-                return Err(error);
+            Err(SourceErrorKind::NotFound { .. }) => {
+                let versions = self.versions(chart.name.clone()).await;
+                return Err(not_found(&chart, &versions.unwrap_or_default()));
             }
+            Err(kind) => return Err(failed(kind)),
         };
-        let layer = self
-            .content(&manifest)
-            .map_err(|kind| SourceError::new("pull", origin.clone(), kind))?;
-        let mut bytes = Capped {
-            bytes: Vec::new(),
-            limit: self.options.transport.max_archive,
-        };
-        self.count();
-        // The client compares the bytes with the layer's digest.
-        let pulled = self.client.pull_blob(&reference, layer, &mut bytes).await;
-        pulled.map_err(|error| self.failed(error, "pull", origin.clone()))?;
-        Archive::new(bytes.bytes, origin).checked(chart.digest, "the pin")
+        let layer = self.content(&manifest).map_err(failed)?;
+        let bytes = self.blob(&reference, layer).await.map_err(failed)?;
+        Archive::new(bytes, origin).checked(chart.digest, "the pin")
     }
 }
 

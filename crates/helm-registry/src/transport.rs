@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use converge::{RequestClass, RequestLog, Secret, Service};
+use converge::{Backoff, RequestClass, RequestLog, Secret, Service};
 use reqwest::redirect;
 use url::Url;
 
@@ -87,8 +87,17 @@ impl Transport {
         })
     }
 
-    /// Reads an address, at most `limit` bytes.
+    /// Reads an address, at most `limit` bytes; tries again where that may help.
     pub(crate) async fn get(
+        &self,
+        url: &Url,
+        login: &Login,
+        limit: u64,
+    ) -> Result<Bytes, SourceErrorKind> {
+        again(|| self.get_once(url, login, limit)).await
+    }
+
+    async fn get_once(
         &self,
         url: &Url,
         login: &Login,
@@ -134,6 +143,31 @@ impl Transport {
         }
         SourceErrorKind::Unreachable(Box::new(error.without_url()))
     }
+}
+
+/// Reads up to three times, with growing pauses, as long as the failure may pass.
+pub(crate) async fn again<T, F>(mut read: impl FnMut() -> F) -> Result<T, SourceErrorKind>
+where
+    F: Future<Output = Result<T, SourceErrorKind>>,
+{
+    let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(2), 1).take(2);
+    loop {
+        match read().await {
+            Err(kind) if kind.is_transient() => match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(kind),
+            },
+            other => return other,
+        }
+    }
+}
+
+/// An address as people may see it: a query may hold a signature.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
 }
 
 /// Ten redirects, none of which gives up encryption.

@@ -340,6 +340,26 @@ async fn statuses_become_reasons() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_passes_is_tried_again() {
+    let paths = index_paths();
+    let left = AtomicU32::new(2);
+    let server = Server::answering(move |asked| {
+        if left.load(Ordering::SeqCst) > 0 {
+            left.fetch_sub(1, Ordering::SeqCst);
+            return Answer::status(503);
+        }
+        paths
+            .get(&asked.path)
+            .cloned()
+            .unwrap_or_else(|| Answer::status(404))
+    })
+    .await;
+    let found = repository(&server).versions(NAME.into()).await;
+    assert_eq!(found.expect("the third try").len(), 4);
+    assert_eq!(server.asked().len(), 3);
+}
+
 #[tokio::test]
 async fn a_blob_that_was_changed_is_refused() {
     let mut paths = registry_paths();

@@ -145,15 +145,12 @@ async fn write(
     let (hold, waited) = run::take_lease(engine, &release, newest, observer)
         .await
         .map_err(|kind| failing.before(kind))?;
-    if waited
-        && has_moved(engine, intent, &survey)
-            .await
-            .map_err(|kind| failing.before(kind))?
-    {
-        hold.release()
-            .await
-            .map_err(|error| failing.before(error))?;
-        return Ok(None);
+    if waited {
+        let moved = has_moved(engine, intent, &survey).await;
+        if !matches!(moved, Ok(false)) {
+            hold.release().await.map_err(|error| failing.after(error))?;
+            return moved.map(|_| None).map_err(|kind| failing.after(kind));
+        }
     }
     let start = Start {
         engine,

@@ -440,7 +440,7 @@ async fn look_at_objects(
         .target
         .objects
         .iter()
-        .filter(|one| !(is_kept && one.has_generated_name()))
+        .filter(|one| !(is_kept && may_be_gone(one, &live)))
         .map(|one| Question {
             object: one.object.clone(),
             is_as_before: is_kept || earlier.declares(&one.object),
@@ -454,6 +454,15 @@ async fn look_at_objects(
     };
     survey.objects = assess::assess(cluster, questions, &live, terms).await?;
     Ok(())
+}
+
+/// Whether an object of the deployed revision has had its time: a name the server chose cannot be
+/// found again, and a finished Job with a time to live is deleted by its controller.
+fn may_be_gone(declared: &Declared, live: &Live) -> bool {
+    let object = &declared.object;
+    let passes =
+        object.kind().kind == "Job" && object.at("/spec/ttlSecondsAfterFinished").is_some();
+    declared.has_generated_name() || (passes && live.get(&object.reference()).is_none())
 }
 
 /// Objects that exist without the release's marks and are not its own from before.

@@ -191,9 +191,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Ends well: earlier deployed revisions are superseded, this one is deployed. Giving the Lease
-    /// back comes before the last write, so that a crash anywhere leaves something to resume or
-    /// nothing to do.
+    /// Ends well: earlier deployed revisions are superseded, this one is deployed, the Lease is
+    /// given back. In this order a client that waits for the Lease finds a finished revision, and a
+    /// crash leaves something to resume or nothing to do.
     pub(crate) async fn deployed(
         mut self,
         description: String,
@@ -205,9 +205,13 @@ impl<'a> Run<'a> {
                 supersede(self.engine, stored, self.manner.profile).await?;
             }
         }
-        self.give_back().await?;
         self.marks.digest.clone_from(&self.final_digest);
         self.end(Status::Deployed, description).await?;
+        if let Err(error) = self.give_back().await {
+            let why = chain(&error);
+            self.observer
+                .warning(format!("the Lease runs out by itself: {why}"));
+        }
         Ok(self.record)
     }
 
@@ -224,10 +228,9 @@ impl<'a> Run<'a> {
             Operation::Rollback => format!("Rollback \"{name}\" failed: {why}"),
             _ => format!("Upgrade \"{name}\" failed: {why}"),
         };
-        let marked = match self.give_back().await {
-            Ok(()) => self.end(Status::Failed, description).await,
-            Err(error) => Err(error),
-        };
+        let marked = self.end(Status::Failed, description).await;
+        // Where even this fails, the Lease runs out by itself.
+        let _ = self.give_back().await;
         match marked {
             Ok(()) => kind,
             Err(error) => ReleaseErrorKind::Twice {
@@ -249,7 +252,8 @@ impl<'a> Run<'a> {
         self.end(Status::Uninstalled, description).await
     }
 
-    /// Ends an uninstall that keeps nothing.
+    /// Ends an uninstall that keeps nothing. The Lease goes first: nobody would clean up after the
+    /// last record is gone.
     pub(crate) async fn purge(mut self) -> Result<(), ReleaseErrorKind> {
         self.give_back().await?;
         storage::delete(self.engine.cluster.as_ref(), &self.stored).await?;

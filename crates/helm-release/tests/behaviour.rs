@@ -16,7 +16,7 @@ use helm_release::{
     ClusterReleases, Outcome, Policy, ReleaseError, ReleaseErrorKind, ReleaseId, ReleaseIntent,
     ReleaseName, Releases, Revision, Status,
 };
-use kube_cluster::{Cluster, Created, Object, ObjectRef, WriteOptions};
+use kube_cluster::{Cluster, Created, DeleteOptions, Deleted, Object, ObjectRef, WriteOptions};
 use memory::Memory;
 use serde_json::{Value, json};
 
@@ -30,6 +30,10 @@ fn chart() -> Arc<Chart> {
         file(
             "templates/app.yaml",
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: app}\nspec:\n  replicas: 1\n  selector: {matchLabels: {app: app}}\n  template: {metadata: {labels: {app: app, tag: {{ .Values.tag | quote }}}}}\n",
+        ),
+        file(
+            "templates/passing.yaml",
+            "{{ if .Values.job }}\napiVersion: batch/v1\nkind: Job\nmetadata: {name: passing}\nspec: {ttlSecondsAfterFinished: 5, template: {}}\n{{ end }}\n",
         ),
         file(
             "templates/found.yaml",
@@ -271,6 +275,19 @@ async fn a_living_client_is_respected_and_a_dead_one_replaced() {
         "{told:?}"
     );
     assert!(cluster.get(lease).await.expect("readable").is_none());
+}
+
+#[tokio::test]
+async fn a_finished_job_with_a_time_to_live_is_not_missed() {
+    let (memory, cluster) = cluster();
+    let values = json!({"job": true});
+    apply(&cluster, values.clone()).await.expect("installed");
+    let job = ObjectRef::namespaced("batch/v1", "Job", NAMESPACE, "passing");
+    let deleted = cluster.delete(job, DeleteOptions::default()).await;
+    assert!(matches!(deleted, Ok(Deleted::Gone)));
+    let outcome = apply(&cluster, values).await.expect("nothing to do");
+    assert!(outcome.unchanged, "{}", outcome.did);
+    assert_eq!(memory.creations("passing"), 1);
 }
 
 /// A revision as Helm 3.21 stores it: zero times as empty texts, no apply method, not compressed.

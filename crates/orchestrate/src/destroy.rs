@@ -3,7 +3,7 @@
 
 use converge::{Observer, Readiness};
 use helm_release::{ReleaseError, ReleaseId, ReleaseName, UninstallOptions, Uninstalled};
-use kube_cluster::{Cluster, ClusterError, DeleteOptions, Deleted, Kind, ObjectRef, Query};
+use kube_cluster::{ClusterError, DeleteOptions, Deleted, Kind, ObjectRef, Query};
 use serde::Serialize;
 
 use crate::document::Deployment;

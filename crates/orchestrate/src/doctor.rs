@@ -136,7 +136,7 @@ impl Deployment {
             };
             match world.arm.get(id, azure::ApiVersion(version)).await {
                 Ok(Some(_)) => {
-                    diagnosis.add(what, Verdict::Good, format!("`{name}` is there"), None)
+                    diagnosis.add(what, Verdict::Good, format!("`{name}` is there"), None);
                 }
                 Ok(None) => diagnosis.add(
                     what,
@@ -148,7 +148,7 @@ impl Deployment {
                     Some("create it (part 2 of the guide), or correct the document".into()),
                 ),
                 Err(error) => {
-                    diagnosis.add(what, Verdict::Bad, chain(&error), innermost_help(&error))
+                    diagnosis.add(what, Verdict::Bad, chain(&error), innermost_help(&error));
                 }
             }
         }

@@ -43,4 +43,4 @@ pub use report::{REPORT_FORMAT, Report, StepReport, StepResult};
 pub use run::Run;
 pub use status::{LookError, ReleaseLine, Status, StepState, StepStatus, Unhealthy};
 pub use wiring::{Policy, WiringError};
-pub use world::{ConnectError, LocalSecrets, NoLocalSecrets, Parts, World};
+pub use world::{ConnectError, LocalSecrets, NoLocalSecrets, Parts, RandomSource, World};

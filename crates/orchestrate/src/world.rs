@@ -47,12 +47,15 @@ pub struct World {
     /// What the caller's process knows: environment and files that secret references name.
     pub local: Arc<dyn LocalSecrets>,
     /// Random bytes for new keys.
-    pub random: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+    pub random: RandomSource,
     /// Where requests are counted.
     pub requests: RequestLog,
     /// Whether nothing in this world is real.
     pub simulated: bool,
 }
+
+/// Fills a buffer with random bytes that must be secret.
+pub type RandomSource = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
 /// Secrets of the process that runs the workflow.
 pub trait LocalSecrets: fmt::Debug + Send + Sync + 'static {
@@ -85,7 +88,7 @@ pub struct Parts {
     /// What the caller's process knows.
     pub local: Arc<dyn LocalSecrets>,
     /// Random bytes for new keys.
-    pub random: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+    pub random: RandomSource,
     /// Where requests are counted; give the same log to cluster and Azure.
     pub requests: RequestLog,
 }

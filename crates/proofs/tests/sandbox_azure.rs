@@ -38,6 +38,7 @@ fn subject(azure: &Azure, sandbox: Sandbox) -> Subject {
 mod resource_manager_over_pipes {
     use super::*;
 
+    #[expect(clippy::unused_async, reason = "a suite's setup is awaited")]
     async fn setup() -> Subject {
         let sandbox = Sandbox::seeded(7);
         subject(&over_pipes(&sandbox), sandbox)
@@ -70,6 +71,7 @@ mod storage_over_pipes {
     use super::*;
     use blob_storage::conformance::Subject;
 
+    #[expect(clippy::unused_async, reason = "a suite's setup is awaited")]
     async fn setup() -> Subject {
         let sandbox = Sandbox::seeded(7);
         let azure = over_pipes(&sandbox);

@@ -249,6 +249,9 @@ fn version(found: &mut Vec<Violation>, pointer: &str, text: &str) {
 }
 
 fn airflow(deployment: &Deployment, found: &mut Vec<Violation>) {
+    if helm_chart::semver::Version::parse(&deployment.airflow.chart_version).is_err() {
+        return; // told already; the pair cannot be judged
+    }
     match deployment.airflow_settings().validate() {
         Ok(_) => {}
         Err(SettingsError::Pair(pair)) => {

@@ -156,6 +156,7 @@ pub fn difference(
 }
 
 impl Verdict {
+    #[expect(clippy::needless_pass_by_value, reason = "the case ends here")]
     fn add(&mut self, case: Case, helm: &Helm, profile: Profile) -> io::Result<()> {
         match difference(helm, profile, &case)? {
             Ok(answer) => {
@@ -272,7 +273,11 @@ fn decode(text: &str) -> Option<Vec<u8>> {
             };
             bits = bits << 6 | u32::from(digit);
         }
-        let kept = 3 - group.iter().filter(|byte| **byte == b'=').count();
+        let kept = group
+            .iter()
+            .position(|byte| *byte == b'=')
+            .unwrap_or(group.len())
+            - 1;
         bytes.extend_from_slice(&bits.to_be_bytes()[1..=kept]);
     }
     Some(bytes)

@@ -63,8 +63,12 @@ pub fn compare(helm: &Helm, profile: Profile, folder: &Path) -> io::Result<Vec<C
 }
 
 fn values_files(chart: &Chart) -> Vec<(String, String)> {
-    let is_values =
-        |file: &&ChartFile| file.name.starts_with("ci/") && file.name.ends_with(".yaml");
+    let is_values = |file: &&ChartFile| {
+        file.name.starts_with("ci/")
+            && std::path::Path::new(&file.name)
+                .extension()
+                .is_some_and(|ending| ending == "yaml")
+    };
     chart
         .files()
         .iter()

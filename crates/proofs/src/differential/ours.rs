@@ -47,6 +47,9 @@ pub fn render(
 }
 
 /// What `helm template` would print.
+///
+/// # Errors
+/// Helm's words for why there is nothing to print.
 pub fn template(chart: &Chart, release: &Release<'_>, values: &Values, profile: Profile) -> Answer {
     let rendered = render(chart, release, values, &Environment::sealed(), profile)?;
     Ok(rendered.manifests.template_text(TextOptions::default()))

@@ -321,7 +321,7 @@ fn tell(error: &dyn miette::Diagnostic, text: &mut String) {
 }
 
 /// Random bytes that are the same each time for the same process, and others for the next.
-fn random(process: u64) -> Arc<dyn Fn(&mut [u8]) + Send + Sync> {
+fn random(process: u64) -> orchestrate::RandomSource {
     let generator = Mutex::new(fastrand::Rng::with_seed(0x5eed + process));
     Arc::new(move |bytes| generator.lock().unwrap().fill(bytes))
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use helm_registry::{
-    Cached, ChartSource, Folder, HttpOptions, HttpRepository, OciOptions, OciRepository, SourceError,
-    SourceErrorKind,
+    Cached, ChartSource, Folder, HttpOptions, HttpRepository, OciOptions, OciRepository,
+    SourceError, SourceErrorKind,
 };
 use orchestrate::{ChartLibrary, OneSource};
 
@@ -19,7 +19,9 @@ pub(crate) fn folder(folder: &Path) -> Arc<dyn ChartLibrary> {
 pub(crate) fn library(charts: Option<&Path>, cache: Option<&Path>) -> Arc<dyn ChartLibrary> {
     match charts {
         Some(charts) => folder(charts),
-        None => Arc::new(Published { cache: cache.map(Path::to_path_buf) }),
+        None => Arc::new(Published {
+            cache: cache.map(Path::to_path_buf),
+        }),
     }
 }
 
@@ -42,14 +44,24 @@ impl ChartLibrary for Published {
 /// The source at an address: `https://…`, `oci://…` or a folder.
 pub(crate) fn source(address: &str) -> Result<Arc<dyn ChartSource>, SourceError> {
     if address.starts_with("oci://") {
-        return Ok(Arc::new(OciRepository::new(address, OciOptions::default())?));
+        return Ok(Arc::new(OciRepository::new(
+            address,
+            OciOptions::default(),
+        )?));
     }
     if address.starts_with("http://") || address.starts_with("https://") {
-        return Ok(Arc::new(HttpRepository::new(address, HttpOptions::default())?));
+        return Ok(Arc::new(HttpRepository::new(
+            address,
+            HttpOptions::default(),
+        )?));
     }
     if Path::new(address).is_dir() {
         return Ok(Arc::new(Folder::new(address)));
     }
     let why = "it is neither `https://…` nor `oci://…` nor a folder".to_owned();
-    Err(SourceError::new("use", address, SourceErrorKind::Invalid { why }))
+    Err(SourceError::new(
+        "use",
+        address,
+        SourceErrorKind::Invalid { why },
+    ))
 }

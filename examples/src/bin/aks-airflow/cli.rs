@@ -9,11 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Exit codes: 0 done, 1 failed, 2 the plan has changes, 3 drift (`status`), 4 preflight failed
 /// (`doctor`), 64 wrong usage.
 #[derive(Debug, Parser)]
-#[command(
-    name = "aks-airflow",
-    version,
-    max_term_width = 100
-)]
+#[command(name = "aks-airflow", version, max_term_width = 100)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -15,12 +15,18 @@ pub(crate) struct Failure {
 impl Failure {
     /// Nothing was written.
     pub(crate) fn before_writes(error: impl Diagnostic + Send + Sync + 'static) -> Self {
-        Self { error: Box::new(error), written: "nothing was written" }
+        Self {
+            error: Box::new(error),
+            written: "nothing was written",
+        }
     }
 
     /// Something may have been written.
     pub(crate) fn after_writes(error: impl Diagnostic + Send + Sync + 'static) -> Self {
-        Self { error: Box::new(error), written: "something was written; run again after the fix" }
+        Self {
+            error: Box::new(error),
+            written: "something was written; run again after the fix",
+        }
     }
 
     /// Prints code, what was written, message, causes and help.
@@ -59,7 +65,10 @@ fn block(console: &Console, error: &dyn Diagnostic, written: &str, text: &mut St
     }
     let code = code(error).unwrap_or_else(|| "aka::failed".to_owned());
     let sign = console.paint(Paint::Bad, "×");
-    text.push_str(&format!("{sign} {code}   {}\n", console.paint(Paint::Dim, written)));
+    text.push_str(&format!(
+        "{sign} {code}   {}\n",
+        console.paint(Paint::Dim, written)
+    ));
     for (depth, cause) in causes(error).iter().enumerate() {
         let indent = "  ".repeat(depth.min(1) + 1);
         for line in cause.lines() {

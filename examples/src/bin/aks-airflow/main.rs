@@ -34,12 +34,19 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ExitCode::from(exit::USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     let console = Console::new(&cli.global);
     subscribe(&cli.global.log);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             console.error_line(&format!("cannot start: {error}"));
@@ -61,7 +68,10 @@ fn subscribe(filter: &str) {
         return;
     }
     let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_default();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 async fn run(command: Command, console: &Console) -> Result<u8, Failure> {
@@ -77,7 +87,9 @@ async fn run(command: Command, console: &Console) -> Result<u8, Failure> {
         Command::History(args) => commands::history::history(&args, console).await,
         Command::Rollback(args) => commands::history::rollback(&args, console).await,
         Command::Render(args) => commands::render::render(&args, console).await,
-        Command::Repo(cli::RepoCommand::Search(args)) => commands::repo::search(&args, console).await,
+        Command::Repo(cli::RepoCommand::Search(args)) => {
+            commands::repo::search(&args, console).await
+        }
         Command::Down(args) => commands::down::down(&args, console).await,
         Command::Schema => {
             let schema = serde_json::to_string_pretty(orchestrate::schema()).unwrap_or_default();

@@ -9,8 +9,8 @@ use converge::{RequestLog, Secret};
 use helm_registry::{Archive, ChartRef, ChartSource, ChartVersion, SourceError, SourceErrorKind};
 use kube_cluster::ConnectOptions;
 use orchestrate::{
-    ChartLibrary, Cloud, CredentialKind, Deployment, DocumentError, LocalSecrets, OneSource, Parts, SecretRef,
-    Source, World,
+    ChartLibrary, Cloud, CredentialKind, Deployment, DocumentError, LocalSecrets, OneSource, Parts,
+    SecretRef, Source, World,
 };
 
 use crate::cli::TargetArgs;
@@ -67,17 +67,16 @@ pub(crate) enum SessionError {
     /// The sandbox's world cannot be opened or kept.
     #[cfg(feature = "sandbox")]
     #[error("the sandbox's world in {folder} cannot be used: {message}")]
-    #[diagnostic(code(aka::cli::sandbox), help("throw it away: `aks-airflow sandbox reset`"))]
+    #[diagnostic(
+        code(aka::cli::sandbox),
+        help("throw it away: `aks-airflow sandbox reset`")
+    )]
     Sandbox {
         /// Its folder.
         folder: String,
         /// Why.
         message: String,
     },
-    /// The machine has no randomness.
-    #[error("the operating system gives no random bytes: {0}")]
-    #[diagnostic(code(aka::cli::random))]
-    Random(String),
 }
 
 impl Session {
@@ -96,10 +95,22 @@ impl Session {
             ..AzureOptions::default()
         };
         let azure = Azure::connect(options).map_err(SessionError::Azure)?;
-        let connect = ConnectOptions { requests: requests.clone(), ..ConnectOptions::default() };
-        let cluster = World::login(&deployment, &azure, connect).await.map_err(SessionError::Connect)?;
+        let connect = ConnectOptions {
+            requests: requests.clone(),
+            ..ConnectOptions::default()
+        };
+        let cluster = World::login(&deployment, &azure, connect)
+            .await
+            .map_err(SessionError::Connect)?;
         let charts = crate::charts::library(target.charts.as_deref(), target.cache.as_deref());
-        let world = World::over(Parts { cluster, azure, charts, local: Arc::new(Process), random: random(), requests });
+        let world = World::over(Parts {
+            cluster,
+            azure,
+            charts,
+            local: Arc::new(Process),
+            random: random(),
+            requests,
+        });
         Ok(Self {
             deployment,
             world,
@@ -117,9 +128,16 @@ impl Session {
         let spec = sandbox_spec(&deployment);
         let sandbox = open_world(&target.sandbox_dir, spec)?;
         let requests = RequestLog::new();
-        let options = ConnectOptions { requests: requests.clone(), ..ConnectOptions::default() };
-        let cluster = kube_cluster::KubeCluster::with_connector(sandbox.connector(), &sandbox.api_url(), options)
-            .map_err(SessionError::Cluster)?;
+        let options = ConnectOptions {
+            requests: requests.clone(),
+            ..ConnectOptions::default()
+        };
+        let cluster = kube_cluster::KubeCluster::with_connector(
+            sandbox.connector(),
+            &sandbox.api_url(),
+            options,
+        )
+        .map_err(SessionError::Cluster)?;
         let tenant = sandbox.spec().tenant;
         let credential = azure::SandboxCredential::new(tenant, aks_sandbox::DEPLOYER);
         let azure = Azure::sandbox_over(sandbox.connector(), credential, requests.clone());
@@ -127,8 +145,19 @@ impl Session {
             Some(folder) => crate::charts::folder(folder),
             None => Arc::new(OneSource(Arc::new(StandIn))),
         };
-        let world = World::over(Parts { cluster, azure, charts, local: Arc::new(Process), random: random(), requests });
-        Ok(Self { deployment, world, sandbox: Some(sandbox) })
+        let world = World::over(Parts {
+            cluster,
+            azure,
+            charts,
+            local: Arc::new(Process),
+            random: random(),
+            requests,
+        });
+        Ok(Self {
+            deployment,
+            world,
+            sandbox: Some(sandbox),
+        })
     }
 
     /// Keeps the sandbox's world for the next command.
@@ -152,9 +181,11 @@ pub(crate) fn open_world(
 ) -> Result<aks_sandbox::Sandbox, SessionError> {
     /// The seed of every kept world; its clock is the machine's.
     const SEED: u64 = 7;
-    aks_sandbox::Sandbox::open(folder, SEED, spec, aks_sandbox::registry::Charts::compact()).map_err(|error| {
-        SessionError::Sandbox { folder: folder.display().to_string(), message: error.to_string() }
-    })
+    aks_sandbox::Sandbox::open(folder, SEED, spec, aks_sandbox::registry::Charts::compact())
+        .map_err(|error| SessionError::Sandbox {
+            folder: folder.display().to_string(),
+            message: error.to_string(),
+        })
 }
 
 /// A world that has what the document names.
@@ -205,7 +236,9 @@ pub(crate) struct StandIn;
 #[async_trait::async_trait]
 impl ChartSource for StandIn {
     async fn versions(&self, name: String) -> Result<Vec<ChartVersion>, SourceError> {
-        let charts = aks_sandbox::charts::COMPACT_CHARTS.iter().filter(|chart| chart.name == name);
+        let charts = aks_sandbox::charts::COMPACT_CHARTS
+            .iter()
+            .filter(|chart| chart.name == name);
         Ok(charts
             .map(|chart| ChartVersion {
                 version: chart.version.to_owned(),
@@ -219,20 +252,30 @@ impl ChartSource for StandIn {
     async fn pull(&self, chart: ChartRef) -> Result<Archive, SourceError> {
         let ChartRef { name, version, .. } = chart;
         let wanted = version.strip_suffix("-sandbox").unwrap_or(&version);
-        let charts = || aks_sandbox::charts::COMPACT_CHARTS.iter().filter(|chart| chart.name == name);
-        match charts().find(|chart| chart.version.strip_suffix("-sandbox") == Some(wanted)) {
-            Some(chart) => Ok(Archive::new(chart.archive(), format!("sandbox:{}-{}", chart.name, chart.version))),
-            None => {
-                let known = charts().map(|chart| chart.version).collect::<Vec<_>>().join(", ");
-                let kind = SourceErrorKind::NotFound {
-                    what: format!("{name} {version}"),
-                    help: format!(
-                        "the sandbox's compact stand-ins are {name} {known}; for others give official archives: `--charts DIR`"
-                    ),
-                };
-                Err(SourceError::new("pull", format!("{name} {version}"), kind))
-            }
+        let charts = || {
+            aks_sandbox::charts::COMPACT_CHARTS
+                .iter()
+                .filter(|chart| chart.name == name)
+        };
+        if let Some(chart) =
+            charts().find(|chart| chart.version.strip_suffix("-sandbox") == Some(wanted))
+        {
+            return Ok(Archive::new(
+                chart.archive(),
+                format!("sandbox:{}-{}", chart.name, chart.version),
+            ));
         }
+        let known = charts()
+            .map(|chart| chart.version)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let kind = SourceErrorKind::NotFound {
+            what: format!("{name} {version}"),
+            help: format!(
+                "the sandbox's compact stand-ins are {name} {known}; for others give official archives: `--charts DIR`"
+            ),
+        };
+        Err(SourceError::new("pull", format!("{name} {version}"), kind))
     }
 }
 
@@ -244,12 +287,19 @@ pub(crate) fn read_documents(files: &[PathBuf]) -> Result<Option<Deployment>, Se
     let sources = files
         .iter()
         .map(|path| {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| SessionError::File { path: path.display().to_string(), source })?;
-            Ok(Source { name: path.display().to_string(), text })
+            let text = std::fs::read_to_string(path).map_err(|source| SessionError::File {
+                path: path.display().to_string(),
+                source,
+            })?;
+            Ok(Source {
+                name: path.display().to_string(),
+                text,
+            })
         })
         .collect::<Result<Vec<_>, SessionError>>()?;
-    Deployment::load(&sources).map(Some).map_err(SessionError::Document)
+    Deployment::load(&sources)
+        .map(Some)
+        .map_err(SessionError::Document)
 }
 
 fn cloud(cloud: Cloud) -> azure::Cloud {
@@ -263,8 +313,11 @@ fn cloud(cloud: Cloud) -> azure::Cloud {
 /// Credentials in the document's order, with what the environment says; those the environment does
 /// not speak of are left out.
 fn credentials(wanted: &[CredentialKind]) -> Vec<CredentialSource> {
-    const DEFAULT: [CredentialKind; 3] =
-        [CredentialKind::WorkloadIdentity, CredentialKind::ClientSecret, CredentialKind::ManagedIdentity];
+    const DEFAULT: [CredentialKind; 3] = [
+        CredentialKind::WorkloadIdentity,
+        CredentialKind::ClientSecret,
+        CredentialKind::ManagedIdentity,
+    ];
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let kinds = if wanted.is_empty() { &DEFAULT } else { wanted };
     kinds
@@ -280,15 +333,15 @@ fn credentials(wanted: &[CredentialKind]) -> Vec<CredentialSource> {
                 client_id: variable("AZURE_CLIENT_ID")?,
                 secret: Secret::new(variable("AZURE_CLIENT_SECRET")?),
             }),
-            CredentialKind::ManagedIdentity => {
-                Some(CredentialSource::ManagedIdentity { client_id: variable("AZURE_CLIENT_ID") })
-            }
+            CredentialKind::ManagedIdentity => Some(CredentialSource::ManagedIdentity {
+                client_id: variable("AZURE_CLIENT_ID"),
+            }),
         })
         .collect()
 }
 
 /// Random bytes of the operating system.
-fn random() -> Arc<dyn Fn(&mut [u8]) + Send + Sync> {
+fn random() -> orchestrate::RandomSource {
     Arc::new(|bytes| getrandom::fill(bytes).expect("the operating system has randomness"))
 }
 

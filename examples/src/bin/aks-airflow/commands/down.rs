@@ -17,7 +17,9 @@ use crate::session::Session;
 #[error("`{0}` cannot be named with --delete")]
 #[diagnostic(
     code(aka::down::unknown),
-    help("name any of: keys, database, volumes, external-secrets, federated-credential, namespace")
+    help(
+        "name any of: keys, database, volumes, external-secrets, federated-credential, namespace"
+    )
 )]
 struct Unknown(String);
 
@@ -31,14 +33,26 @@ struct Unconfirmed;
 pub(crate) async fn down(args: &DownArgs, console: &Console) -> Result<u8, Failure> {
     let mut named = Vec::new();
     for word in &args.delete {
-        named.push(Guarded::parse(word).ok_or_else(|| Failure::before_writes(Unknown(word.clone())))?);
+        named.push(
+            Guarded::parse(word).ok_or_else(|| Failure::before_writes(Unknown(word.clone())))?,
+        );
     }
-    let session = Session::open(&args.target).await.map_err(Failure::before_writes)?;
-    let plan = session.deployment.tear_down(&session.world, &named).await.map_err(Failure::before_writes)?;
+    let session = Session::open(&args.target)
+        .await
+        .map_err(Failure::before_writes)?;
+    let plan = session
+        .deployment
+        .tear_down(&session.world, &named)
+        .await
+        .map_err(Failure::before_writes)?;
     let text = text(&plan);
     if args.dry_run || plan.goes.is_empty() {
         console.result(&text, &plan);
-        return Ok(if plan.goes.is_empty() { 0 } else { exit::CHANGES });
+        return Ok(if plan.goes.is_empty() {
+            0
+        } else {
+            exit::CHANGES
+        });
     }
     console.note(&text);
     if !args.yes && !confirmed(console) {
@@ -53,9 +67,16 @@ pub(crate) async fn down(args: &DownArgs, console: &Console) -> Result<u8, Failu
             }
         }),
     );
-    let gone = session.deployment.carry_out(&plan, &session.world, &observer).await.map_err(Failure::after_writes)?;
+    let gone = session
+        .deployment
+        .carry_out(&plan, &session.world, &observer)
+        .await
+        .map_err(Failure::after_writes)?;
     session.save().map_err(Failure::after_writes)?;
-    console.result(&format!("{gone} objects are gone"), &serde_json::json!({"format": 1, "gone": gone, "plan": plan}));
+    console.result(
+        &format!("{gone} objects are gone"),
+        &serde_json::json!({"format": 1, "gone": gone, "plan": plan}),
+    );
     Ok(0)
 }
 

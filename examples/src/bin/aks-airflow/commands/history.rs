@@ -12,7 +12,8 @@ use crate::failure::Failure;
 use crate::session::Session;
 
 fn release(session: &Session) -> Result<ReleaseId, Failure> {
-    let name = ReleaseName::parse(session.deployment.airflow.release.clone()).map_err(Failure::before_writes)?;
+    let name = ReleaseName::parse(session.deployment.airflow.release.clone())
+        .map_err(Failure::before_writes)?;
     Ok(ReleaseId::new(name, session.deployment.namespace.clone()))
 }
 
@@ -20,14 +21,32 @@ fn release(session: &Session) -> Result<ReleaseId, Failure> {
 pub(crate) async fn history(args: &TargetArgs, console: &Console) -> Result<u8, Failure> {
     let session = Session::open(args).await.map_err(Failure::before_writes)?;
     let deployment = &session.deployment;
-    let runs = orchestrate::history(session.world.cluster.as_ref(), &deployment.namespace, &deployment.name)
+    let runs = orchestrate::history(
+        session.world.cluster.as_ref(),
+        &deployment.namespace,
+        &deployment.name,
+    )
+    .await
+    .map_err(Failure::before_writes)?;
+    let revisions = session
+        .world
+        .releases
+        .history(release(&session)?)
         .await
         .map_err(Failure::before_writes)?;
-    let revisions = session.world.releases.history(release(&session)?).await.map_err(Failure::before_writes)?;
     let mut text = String::from("RUN  DOCUMENT      VERSIONS\n");
     for run in &runs {
-        let versions: Vec<_> = run.versions.iter().map(|(what, version)| format!("{what} {version}")).collect();
-        text.push_str(&format!("{:<4} {:<13} {}\n", run.number, &run.document_digest[..12.min(run.document_digest.len())], versions.join(", ")));
+        let versions: Vec<_> = run
+            .versions
+            .iter()
+            .map(|(what, version)| format!("{what} {version}"))
+            .collect();
+        text.push_str(&format!(
+            "{:<4} {:<13} {}\n",
+            run.number,
+            &run.document_digest[..12.min(run.document_digest.len())],
+            versions.join(", ")
+        ));
     }
     text.push_str("\nREVISION  STATUS      CHART                     UPDATED                         DESCRIPTION\n");
     for revision in &revisions {
@@ -40,13 +59,18 @@ pub(crate) async fn history(args: &TargetArgs, console: &Console) -> Result<u8, 
             revision.description
         ));
     }
-    console.result(&text, &serde_json::json!({"format": 1, "runs": runs, "revisions": revisions}));
+    console.result(
+        &text,
+        &serde_json::json!({"format": 1, "runs": runs, "revisions": revisions}),
+    );
     Ok(0)
 }
 
 /// Goes back to an earlier revision of the Airflow release.
 pub(crate) async fn rollback(args: &RollbackArgs, console: &Console) -> Result<u8, Failure> {
-    let session = Session::open(&args.target).await.map_err(Failure::before_writes)?;
+    let session = Session::open(&args.target)
+        .await
+        .map_err(Failure::before_writes)?;
     let options = RollbackOptions {
         to: args.revision.map(Revision),
         timeout: Duration::from_secs(session.deployment.airflow.timeout_seconds),
@@ -69,6 +93,9 @@ pub(crate) async fn rollback(args: &RollbackArgs, console: &Console) -> Result<u
         .await
         .map_err(Failure::after_writes)?;
     session.save().map_err(Failure::after_writes)?;
-    console.result(&outcome.did, &serde_json::json!({"format": 1, "did": outcome.did, "revision": outcome.revision}));
+    console.result(
+        &outcome.did,
+        &serde_json::json!({"format": 1, "did": outcome.did, "revision": outcome.revision}),
+    );
     Ok(0)
 }

@@ -18,11 +18,19 @@ struct NoPod {
 
 /// Prints the last lines of each container.
 pub(crate) async fn logs(args: &LogsArgs, console: &Console) -> Result<u8, Failure> {
-    let session = Session::open(&args.target).await.map_err(Failure::before_writes)?;
+    let session = Session::open(&args.target)
+        .await
+        .map_err(Failure::before_writes)?;
     let failed = |error: ClusterError| Failure::before_writes(error);
     let namespace = session.deployment.namespace.clone();
     let query = Query::all(Kind::new("v1", "Pod"), Some(namespace.clone()));
-    let pods = session.world.cluster.list(query).await.map_err(failed)?.items;
+    let pods = session
+        .world
+        .cluster
+        .list(query)
+        .await
+        .map_err(failed)?
+        .items;
     let wanted = match args.component.as_str() {
         "migrations" => "run-airflow-migrations",
         "api" => "api-server",
@@ -31,21 +39,35 @@ pub(crate) async fn logs(args: &LogsArgs, console: &Console) -> Result<u8, Failu
     let chosen: Vec<_> = pods
         .iter()
         .filter(|pod| {
-            let component = pod.label("component").or_else(|| pod.label("app.kubernetes.io/name"));
-            component == Some(wanted) || pod.name() == wanted || pod.name().contains(&format!("-{wanted}-"))
+            let component = pod
+                .label("component")
+                .or_else(|| pod.label("app.kubernetes.io/name"));
+            component == Some(wanted)
+                || pod.name() == wanted
+                || pod.name().contains(&format!("-{wanted}-"))
         })
         .collect();
     if chosen.is_empty() {
-        let mut known: Vec<&str> = pods.iter().filter_map(|pod| pod.label("component")).collect();
+        let mut known: Vec<&str> = pods
+            .iter()
+            .filter_map(|pod| pod.label("component"))
+            .collect();
         known.sort_unstable();
         known.dedup();
-        return Err(Failure::before_writes(NoPod { component: args.component.clone(), known: known.join(", ") }));
+        return Err(Failure::before_writes(NoPod {
+            component: args.component.clone(),
+            known: known.join(", "),
+        }));
     }
     let mut text = String::new();
     let mut json = Vec::new();
     for pod in chosen {
         for container in containers(pod) {
-            if args.container.as_ref().is_some_and(|only| *only != container) {
+            if args
+                .container
+                .as_ref()
+                .is_some_and(|only| *only != container)
+            {
                 continue;
             }
             let query = LogQuery {
@@ -64,7 +86,9 @@ pub(crate) async fn logs(args: &LogsArgs, console: &Console) -> Result<u8, Failu
                 text.push_str(line);
                 text.push('\n');
             }
-            json.push(serde_json::json!({"pod": pod.name(), "container": container, "lines": lines}));
+            json.push(
+                serde_json::json!({"pod": pod.name(), "container": container, "lines": lines}),
+            );
         }
     }
     console.result(&text, &serde_json::json!({"format": 1, "logs": json}));

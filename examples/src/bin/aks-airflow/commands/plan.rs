@@ -12,7 +12,9 @@ use crate::session::{Session, SessionError};
 
 /// Shows the plan; exit 2 if it has changes.
 pub(crate) async fn plan(args: &PlanArgs, console: &Console) -> Result<u8, Failure> {
-    let session = Session::open(&args.target).await.map_err(Failure::before_writes)?;
+    let session = Session::open(&args.target)
+        .await
+        .map_err(Failure::before_writes)?;
     let plan = session
         .deployment
         .plan_with(&session.world, &policy(&args.policy), &Observer::default())
@@ -36,7 +38,10 @@ pub(crate) async fn plan(args: &PlanArgs, console: &Console) -> Result<u8, Failu
     if let Some(path) = &args.out {
         let json = serde_json::to_string_pretty(&plan).unwrap_or_default();
         std::fs::write(path, json).map_err(|source| {
-            Failure::before_writes(SessionError::File { path: path.display().to_string(), source })
+            Failure::before_writes(SessionError::File {
+                path: path.display().to_string(),
+                source,
+            })
         })?;
     }
     session.save().map_err(Failure::before_writes)?;
@@ -65,11 +70,17 @@ pub(crate) enum SavedPlanError {
 /// Carries a saved plan out, if a fresh one says the same.
 pub(crate) async fn apply(args: &ApplyArgs, console: &Console) -> Result<u8, Failure> {
     let path = args.plan.display().to_string();
-    let text = std::fs::read_to_string(&args.plan)
-        .map_err(|source| Failure::before_writes(SessionError::File { path: path.clone(), source }))?;
+    let text = std::fs::read_to_string(&args.plan).map_err(|source| {
+        Failure::before_writes(SessionError::File {
+            path: path.clone(),
+            source,
+        })
+    })?;
     let saved: Plan = serde_json::from_str(&text)
         .map_err(|source| Failure::before_writes(SavedPlanError::NotAPlan { path, source }))?;
-    let session = Session::open(&args.target).await.map_err(Failure::before_writes)?;
+    let session = Session::open(&args.target)
+        .await
+        .map_err(Failure::before_writes)?;
     let policy = policy(&args.policy);
     let fresh = session
         .deployment
@@ -83,5 +94,9 @@ pub(crate) async fn apply(args: &ApplyArgs, console: &Console) -> Result<u8, Fai
 }
 
 pub(crate) fn policy(args: &PolicyArgs) -> Policy {
-    Policy { take: args.take.clone(), take_ownership: args.take_ownership, take_over: args.take_over }
+    Policy {
+        take: args.take.clone(),
+        take_ownership: args.take_ownership,
+        take_over: args.take_over,
+    }
 }

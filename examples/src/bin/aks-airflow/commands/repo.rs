@@ -11,12 +11,18 @@ use crate::failure::Failure;
 /// Lists a chart's versions, newest first.
 pub(crate) async fn search(args: &SearchArgs, console: &Console) -> Result<u8, Failure> {
     let source = source(args).map_err(Failure::before_writes)?;
-    let mut versions = source.versions(args.chart.clone()).await.map_err(Failure::before_writes)?;
+    let mut versions = source
+        .versions(args.chart.clone())
+        .await
+        .map_err(Failure::before_writes)?;
     if let Some(constraint) = &args.version {
         let wanted = Wanted::version(constraint.clone());
-        let best = resolve(source.as_ref(), &args.chart, &wanted).await.map_err(Failure::before_writes)?;
+        let best = resolve(source.as_ref(), &args.chart, &wanted)
+            .await
+            .map_err(Failure::before_writes)?;
         versions.retain(|version| {
-            version.version == best.version || helm_chart::chart::is_compatible(constraint, &version.version)
+            version.version == best.version
+                || helm_chart::chart::is_compatible(constraint, &version.version)
         });
     }
     let mut text = format!("{:<24} {:<12} DESCRIPTION\n", "VERSION", "APP VERSION");
@@ -28,7 +34,10 @@ pub(crate) async fn search(args: &SearchArgs, console: &Console) -> Result<u8, F
             version.description.as_deref().unwrap_or("-")
         ));
     }
-    console.result(&text, &serde_json::json!({"format": 1, "chart": args.chart, "versions": versions}));
+    console.result(
+        &text,
+        &serde_json::json!({"format": 1, "chart": args.chart, "versions": versions}),
+    );
     Ok(u8::from(versions.is_empty()))
 }
 

@@ -30,8 +30,14 @@ pub(crate) async fn sandbox(command: &SandboxCommand, console: &Console) -> Resu
 }
 
 async fn serve(args: &SandboxServeArgs, console: &Console) -> Result<u8, Failure> {
-    let sandbox = open_world(&args.dir.sandbox_dir, WorldSpec::default()).map_err(Failure::before_writes)?;
-    let file = |source| Failure::before_writes(SessionError::File { path: args.kubeconfig.display().to_string(), source });
+    let sandbox =
+        open_world(&args.dir.sandbox_dir, WorldSpec::default()).map_err(Failure::before_writes)?;
+    let file = |source| {
+        Failure::before_writes(SessionError::File {
+            path: args.kubeconfig.display().to_string(),
+            source,
+        })
+    };
     let endpoints = sandbox.listen().await.map_err(file)?;
     std::fs::write(&args.kubeconfig, &endpoints.kubeconfig).map_err(file)?;
     console.result(
@@ -54,12 +60,20 @@ async fn serve(args: &SandboxServeArgs, console: &Console) -> Result<u8, Failure
 }
 
 fn fault(args: &SandboxFaultArgs, console: &Console) -> Result<u8, Failure> {
-    let sandbox = open_world(&args.dir.sandbox_dir, WorldSpec::default()).map_err(Failure::before_writes)?;
+    let sandbox =
+        open_world(&args.dir.sandbox_dir, WorldSpec::default()).map_err(Failure::before_writes)?;
     for fault in &args.faults {
         let (name, value) = fault.split_once('=').unwrap_or((fault, ""));
         let known = matches!(
             name,
-            "none" | "image" | "vault-grant" | "federated-subject" | "propagation" | "claim" | "migration" | "webhook"
+            "none"
+                | "image"
+                | "vault-grant"
+                | "federated-subject"
+                | "propagation"
+                | "claim"
+                | "migration"
+                | "webhook"
         );
         let seconds: Option<u64> = value.parse().ok();
         if !known || (name == "propagation" && seconds.is_none()) {
@@ -70,8 +84,12 @@ fn fault(args: &SandboxFaultArgs, console: &Console) -> Result<u8, Failure> {
                 faults.missing_images.insert(value.to_owned());
             }
             "vault-grant" => faults.vault_grant_missing = true,
-            "federated-subject" => faults.federated_subject = Some("system:serviceaccount:airflw:airflow".into()),
-            "propagation" => faults.federated_propagation_ms = seconds.map(|seconds| seconds * 1000),
+            "federated-subject" => {
+                faults.federated_subject = Some("system:serviceaccount:airflw:airflow".into());
+            }
+            "propagation" => {
+                faults.federated_propagation_ms = seconds.map(|seconds| seconds * 1000);
+            }
             "claim" => {
                 faults.unbound_claims.insert(value.to_owned());
             }
@@ -86,7 +104,10 @@ fn fault(args: &SandboxFaultArgs, console: &Console) -> Result<u8, Failure> {
         });
     }
     save(&sandbox, &args.dir)?;
-    console.result("set; the next commands with --sandbox meet it", &serde_json::json!({"format": 1, "faults": args.faults}));
+    console.result(
+        "set; the next commands with --sandbox meet it",
+        &serde_json::json!({"format": 1, "faults": args.faults}),
+    );
     Ok(0)
 }
 
@@ -108,14 +129,23 @@ fn reset(args: &SandboxDirArgs, console: &Console) -> Result<u8, Failure> {
             return Err(Failure::before_writes(SessionError::File { path, source }));
         }
     }
-    console.result("the next command with --sandbox meets a new world", &serde_json::json!({"format": 1}));
+    console.result(
+        "the next command with --sandbox meets a new world",
+        &serde_json::json!({"format": 1}),
+    );
     Ok(0)
 }
 
 fn requests(args: &SandboxDirArgs, console: &Console) -> Result<u8, Failure> {
-    let sandbox = open_world(&args.sandbox_dir, WorldSpec::default()).map_err(Failure::before_writes)?;
+    let sandbox =
+        open_world(&args.sandbox_dir, WorldSpec::default()).map_err(Failure::before_writes)?;
     let requests = sandbox.requests();
-    let count = |class| requests.iter().filter(|request| request.class == class).count();
+    let count = |class| {
+        requests
+            .iter()
+            .filter(|request| request.class == class)
+            .count()
+    };
     let (reads, probes, writes) = (count(Class::Read), count(Class::Probe), count(Class::Write));
     console.result(
         &format!("{reads} reads, {probes} probes, {writes} writes in this process"),

@@ -12,7 +12,11 @@ use crate::session::Session;
 /// Shows how everything is; exit 3 if something differs.
 pub(crate) async fn status(args: &TargetArgs, console: &Console) -> Result<u8, Failure> {
     let session = Session::open(args).await.map_err(Failure::before_writes)?;
-    let status = session.deployment.status(&session.world).await.map_err(Failure::before_writes)?;
+    let status = session
+        .deployment
+        .status(&session.world)
+        .await
+        .map_err(Failure::before_writes)?;
     console.result(&status_text(&status, console), &status);
     session.save().map_err(Failure::before_writes)?;
     Ok(if status.is_healthy() { 0 } else { exit::DRIFT })
@@ -24,7 +28,9 @@ fn status_text(status: &Status, console: &Console) -> String {
     let bad = console.paint(Paint::Bad, "✘");
     for line in &status.steps {
         match &line.state {
-            StepState::AsDeclared => text.push_str(&format!("{good} {:<22} as declared\n", line.step)),
+            StepState::AsDeclared => {
+                text.push_str(&format!("{good} {:<22} as declared\n", line.step));
+            }
             StepState::KeptBack => text.push_str(&format!("· {:<22} not looked at\n", line.step)),
             StepState::Failed { causes, help } => {
                 text.push_str(&format!("{bad} {:<22} {}\n", line.step, causes.join(": ")));
@@ -49,10 +55,18 @@ fn status_text(status: &Status, console: &Console) -> String {
     }
     text.push('\n');
     for release in &status.releases {
-        text.push_str(&format!("release {:<18} {}\n", release.name, release.summary));
+        text.push_str(&format!(
+            "release {:<18} {}\n",
+            release.name, release.summary
+        ));
     }
     for object in &status.unhealthy {
-        text.push_str(&format!("{bad} {}: {}: {}\n", object.object, object.readiness.word(), object.readiness.reason()));
+        text.push_str(&format!(
+            "{bad} {}: {}: {}\n",
+            object.object,
+            object.readiness.word(),
+            object.readiness.reason()
+        ));
     }
     text.push('\n');
     text.push_str(&findings_text(&status.airflow, console));
@@ -67,7 +81,12 @@ fn findings_text(findings: &[airflow_helm::Finding], console: &Console) -> Strin
             (_, true) => console.paint(Paint::Bad, "✘"),
             (_, false) => console.paint(Paint::Busy, "!"),
         };
-        text.push_str(&format!("{sign} {:<22} {}\n    {}\n", finding.name, finding.readiness.reason(), console.paint(Paint::Dim, &finding.proof.to_string())));
+        text.push_str(&format!(
+            "{sign} {:<22} {}\n    {}\n",
+            finding.name,
+            finding.readiness.reason(),
+            console.paint(Paint::Dim, &finding.proof.to_string())
+        ));
     }
     text
 }
@@ -75,9 +94,15 @@ fn findings_text(findings: &[airflow_helm::Finding], console: &Console) -> Strin
 /// Checks that Airflow works; exit 1 if an essential claim does not hold.
 pub(crate) async fn verify(args: &TargetArgs, console: &Console) -> Result<u8, Failure> {
     let session = Session::open(args).await.map_err(Failure::before_writes)?;
-    let first = session.deployment.verify(&session.world).await.map_err(Failure::before_writes)?;
+    let first = session
+        .deployment
+        .verify(&session.world)
+        .await
+        .map_err(Failure::before_writes)?;
     // What fails now will not mend by waiting for heartbeats: say it at once.
-    let broken = first.iter().any(|finding| finding.essential && !finding.readiness.is_current());
+    let broken = first
+        .iter()
+        .any(|finding| finding.essential && !finding.readiness.is_current());
     let findings = if broken {
         first
     } else {
@@ -87,13 +112,23 @@ pub(crate) async fn verify(args: &TargetArgs, console: &Console) -> Result<u8, F
             .await
             .map_err(Failure::before_writes)?
     };
-    let holds = findings.iter().all(|finding| !finding.essential || finding.readiness.is_current());
+    let holds = findings
+        .iter()
+        .all(|finding| !finding.essential || finding.readiness.is_current());
     let mut text = findings_text(&findings, console);
     if !holds {
         // The causes lie in the cluster: name them too.
-        let status = session.deployment.status(&session.world).await.map_err(Failure::before_writes)?;
+        let status = session
+            .deployment
+            .status(&session.world)
+            .await
+            .map_err(Failure::before_writes)?;
         for object in &status.unhealthy {
-            text.push_str(&format!("\n{}: {}", object.object, object.readiness.reason()));
+            text.push_str(&format!(
+                "\n{}: {}",
+                object.object,
+                object.readiness.reason()
+            ));
         }
         for step in &status.steps {
             if let StepState::Failed { causes, .. } = &step.state {
@@ -101,7 +136,10 @@ pub(crate) async fn verify(args: &TargetArgs, console: &Console) -> Result<u8, F
             }
         }
     }
-    console.result(&text, &serde_json::json!({"format": 1, "findings": findings}));
+    console.result(
+        &text,
+        &serde_json::json!({"format": 1, "findings": findings}),
+    );
     session.save().map_err(Failure::before_writes)?;
     Ok(u8::from(!holds))
 }
@@ -123,5 +161,9 @@ pub(crate) async fn doctor(args: &TargetArgs, console: &Console) -> Result<u8, F
         }
     }
     console.result(&text, &diagnosis);
-    Ok(if diagnosis.passed() { 0 } else { exit::PREFLIGHT })
+    Ok(if diagnosis.passed() {
+        0
+    } else {
+        exit::PREFLIGHT
+    })
 }

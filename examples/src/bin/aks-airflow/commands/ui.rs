@@ -18,9 +18,15 @@ struct NoKeys;
 
 /// Forwards until interrupted.
 pub(crate) async fn ui(args: &UiArgs, console: &Console) -> Result<u8, Failure> {
-    let session = Session::open(&args.target).await.map_err(Failure::before_writes)?;
+    let session = Session::open(&args.target)
+        .await
+        .map_err(Failure::before_writes)?;
     let settings = session.deployment.airflow_settings();
-    let (pair, keys) = session.deployment.keys(&session.world).await.map_err(Failure::before_writes)?;
+    let (pair, keys) = session
+        .deployment
+        .keys(&session.world)
+        .await
+        .map_err(Failure::before_writes)?;
     if args.show_password {
         let keys = keys.ok_or_else(|| Failure::before_writes(NoKeys))?;
         // The one place where a secret is printed: it was asked for by name.
@@ -29,20 +35,40 @@ pub(crate) async fn ui(args: &UiArgs, console: &Console) -> Result<u8, Failure> 
     }
     let target = PodTarget::ui(&settings, &pair);
     let world = &session.world;
-    let api = ForwardedApi::new(Arc::clone(&world.cluster), Arc::clone(&world.forward), target.clone(), &pair, None);
+    let api = ForwardedApi::new(
+        Arc::clone(&world.cluster),
+        Arc::clone(&world.forward),
+        target.clone(),
+        &pair,
+        None,
+    );
     let port = if args.check { 0 } else { args.port };
     let observer = Observer::default();
-    let server = UiServer::bind(Arc::clone(&world.cluster), Arc::clone(&world.forward), target, &api, port, observer)
-        .await
-        .map_err(Failure::before_writes)?;
+    let server = UiServer::bind(
+        Arc::clone(&world.cluster),
+        Arc::clone(&world.forward),
+        target,
+        &api,
+        port,
+        observer,
+    )
+    .await
+    .map_err(Failure::before_writes)?;
     let hint = server.login(&settings);
     if args.check {
         let health = api.health().await.map_err(Failure::before_writes)?;
         let text = format!("the page answers; scheduler {}", health.scheduler.word());
-        console.result(&text, &serde_json::json!({"format": 1, "scheduler": health.scheduler.word()}));
+        console.result(
+            &text,
+            &serde_json::json!({"format": 1, "scheduler": health.scheduler.word()}),
+        );
         return Ok(0);
     }
-    let remark = if world.simulated { "  (a simulated page, not Airflow)" } else { "" };
+    let remark = if world.simulated {
+        "  (a simulated page, not Airflow)"
+    } else {
+        ""
+    };
     console.result(
         &format!(
             "UI      {}{remark}\nLogin   {}; password: key {} of Secret {} (--show-password)\nStop    Ctrl-C",

@@ -15,9 +15,15 @@ use crate::session::Session;
 
 /// Plans, then carries the plan out.
 pub(crate) async fn up(args: &UpArgs, console: &Console) -> Result<u8, Failure> {
-    let session = Session::open(&args.target).await.map_err(Failure::before_writes)?;
+    let session = Session::open(&args.target)
+        .await
+        .map_err(Failure::before_writes)?;
     let airflow = &session.deployment.airflow;
-    let place = if session.world.simulated { "sandbox, nothing real" } else { "Azure" };
+    let place = if session.world.simulated {
+        "sandbox, nothing real"
+    } else {
+        "Azure"
+    };
     console.note(&format!(
         "aks-airflow {}  {place}  Airflow {} on chart {}",
         env!("CARGO_PKG_VERSION"),
@@ -45,7 +51,9 @@ pub(crate) async fn carry_out(
     policy: &Policy,
     console: &Console,
 ) -> Result<u8, Failure> {
-    let mut run = plan.apply(&session.world, policy).map_err(Failure::before_writes)?;
+    let mut run = plan
+        .apply(&session.world, policy)
+        .map_err(Failure::before_writes)?;
     let mut progress = console.progress();
     let mut keep = tokio::time::interval(Duration::from_secs(2));
     let interrupted = loop {
@@ -64,7 +72,9 @@ pub(crate) async fn carry_out(
         console.error_line("interrupted; run the same command again to go on where it stopped");
         return Ok(exit::INTERRUPTED);
     }
-    let Some(report) = run.report() else { return Ok(1) };
+    let Some(report) = run.report() else {
+        return Ok(1);
+    };
     console.result(&text(session, report, console), report);
     Ok(u8::from(!report.succeeded()))
 }
@@ -95,10 +105,15 @@ fn text(session: &Session, report: &Report, console: &Console) -> String {
     text.push_str(&format!("\n{report}\n"));
     let writes = report.requests.of(RequestClass::Write);
     for step in &report.steps {
-        if let StepResult::Failed { causes, code, help, .. } = &step.result {
+        if let StepResult::Failed {
+            causes, code, help, ..
+        } = &step.result
+        {
             let code = code.as_deref().unwrap_or("aka::failed");
             let sign = console.paint(Paint::Bad, "×");
-            text.push_str(&format!("{sign} {code}   {writes} writes so far; run again after the fix\n"));
+            text.push_str(&format!(
+                "{sign} {code}   {writes} writes so far; run again after the fix\n"
+            ));
             text.push_str(&format!("  {}: {}\n", step.step, causes.join("\n    ")));
             if let Some(help) = help {
                 text.push_str(&format!("  help: {help}\n"));
