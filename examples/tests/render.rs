@@ -31,6 +31,9 @@ impl Drop for Folder {
     }
 }
 
+/// Name of the render, release, chart, values files, further arguments.
+type Row<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], &'a [&'a str]);
+
 const CHART: &[(&str, &str)] = &[
     ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n"),
     ("values.yaml", "who: world\n"),
@@ -237,7 +240,6 @@ fn official_charts_print_what_helm_prints() {
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").to_owned());
     let crds: &[&str] = &["--set", "installCRDs=true"];
     let (old, new) = ("guide-1.15.0.yaml", "guide-1.22.0.yaml");
-    type Row<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], &'a [&'a str]);
     let rows: [Row<'_>; 6] = [
         (
             "airflow-1.15.0-guide",
