@@ -340,7 +340,7 @@ async fn statuses_become_reasons() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_failure_that_passes_is_tried_again() {
     let paths = index_paths();
     let left = AtomicU32::new(2);

@@ -17,7 +17,7 @@ use crate::record::HookRun;
 use crate::run::Run;
 use crate::storage::HELM;
 
-/// Marks a hook's object with the uid of the pending record whose run created it.
+/// Marks a hook's object with the record and the event whose run created it.
 const RUN: &str = "aks-airflow.io/run";
 /// How many lines of a failing hook's log an error shows.
 const LOG_LINES: u32 = 20;
@@ -34,8 +34,8 @@ pub(crate) async fn run_all(
 ) -> Result<(), ReleaseErrorKind> {
     for (position, index) in hooks.iter().enumerate() {
         let object = &objects[*index];
-        if run.is_resumed && run.record.hooks[*index].last_run.phase == "Succeeded" {
-            let target = object.reference();
+        let target = object.reference();
+        if run.is_done(event, &target) {
             run.observer
                 .progress(format!("hook {target} succeeded before"));
             continue;
@@ -64,7 +64,7 @@ async fn run_one(
         let default = "before-hook-creation".to_owned();
         run.record.hooks[index].delete_policies.push(default);
     }
-    if !goes_on(run, object).await? {
+    if !goes_on(run, event, object).await? {
         discard(run, index, object, "before-hook-creation").await?;
         let started = run.engine.now();
         set_run(run, index, |last| {
@@ -89,6 +89,9 @@ async fn run_one(
         last.completed_at = Some(completed);
         last.phase = phase.into();
     });
+    if outcome.is_ok() {
+        run.set_done(event, &target);
+    }
     run.store().await?;
     match outcome {
         Ok(()) => {
@@ -122,18 +125,25 @@ fn set_run(run: &mut Run<'_>, index: usize, change: impl FnOnce(&mut HookRun)) {
     change(&mut run.record.hooks[index].last_run);
 }
 
+/// What tells this run's object from another's: the record and the event.
+fn mark(run: &Run<'_>, event: &str) -> String {
+    format!("{} {event}", run.uid())
+}
+
 /// Whether the hook's object was created by the run that is resumed, and so goes on.
-async fn goes_on(run: &Run<'_>, object: &Object) -> Result<bool, ReleaseErrorKind> {
+async fn goes_on(run: &Run<'_>, event: &str, object: &Object) -> Result<bool, ReleaseErrorKind> {
     if !run.is_resumed {
         return Ok(false);
     }
     let live = run.engine.cluster.get(object.reference()).await?;
-    Ok(live.is_some_and(|live| live.annotation(RUN) == Some(run.uid()) && !live.is_terminating()))
+    Ok(live.is_some_and(|live| {
+        live.annotation(RUN) == Some(&mark(run, event)) && !live.is_terminating()
+    }))
 }
 
 async fn create(run: &Run<'_>, event: &str, object: &Object) -> Result<(), ReleaseErrorKind> {
     let mut object = object.clone();
-    object.set_annotation(RUN, run.uid());
+    object.set_annotation(RUN, mark(run, event));
     let options = ApplyOptions {
         manager: HELM.into(),
         dry_run: false,

@@ -171,8 +171,8 @@ impl Survey {
         Marks {
             digest: Some(self.digest.clone()),
             holder: Some(holder.to_owned()),
-            phase: None,
             tape: self.target.rendered_with.clone(),
+            ..Marks::default()
         }
     }
 }

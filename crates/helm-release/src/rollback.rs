@@ -167,8 +167,8 @@ fn marks(engine: &ClusterReleases, survey: &Survey) -> Marks {
     Marks {
         digest: Some(digest(&survey.to)),
         holder: Some(engine.holder.clone()),
-        phase: None,
         tape: survey.to.marks.tape.clone(),
+        ..Marks::default()
     }
 }
 

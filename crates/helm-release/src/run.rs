@@ -122,6 +122,7 @@ impl<'a> Run<'a> {
     /// [`ReleaseErrorKind::Lost`] when somebody else was faster; nothing was written.
     pub(crate) async fn resume(start: Start<'a>, stored: Stored) -> Result<Self, ReleaseErrorKind> {
         let mut run = Self::continuing(start, stored, true)?;
+        run.marks.done.clone_from(&run.stored.marks.done);
         run.store().await?;
         Ok(run)
     }
@@ -168,6 +169,16 @@ impl<'a> Run<'a> {
         }
         self.marks.phase = Some(stage.to_owned());
         self.store().await
+    }
+
+    /// Whether a hook has succeeded for this event, now or in the run that is resumed.
+    pub(crate) fn is_done(&self, event: &str, hook: &ObjectRef) -> bool {
+        self.marks.done.contains(&done(event, hook))
+    }
+
+    /// Remembers that a hook has succeeded for this event; stored with the next write.
+    pub(crate) fn set_done(&mut self, event: &str, hook: &ObjectRef) {
+        self.marks.done.push(done(event, hook));
     }
 
     /// Stores the record as it is now, if it is still ours.
@@ -270,10 +281,13 @@ impl<'a> Run<'a> {
     async fn end(&mut self, status: Status, description: String) -> Result<(), ReleaseErrorKind> {
         self.record.info.status = status;
         self.record.info.description = description;
-        self.marks.holder = None;
-        self.marks.phase = None;
+        self.marks = self.marks.settled();
         self.store().await
     }
+}
+
+fn done(event: &str, hook: &ObjectRef) -> String {
+    format!("{event} {hook}")
 }
 
 /// Makes errors of one operation on one release.
@@ -331,11 +345,7 @@ pub(crate) async fn rewrite(
     record: &Record,
     profile: Profile,
 ) -> Result<(), ReleaseErrorKind> {
-    let marks = Marks {
-        holder: None,
-        phase: None,
-        ..stored.marks.clone()
-    };
+    let marks = stored.marks.settled();
     let cluster = engine.cluster.as_ref();
     let now = (engine.clock)();
     match storage::swap(cluster, stored, record, &marks, profile, now).await? {

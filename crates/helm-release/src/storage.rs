@@ -39,6 +39,8 @@ const DIGEST: &str = "aks-airflow.io/input-digest";
 const HOLDER: &str = "aks-airflow.io/holder";
 /// Which phase of the schedule a pending revision is in.
 const PHASE: &str = "aks-airflow.io/phase";
+/// Which hooks of the operation under way have succeeded.
+const DONE: &str = "aks-airflow.io/hooks-done";
 /// The key of the Secret's data that holds the tape, beside Helm's `release`.
 const TAPE: &str = "tape";
 
@@ -52,8 +54,21 @@ pub(crate) struct Marks {
     pub holder: Option<String>,
     /// Which phase.
     pub phase: Option<String>,
+    /// Which hooks of the operation under way have succeeded: event and object.
+    pub done: Vec<String>,
     /// How the render can be repeated.
     pub tape: Option<RenderedWith>,
+}
+
+impl Marks {
+    /// The same for a settled revision: nobody is at work.
+    pub(crate) fn settled(&self) -> Self {
+        Self {
+            digest: self.digest.clone(),
+            tape: self.tape.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 /// How a revision was rendered.
@@ -100,6 +115,11 @@ impl Stored {
                 digest: annotation(DIGEST),
                 holder: annotation(HOLDER),
                 phase: annotation(PHASE),
+                done: annotation(DONE)
+                    .iter()
+                    .flat_map(|done| done.split(','))
+                    .map(str::to_owned)
+                    .collect(),
                 tape,
             },
             secret,
@@ -242,6 +262,10 @@ fn fill(
         (DIGEST, &marks.digest),
         (HOLDER, &marks.holder),
         (PHASE, &marks.phase),
+        (
+            DONE,
+            &Some(marks.done.join(",")).filter(|done| !done.is_empty()),
+        ),
     ] {
         set_annotation(secret, key, value.as_deref());
     }

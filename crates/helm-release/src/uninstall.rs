@@ -64,7 +64,11 @@ pub(crate) async fn uninstall(
         hold,
         marks: Marks {
             holder: Some(engine.holder.clone()),
-            ..survey.newest.marks.clone()
+            done: match survey.newest.status {
+                Status::Uninstalling => survey.newest.marks.done.clone(),
+                _ => Vec::new(),
+            },
+            ..survey.newest.marks.settled()
         },
     };
     perform(start, options, &survey)

@@ -49,7 +49,7 @@ fn chart() -> Arc<Chart> {
         ),
         file(
             "templates/user.yaml",
-            "apiVersion: batch/v1\nkind: Job\nmetadata: {name: user, annotations: {helm.sh/hook: \"post-install\", helm.sh/hook-weight: \"2\"}}\nspec: {template: {spec: {containers: [{name: user, image: app}]}}}\n",
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {name: user, annotations: {helm.sh/hook: \"post-install,pre-delete,post-delete\", helm.sh/hook-weight: \"2\"}}\nspec: {template: {spec: {containers: [{name: user, image: app}]}}}\n",
         ),
     ];
     Arc::new(Chart::from_files(files).expect("a chart"))
