@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::ReleaseId;
 use crate::engine::Clock;
+use crate::insist::insist;
 
 /// How long a Lease lasts without renewal.
 pub(crate) const DURATION: Duration = Duration::from_secs(15);
@@ -90,7 +91,7 @@ pub(crate) async fn take(
     loop {
         let Some(found) = cluster.get(target.clone()).await? else {
             let fresh = lease(&target, None, holder, clock());
-            match cluster.create(fresh, WriteOptions::default()).await? {
+            match insist(|| cluster.create(fresh.clone(), WriteOptions::default())).await? {
                 Created::New(lease) => return Ok(hold(cluster, target, lease, holder, clock)),
                 Created::AlreadyExists => continue,
             }
@@ -105,7 +106,7 @@ pub(crate) async fn take(
         let is_free = other.is_empty() || other == holder;
         if is_free || since.elapsed() >= lasts(&found) {
             let next = lease(&target, Some(&found), holder, clock());
-            match cluster.replace(next, WriteOptions::default()).await? {
+            match insist(|| cluster.replace(next.clone(), WriteOptions::default())).await? {
                 Replaced::Done(lease) => return Ok(hold(cluster, target, lease, holder, clock)),
                 Replaced::Stale | Replaced::Absent => continue,
             }
@@ -225,9 +226,11 @@ impl Hold {
         self.renewal.abort();
         if self.lost().is_none() {
             let target = self.target.clone();
-            self.cluster
-                .delete(target, DeleteOptions::default())
-                .await?;
+            insist(|| {
+                self.cluster
+                    .delete(target.clone(), DeleteOptions::default())
+            })
+            .await?;
         }
         Ok(())
     }

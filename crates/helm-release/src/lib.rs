@@ -17,6 +17,7 @@ mod earlier;
 mod engine;
 mod error;
 mod hooks;
+mod insist;
 mod intent;
 mod lease;
 mod live;

@@ -14,6 +14,7 @@ use crate::WaitMode;
 use crate::assess::Assessed;
 use crate::earlier::Deletion;
 use crate::error::ReleaseErrorKind;
+use crate::insist::{insist, pauses};
 use crate::live::CONCURRENCY;
 use crate::run::Manner;
 use crate::storage::{CLIENT_SIDE, HELM, as_helm};
@@ -117,16 +118,16 @@ async fn migrate(
     target: &ObjectRef,
     patch: serde_json::Value,
 ) -> Result<(), ClusterError> {
-    const TRIES: usize = 5;
+    let mut pauses = pauses();
     let mut patch = Some(patch);
-    for left in (0..TRIES).rev() {
-        let Some(operations) = patch.take() else {
-            return Ok(());
-        };
+    while let Some(operations) = patch {
         match cluster.patch(target.clone(), operations, as_helm()).await {
             Ok(_) => return Ok(()),
-            Err(error) if left == 0 || error.is_denied() => return Err(error),
-            Err(_) => {}
+            Err(error) if error.is_denied() => return Err(error),
+            Err(error) => match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            },
         }
         let live = cluster.get(target.clone()).await?;
         patch = live
@@ -160,7 +161,7 @@ pub(crate) async fn delete(cluster: &dyn Cluster, live: &Object) -> Result<Delet
         uid: live.uid().map(str::to_owned),
         ..DeleteOptions::default()
     };
-    cluster.delete(live.reference(), only).await
+    insist(|| cluster.delete(live.reference(), only.clone())).await
 }
 
 /// Waits until objects are ready, as the wait mode understands it.

@@ -8,6 +8,7 @@ use kube_cluster::{Created, Object, ObjectRef};
 
 use crate::engine::ClusterReleases;
 use crate::error::{ReleaseErrorKind, chain};
+use crate::insist::insist;
 use crate::lease::{self, Hold, Taken};
 use crate::stages::Operation;
 use crate::storage::{self, Marks, Stored, Swapped};
@@ -83,7 +84,7 @@ pub(crate) async fn create_namespace(
     let mut object = Object::named(&ObjectRef::cluster_wide("v1", "Namespace", namespace));
     object.set_label("name", namespace);
     let (Created::New(_) | Created::AlreadyExists) =
-        engine.cluster.create(object, storage::as_helm()).await?;
+        insist(|| engine.cluster.create(object.clone(), storage::as_helm())).await?;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::codec::{self, SECRET_LIMIT};
 use crate::error::ReleaseErrorKind;
+use crate::insist::insist;
 use crate::{Profile, Record, RecordError, ReleaseId, Revision, Status, TapeSeed};
 
 /// Helm's field manager.
@@ -313,10 +314,13 @@ pub(crate) async fn create(
     cluster: &dyn Cluster,
     secret: Object,
 ) -> Result<Option<Stored>, ReleaseErrorKind> {
-    match cluster.create(secret, as_helm()).await? {
-        Created::New(secret) => Ok(Stored::read(secret)),
-        Created::AlreadyExists => Ok(None),
-    }
+    let created = insist(|| cluster.create(secret.clone(), as_helm())).await?;
+    let stored = match created {
+        Created::New(stored) => Some(stored),
+        // Either it is somebody else's, or ours and the answer to an earlier try was lost.
+        Created::AlreadyExists => found_as_written(cluster, &secret).await?,
+    };
+    Ok(stored.and_then(Stored::read))
 }
 
 /// Stores a revision's next state if nobody changed it since `stored` was read.
@@ -332,10 +336,30 @@ pub(crate) async fn swap(
     fill(&mut secret, record, marks, profile)?;
     secret.set_label("modifiedAt", now.as_second().to_string());
     secret.metadata().remove("managedFields");
-    match cluster.replace(secret, as_helm()).await? {
-        Replaced::Done(secret) => Ok(Stored::read(secret).map_or(Swapped::Lost, Swapped::Done)),
-        Replaced::Stale | Replaced::Absent => Ok(Swapped::Lost),
-    }
+    let replaced = insist(|| cluster.replace(secret.clone(), as_helm())).await?;
+    let stored = match replaced {
+        Replaced::Done(stored) => Some(stored),
+        Replaced::Stale => found_as_written(cluster, &secret).await?,
+        Replaced::Absent => None,
+    };
+    Ok(stored
+        .and_then(Stored::read)
+        .map_or(Swapped::Lost, Swapped::Done))
+}
+
+/// The Secret as it is, if it holds exactly what we wrote: the record, and our marks with the
+/// holder's name.
+async fn found_as_written(
+    cluster: &dyn Cluster,
+    written: &Object,
+) -> Result<Option<Object>, ClusterError> {
+    let found = cluster.get(written.reference()).await?;
+    let is_ours = |found: &Object| {
+        ["/data", "/metadata/annotations"]
+            .iter()
+            .all(|part| found.at(part) == written.at(part))
+    };
+    Ok(found.filter(is_ours))
 }
 
 /// Removes a revision's record, whatever state it is in.
@@ -347,7 +371,7 @@ pub(crate) async fn delete(
         uid: stored.secret.uid().map(str::to_owned),
         ..DeleteOptions::default()
     };
-    cluster.delete(stored.secret.reference(), only).await
+    insist(|| cluster.delete(stored.secret.reference(), only.clone())).await
 }
 
 pub(crate) fn as_helm() -> WriteOptions {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use converge::Observer;
 use helm_chart::{Chart, ChartFile};
-use helm_release::conformance::dying::{Death, Dying};
+use helm_release::conformance::dying::{Death, Dying, Forgetful};
 use helm_release::{
     ClusterReleases, Outcome, Phase, Policy, Record, ReleaseError, ReleaseId, ReleaseIntent,
     ReleaseName, Releases, Revision, RollbackOptions, Schedule, Selector, UninstallOptions,
@@ -235,4 +235,54 @@ async fn a_rollback_that_dies_at_any_request_converges() {
 #[tokio::test(start_paused = true)]
 async fn an_uninstall_that_dies_at_any_request_converges() {
     every_death_converges(Act::Uninstall).await;
+}
+
+/// A lost answer to any write changes nothing: the run itself goes on and ends well.
+async fn every_lost_answer_is_made_up_for(act: Act) {
+    let memory = Memory::with_namespace(NAMESPACE);
+    prepare(act, &memory).await;
+    let counting = Forgetful::new(Arc::new(memory.clone()), None);
+    perform(act, &engine(Arc::new(counting.clone()), "first"))
+        .await
+        .expect("the undisturbed run");
+    let expected = end(&memory).await;
+    assert!(
+        counting.writes() > 3,
+        "{act:?} makes {} writes",
+        counting.writes()
+    );
+    for at in 0..counting.writes() {
+        for after_effect in [false, true] {
+            let loss = Death { at, after_effect };
+            let memory = Memory::with_namespace(NAMESPACE);
+            prepare(act, &memory).await;
+            let forgetful = Forgetful::new(Arc::new(memory.clone()), Some(loss));
+            if let Err(error) = perform(act, &engine(Arc::new(forgetful), "first")).await {
+                panic!("{act:?} {loss:?}: {error:?}");
+            }
+            let end = end(&memory).await;
+            assert_eq!(end.1, expected.1, "{act:?} {loss:?}: records");
+            assert_eq!(end.0, expected.0, "{act:?} {loss:?}: objects");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_changes_nothing_about_an_install() {
+    every_lost_answer_is_made_up_for(Act::Install).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_changes_nothing_about_an_upgrade() {
+    every_lost_answer_is_made_up_for(Act::Upgrade).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_changes_nothing_about_a_rollback() {
+    every_lost_answer_is_made_up_for(Act::Rollback).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_changes_nothing_about_an_uninstall() {
+    every_lost_answer_is_made_up_for(Act::Uninstall).await;
 }
