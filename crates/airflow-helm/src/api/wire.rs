@@ -114,9 +114,10 @@ fn segment(text: &str) -> String {
 pub(super) fn answer(status: u16, body: &[u8]) -> Result<Option<Value>, ApiErrorKind> {
     let parsed = serde_json::from_slice::<Value>(body);
     let message = || match &parsed {
-        Ok(value) => ["detail", "title", "message"]
+        // Airflow 2 writes `"detail": null` where the title says it all.
+        Ok(value) => ["detail", "title", "error", "message"]
             .iter()
-            .find_map(|key| value.get(key))
+            .find_map(|key| value.get(key).filter(|text| !text.is_null()))
             .map_or_else(String::new, |text| {
                 text.as_str()
                     .map_or_else(|| text.to_string(), str::to_owned)
@@ -179,6 +180,10 @@ mod tests {
         ));
         assert!(matches!(answer(401, br#"{"title":"Unauthorized"}"#),
             Err(ApiErrorKind::Login { message, .. }) if message == "Unauthorized"));
+        assert!(
+            matches!(answer(403, br#"{"detail":null,"title":"Forbidden"}"#),
+            Err(ApiErrorKind::Login { message, .. }) if message == "Forbidden")
+        );
         assert!(matches!(answer(422, br#"{"detail":[{"msg":"x"}]}"#),
             Err(ApiErrorKind::Answer { status: 422, message }) if message.contains("msg")));
     }

@@ -1,9 +1,14 @@
 //! A page that looks like Airflow's web server to a health check: health, version, DAGs, runs,
-//! import errors, in the forms of 2.x (`/health`, `/api/v1`) and 3.x (`/api/v2`). It runs no DAG;
-//! every page says so.
+//! import errors, in the forms of 2.x (`/health`, `/api/v1`) and 3.x (`/api/v2`), as Airflow 2.9.3 and
+//! 3.2.2 answer. It runs no DAG; every page says so.
+//!
+//! There is one DAG. The login is the password in a Secret of the namespace under the key
+//! `admin-password`, else the chart's `admin`; any user name goes with it.
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -13,11 +18,16 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 
+use super::target::decode;
 use crate::mount::{Body, full, json as json_answer};
 use crate::world::{Progress, World, seconds};
 
 /// What the page shows first.
 const MARK: &str = "simulated by aks-airflow sandbox, not Airflow";
+/// The one DAG there is.
+const DAG: &str = "sandbox_example";
+/// The one token of 3.x.
+const TOKEN: &str = "sandbox";
 /// How long a triggered run takes, milliseconds.
 const RUN_TAKES: i64 = 2_000;
 
@@ -80,13 +90,6 @@ fn ok(value: &Value) -> Response<Body> {
     json_answer(StatusCode::OK, value)
 }
 
-fn problem(status: StatusCode, title: &str) -> Response<Body> {
-    json_answer(
-        status,
-        &json!({"detail": MARK, "status": status.as_u16(), "title": title, "type": "about:blank"}),
-    )
-}
-
 impl Place {
     fn is_three(&self) -> bool {
         self.version.starts_with('3')
@@ -108,11 +111,15 @@ impl Place {
             return ok(&self.health());
         }
         if path == "/auth/token" && self.is_three() && *request.method() == Method::POST {
-            return json_answer(StatusCode::CREATED, &json!({"access_token": "sandbox"}));
+            return self.token(request.body());
         }
         let Some(rest) = path.strip_prefix(api) else {
-            if path.starts_with("/api/") || (self.is_three() && path == "/health") {
-                return problem(StatusCode::NOT_FOUND, "Not Found");
+            if self.is_three() && (path.starts_with("/api/v1") || path == "/health") {
+                let error = "moved in Airflow 3 to /api/v2";
+                return json_answer(StatusCode::NOT_FOUND, &json!({"error": error}));
+            }
+            if path.starts_with("/api/") {
+                return self.refuse(StatusCode::NOT_FOUND, "Not Found", MARK.into());
             }
             let page = format!(
                 "<!doctype html><title>Airflow</title><h1>{MARK}</h1><p>Version {}</p>\n",
@@ -127,25 +134,25 @@ impl Place {
         if rest == "/version" {
             return ok(&json!({"version": self.version, "git_version": MARK}));
         }
-        if !request.headers().contains_key(http::header::AUTHORIZATION) {
-            let status = if self.is_three() {
-                StatusCode::UNAUTHORIZED
-            } else {
-                StatusCode::FORBIDDEN
-            };
-            return problem(status, "Unauthorized");
+        if let Some(refused) = self.check_login(request) {
+            return refused;
         }
-        let segments: Vec<&str> = rest
+        // Ids of runs hold `:` and `+`, which come escaped.
+        let segments: Vec<String> = rest
             .split('/')
             .filter(|segment| !segment.is_empty())
+            .map(decode)
             .collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match (request.method(), segments.as_slice()) {
             (&Method::GET, ["importErrors"]) => {
                 ok(&json!({"import_errors": [], "total_entries": 0}))
             }
             (&Method::GET, ["dagWarnings"]) => ok(&json!({"dag_warnings": [], "total_entries": 0})),
-            (&Method::GET, ["dags"]) => {
-                ok(&json!({"dags": [self.dag("sandbox_example")], "total_entries": 1}))
+            (&Method::GET, ["dags"]) => ok(&json!({"dags": [self.dag(DAG)], "total_entries": 1})),
+            (_, ["dags", dag, ..]) if *dag != DAG => {
+                let detail = format!("Dag with id: '{dag}' not found");
+                self.refuse(StatusCode::NOT_FOUND, "DAG not found", detail.into())
             }
             (&Method::GET | &Method::PATCH, ["dags", dag]) => ok(&self.dag(dag)),
             (&Method::POST, ["dags", dag, "dagRuns"]) => self.trigger(dag, request.body()),
@@ -159,11 +166,86 @@ impl Place {
                 .find(|found| found["dag_run_id"] == *run)
             {
                 Some(found) => ok(&found),
-                None => problem(StatusCode::NOT_FOUND, "DAGRun not found"),
+                None => {
+                    let detail =
+                        format!("DAGRun with DAG ID: '{dag}' and DagRun ID: '{run}' not found");
+                    self.refuse(StatusCode::NOT_FOUND, "DAGRun not found", detail.into())
+                }
             },
             (&Method::GET, ["jobs"]) => ok(&json!({"jobs": [], "total_entries": 0})),
-            _ => problem(StatusCode::NOT_FOUND, "Not Found"),
+            _ => self.refuse(StatusCode::NOT_FOUND, "Not Found", MARK.into()),
         }
+    }
+
+    /// A refusal in the form of the generation: a problem document in 2.x, a detail in 3.x.
+    fn refuse(&self, status: StatusCode, title: &str, detail: Value) -> Response<Body> {
+        if self.is_three() {
+            let detail = if detail.is_null() {
+                title.into()
+            } else {
+                detail
+            };
+            return json_answer(status, &json!({"detail": detail}));
+        }
+        let mut answer = json_answer(
+            status,
+            &json!({"detail": detail, "status": status.as_u16(), "title": title, "type": "about:blank"}),
+        );
+        let kind = http::HeaderValue::from_static("application/problem+json");
+        answer.headers_mut().insert("content-type", kind);
+        answer
+    }
+
+    /// Airflow 3's login.
+    fn token(&self, body: &Bytes) -> Response<Body> {
+        let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+        let word = |key: &str| asked[key].as_str().unwrap_or_default();
+        if word("username").is_empty() || word("password").is_empty() {
+            let why = "Username and password must be provided";
+            return self.refuse(StatusCode::BAD_REQUEST, why, Value::Null);
+        }
+        if word("password") != self.password() {
+            return self.refuse(StatusCode::UNAUTHORIZED, "Invalid credentials", Value::Null);
+        }
+        json_answer(StatusCode::CREATED, &json!({"access_token": TOKEN}))
+    }
+
+    /// The refusal of a request that is not logged in.
+    fn check_login(&self, request: &Request<Bytes>) -> Option<Response<Body>> {
+        let header = request.headers().get(http::header::AUTHORIZATION);
+        let header = header.and_then(|value| value.to_str().ok());
+        if self.is_three() {
+            let (status, why) = match header.and_then(|text| text.strip_prefix("Bearer ")) {
+                Some(TOKEN) => return None,
+                Some(_) => (StatusCode::FORBIDDEN, "Invalid JWT token"),
+                None => (StatusCode::UNAUTHORIZED, "Not authenticated"),
+            };
+            return Some(self.refuse(status, why, Value::Null));
+        }
+        let pair = header
+            .and_then(|text| text.strip_prefix("Basic "))
+            .and_then(|text| STANDARD.decode(text).ok())
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        let password = pair.as_deref().and_then(|pair| pair.split_once(':'));
+        if password.is_some_and(|(_, password)| password == self.password()) {
+            return None;
+        }
+        Some(self.refuse(StatusCode::FORBIDDEN, "Forbidden", Value::Null))
+    }
+
+    /// What the job that makes the first user was given.
+    fn password(&self) -> String {
+        let encoded = self.world.read(|state| {
+            let mut secrets = state.store.within("/secrets", &self.namespace);
+            secrets.find_map(|(_, secret)| {
+                let password = secret["data"]["admin-password"].as_str();
+                password.map(str::to_owned)
+            })
+        });
+        encoded
+            .and_then(|text| STANDARD.decode(text).ok())
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .unwrap_or_else(|| "admin".into())
     }
 
     /// Heartbeats are five seconds apart, as the scheduler's.
@@ -202,13 +284,16 @@ impl Place {
 
     fn trigger(&self, dag: &str, body: &Bytes) -> Response<Body> {
         let Ok(asked) = serde_json::from_slice::<Value>(body) else {
-            return problem(StatusCode::BAD_REQUEST, "Request body is not valid JSON");
+            if self.is_three() {
+                let detail = json!([{"type": "json_invalid", "loc": ["body", 0], "msg": "JSON decode error", "input": {}}]);
+                return self.refuse(StatusCode::UNPROCESSABLE_ENTITY, "", detail);
+            }
+            let why = "Request body is not valid JSON";
+            return self.refuse(StatusCode::BAD_REQUEST, "Bad Request", why.into());
         };
         if self.is_three() && asked.get("logical_date").is_none() {
-            return json_answer(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                &json!({"detail": [{"type": "missing", "loc": ["body", "logical_date"], "msg": "Field required"}]}),
-            );
+            let detail = json!([{"type": "missing", "loc": ["body", "logical_date"], "msg": "Field required", "input": {}}]);
+            return self.refuse(StatusCode::UNPROCESSABLE_ENTITY, "", detail);
         }
         let now = self.world.clock().millis();
         let run = asked["dag_run_id"]
@@ -225,7 +310,9 @@ impl Place {
             (false, !known)
         });
         if !new {
-            return problem(StatusCode::CONFLICT, "DAGRun already exists");
+            let detail =
+                format!("DAGRun with DAG ID: '{dag}' and DAGRun ID: '{run}' already exists");
+            return self.refuse(StatusCode::CONFLICT, "Conflict", detail.into());
         }
         ok(&self.show_run(dag, &run, now))
     }

@@ -55,7 +55,7 @@ impl Target {
     }
 }
 
-fn decode(segment: &str) -> String {
+pub(super) fn decode(segment: &str) -> String {
     // `+` is a plus in a path, unlike in a form.
     let escaped = segment.replace('+', "%2B");
     url::form_urlencoded::parse(format!("x={escaped}").as_bytes())
