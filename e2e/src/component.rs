@@ -15,6 +15,18 @@ pub enum Component {
     Helm4,
     /// Helm 3.
     Helm3,
+    /// Azurite, Microsoft's storage emulator.
+    Azurite,
+    /// docker-registry, the OCI registry of Debian.
+    Registry,
+    /// Git with its daemon.
+    Git,
+    /// Airflow 2.9.3.
+    Airflow2,
+    /// Airflow 3.2.2.
+    Airflow3,
+    /// Python 3, whose library holds a plain web server.
+    Python,
 }
 
 /// A component that was not found.
@@ -37,9 +49,16 @@ impl Component {
             Self::Kwok => "kwok",
             Self::Helm4 => "helm4",
             Self::Helm3 => "helm3",
+            Self::Azurite => "azurite",
+            Self::Registry => "registry",
+            Self::Git => "git",
+            Self::Airflow2 => "airflow2",
+            Self::Airflow3 => "airflow3",
+            Self::Python => "python",
         }
     }
 
+    /// What it consists of, below the folder of tools; what begins with `/` is the system's.
     fn programs(self) -> &'static [&'static str] {
         match self {
             Self::ControlPlane => &[
@@ -51,10 +70,33 @@ impl Component {
             Self::Kwok => &["kwok"],
             Self::Helm4 => &["helm4"],
             Self::Helm3 => &["helm3"],
+            Self::Azurite => &[
+                "azurite/node_modules/azurite/dist/src/blob/main.js",
+                "/usr/bin/node",
+            ],
+            Self::Registry => &["registry/usr/bin/docker-registry"],
+            Self::Git => &["/usr/bin/git", "/usr/lib/git-core/git-daemon"],
+            Self::Airflow2 => &["airflow2/bin/airflow"],
+            Self::Airflow3 => &["airflow3/bin/airflow"],
+            Self::Python => &["/usr/bin/python3"],
         }
     }
 
-    /// The folder that holds all of the component's programs: `$E2E_TOOLS_DIR`, else the
+    fn how_to_get(self) -> &'static str {
+        match self {
+            Self::ControlPlane | Self::Kwok | Self::Helm4 | Self::Helm3 => {
+                "run e2e/tools/build.sh (needs Go)"
+            }
+            Self::Azurite => "run e2e/tools/install.sh azurite (needs Node and npm)",
+            Self::Registry => "run e2e/tools/install.sh registry (needs Debian's apt-get)",
+            Self::Airflow2 => "run e2e/tools/install.sh airflow2 (needs Python 3.11)",
+            Self::Airflow3 => "run e2e/tools/install.sh airflow3 (needs Python 3.11)",
+            Self::Git => "apt-get install git",
+            Self::Python => "apt-get install python3",
+        }
+    }
+
+    /// The folder of tools, below which the component's programs are: `$E2E_TOOLS_DIR`, else the
     /// `e2e-tools` folder of the build's target folder.
     ///
     /// # Errors
@@ -71,7 +113,7 @@ impl Component {
             Some(program) => Err(Missing {
                 name: self.name(),
                 path: folder.join(program).display().to_string(),
-                how_to_get: "run e2e/tools/build.sh (needs Go)",
+                how_to_get: self.how_to_get(),
             }),
         }
     }

@@ -29,9 +29,18 @@ impl ControlPlane {
     /// # Errors
     /// What is missing, failed, or did not become ready in time.
     pub fn add_nodes(&self, count: u32) -> Result<(), ControlPlaneError> {
+        self.add_nodes_with(count, "")
+    }
+
+    /// The same with more of kwok's configuration than our stages: whole YAML documents, each
+    /// after a line `---`.
+    ///
+    /// # Errors
+    /// As [`add_nodes`](Self::add_nodes).
+    pub fn add_nodes_with(&self, count: u32, more: &str) -> Result<(), ControlPlaneError> {
         let tools = Component::Kwok.locate()?;
         let stages = self.folder().join("stages.yaml");
-        fs::write(&stages, STAGES)?;
+        fs::write(&stages, format!("{STAGES}{more}"))?;
         // An empty home: kwok reads `~/.kwok/kwok.yaml`.
         let home = self.folder().join("kwok");
         fs::create_dir_all(&home)?;
@@ -106,6 +115,17 @@ async fn ready_nodes(cluster: &KubeCluster) -> Result<usize, ClusterError> {
         ready && node.at("/spec/taints").is_none()
     };
     Ok(nodes.items.iter().filter(is_usable).count())
+}
+
+/// For [`ControlPlane::add_nodes_with`]: a port of every pod in the namespace leads to a port of
+/// this machine, as seen by port-forward.
+pub fn forward_to(namespace: &str, pod_port: u16, port: u16) -> String {
+    format!(
+        "---\napiVersion: kwok.x-k8s.io/v1alpha1\nkind: ClusterPortForward\n\
+         metadata: {{name: {namespace}-{pod_port}}}\n\
+         spec:\n  selector: {{matchNamespaces: [{namespace}]}}\n  \
+         forwards: [{{ports: [{pod_port}], target: {{address: 127.0.0.1, port: {port}}}}}]\n"
+    )
 }
 
 /// Makes a namespace, unless it is there.

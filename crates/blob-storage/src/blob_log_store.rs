@@ -131,12 +131,19 @@ fn failure(
     }
 }
 
+/// How the service begins when it does not know the caller. Azure says it with the code
+/// `AuthenticationFailed`, Azurite with `AuthorizationFailure`, which at Azure is the firewall's.
+const NOT_KNOWN: &str = "Server failed to authenticate the request";
+
 fn read_refusal(answer: ServiceAnswer) -> LogStoreErrorKind {
     let (code, message) = (answer.code, answer.message);
     match (answer.status, code.as_str()) {
         (404, "ContainerNotFound") => LogStoreErrorKind::NoContainer,
         (_, "KeyBasedAuthenticationNotPermitted") => LogStoreErrorKind::SharedKeyDisabled,
         (401, _) | (403, "AuthenticationFailed") => {
+            LogStoreErrorKind::Unauthenticated { code, message }
+        }
+        (403, _) if message.starts_with(NOT_KNOWN) => {
             LogStoreErrorKind::Unauthenticated { code, message }
         }
         (403, _) => LogStoreErrorKind::Forbidden { code, message },

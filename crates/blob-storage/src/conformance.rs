@@ -4,7 +4,7 @@
 //!
 //! [`storage_accounts_conformance!`](crate::storage_accounts_conformance) and
 //! [`log_store_conformance!`](crate::log_store_conformance) take an expression that makes a
-//! [`Subject`], fresh for each test.
+//! [`Subject`] or a [`LogSubject`], fresh for each test.
 
 use std::any::Any;
 use std::fmt;
@@ -18,12 +18,10 @@ use crate::{
     StorageAccounts, StorageError,
 };
 
-/// A backend under test.
+/// A control plane under test.
 pub struct Subject {
     /// The control plane.
     pub accounts: Arc<dyn StorageAccounts>,
-    /// The data plane.
-    pub store: Arc<dyn LogStore>,
     /// An account that is there, accepts its keys, and has no lifecycle rule of ours.
     pub account: ResourceId,
     /// An account that is not there, in the same group.
@@ -36,29 +34,23 @@ pub struct Subject {
 
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Subject({:?}, {:?})", self.accounts, self.store)
+        write!(f, "Subject({:?})", self.accounts)
     }
 }
 
-impl Subject {
-    /// A container that was just made, with the account's key.
-    async fn container(&self) -> LogContainer {
-        let (accounts, account) = (&self.accounts, &self.account);
-        accounts
-            .ensure_container(account.clone(), self.free.clone())
-            .await
-            .expect("a container can be made");
-        let facts = accounts
-            .facts(account.clone())
-            .await
-            .expect("facts can be read");
-        let facts = facts.expect("the account is there");
-        LogContainer {
-            account: facts.name,
-            endpoint: facts.blob_endpoint,
-            container: self.free.clone(),
-            key: Some(accounts.key(account.clone()).await.expect("it has a key")),
-        }
+/// A data plane under test.
+pub struct LogSubject {
+    /// The data plane.
+    pub store: Arc<dyn LogStore>,
+    /// An empty container of the test's own, with the account's key.
+    pub container: LogContainer,
+    /// Kept alive until the test is over.
+    pub guard: Box<dyn Any + Send + Sync>,
+}
+
+impl fmt::Debug for LogSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogSubject({:?})", self.store)
     }
 }
 
@@ -145,8 +137,8 @@ pub async fn a_lifecycle_rule_is_kept_as_declared(subject: Subject) {
 }
 
 /// What was written is read back, replaced by the next write, and gone after a delete.
-pub async fn a_blob_is_written_read_replaced_and_deleted(subject: Subject) {
-    let container = subject.container().await;
+pub async fn a_blob_is_written_read_replaced_and_deleted(subject: LogSubject) {
+    let container = subject.container;
     let blob = "dag_id=a/run_id=b c/é?x#y.log".to_owned();
     let read = || subject.store.read(container.clone(), blob.clone());
     assert_eq!(read().await.expect("reading may not fail"), None);
@@ -165,8 +157,8 @@ pub async fn a_blob_is_written_read_replaced_and_deleted(subject: Subject) {
 }
 
 /// An absent container is told from an absent blob.
-pub async fn an_absent_container_is_said(subject: Subject) {
-    let mut container = subject.container().await;
+pub async fn an_absent_container_is_said(subject: LogSubject) {
+    let mut container = subject.container;
     container.container = "no-such-container".parse().expect("a good name");
     let written = subject
         .store
@@ -180,8 +172,8 @@ pub async fn an_absent_container_is_said(subject: Subject) {
 }
 
 /// A wrong key is refused as such.
-pub async fn a_wrong_key_is_refused(subject: Subject) {
-    let mut container = subject.container().await;
+pub async fn a_wrong_key_is_refused(subject: LogSubject) {
+    let mut container = subject.container;
     container.key = Some(AccountKey {
         name: "key1".into(),
         value: Secret::new("d3Jvbmc="),
@@ -202,7 +194,7 @@ pub async fn a_wrong_key_is_refused(subject: Subject) {
 #[macro_export]
 macro_rules! storage_accounts_conformance {
     ($(#[$attribute:meta])* $setup:expr) => {
-        $crate::storage_conformance_tests!([$(#[$attribute])*] $setup;
+        $crate::storage_conformance_tests!([test [$(#[$attribute])*] $setup];
             an_absent_account_is_none
             an_account_says_what_it_is
             a_container_is_made_once
@@ -211,15 +203,24 @@ macro_rules! storage_accounts_conformance {
     };
 }
 
-/// Expands the behaviours of [`LogStore`] into tests over a fresh [`Subject`] each.
+/// Expands the behaviours of [`LogStore`] into tests over a fresh [`LogSubject`] each.
+///
+/// `log_store_conformance!(list = each)` makes a `Vec` instead: `each(name, behaviour)` is called for
+/// every behaviour, a function from a [`LogSubject`] to a boxed future; for harnesses of one's own.
 #[macro_export]
 macro_rules! log_store_conformance {
-    ($(#[$attribute:meta])* $setup:expr) => {
-        $crate::storage_conformance_tests!([$(#[$attribute])*] $setup;
+    (list = $each:ident) => {
+        $crate::log_store_conformance! { @all [list $each] }
+    };
+    (@all $how:tt) => {
+        $crate::storage_conformance_tests! { $how;
             a_blob_is_written_read_replaced_and_deleted
             an_absent_container_is_said
             a_wrong_key_is_refused
-        );
+        }
+    };
+    ($(#[$attribute:meta])* $setup:expr) => {
+        $crate::log_store_conformance!(@all [test [$(#[$attribute])*] $setup]);
     };
 }
 
@@ -227,6 +228,12 @@ macro_rules! log_store_conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! storage_conformance_tests {
+    ([list $each:ident]; $($behaviour:ident)+) => {
+        vec![$($each(
+            stringify!($behaviour),
+            |subject| Box::pin($crate::conformance::$behaviour(subject)),
+        )),+]
+    };
     (@one [$(#[$attribute:meta])*] $setup:expr; $behaviour:ident) => {
         #[tokio::test]
         $(#[$attribute])*
@@ -234,7 +241,7 @@ macro_rules! storage_conformance_tests {
             $crate::conformance::$behaviour($setup.await).await;
         }
     };
-    ($attributes:tt $setup:expr; $($behaviour:ident)+) => {
+    ([test $attributes:tt $setup:expr]; $($behaviour:ident)+) => {
         $($crate::storage_conformance_tests!(@one $attributes $setup; $behaviour);)+
     };
 }

@@ -160,10 +160,20 @@ pub async fn a_constraint_finds_its_version(subject: &Subject) {
 /// The argument is an expression whose future answers a
 /// [`Subject`](crate::conformance::Subject); attributes before it go to every test. The calling
 /// crate needs `tokio` with `macros` and `rt`.
+///
+/// `charts_conformance!(list = each)` makes a `Vec` instead: `each(name, behaviour)` is called for
+/// every behaviour, a function from a [`Subject`](crate::conformance::Subject) to a boxed future; for
+/// harnesses of one's own.
 #[macro_export]
 macro_rules! charts_conformance {
+    (list = $each:ident) => {
+        $crate::charts_conformance! { @all { @name $each } }
+    };
     ($(#[$attribute:meta])* $setup:expr) => {
-        $crate::charts_conformance! { @test { $(#[$attribute])* } { $setup }
+        $crate::charts_conformance! { @all { @test { $(#[$attribute])* } { $setup } } }
+    };
+    (@all { $($how:tt)* }) => {
+        $crate::charts_conformance! { $($how)*
             versions_come_newest_first
             a_chart_that_is_not_there_has_no_versions
             a_pulled_archive_is_what_was_published
@@ -171,6 +181,12 @@ macro_rules! charts_conformance {
             a_pin_is_checked
             a_constraint_finds_its_version
         }
+    };
+    (@name $each:ident $($behaviour:ident)*) => {
+        vec![$($each(
+            stringify!($behaviour),
+            |subject| Box::pin(async move { $crate::conformance::$behaviour(&subject).await }),
+        )),*]
     };
     (@test $attributes:tt $setup:tt $($behaviour:ident)*) => {
         $($crate::charts_conformance! { @one $attributes $setup $behaviour })*

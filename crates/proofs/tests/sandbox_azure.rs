@@ -69,7 +69,8 @@ mod resource_manager_on_loopback {
 
 mod storage_over_pipes {
     use super::*;
-    use blob_storage::conformance::Subject;
+    use blob_storage::LogContainer;
+    use blob_storage::conformance::{LogSubject, Subject};
 
     #[expect(clippy::unused_async, reason = "a suite's setup is awaited")]
     async fn setup() -> Subject {
@@ -82,7 +83,6 @@ mod storage_over_pipes {
         };
         Subject {
             accounts: Arc::new(ArmStorageAccounts::new(azure.arm())),
-            store: Arc::new(BlobLogStore::new(azure)),
             account: account(&sandbox.spec().storage_account),
             absent: account("nosuchaccount"),
             free: "airflow-logs".parse().unwrap(),
@@ -90,8 +90,35 @@ mod storage_over_pipes {
         }
     }
 
+    /// A container that was just made, with the account's key.
+    async fn logs() -> LogSubject {
+        let Subject {
+            accounts,
+            account,
+            free,
+            guard,
+            ..
+        } = setup().await;
+        let sandbox = guard.downcast::<Sandbox>().unwrap();
+        accounts
+            .ensure_container(account.clone(), free.clone())
+            .await
+            .unwrap();
+        let facts = accounts.facts(account.clone()).await.unwrap().unwrap();
+        LogSubject {
+            store: Arc::new(BlobLogStore::new(over_pipes(&sandbox))),
+            container: LogContainer {
+                account: facts.name,
+                endpoint: facts.blob_endpoint,
+                container: free,
+                key: Some(accounts.key(account).await.unwrap()),
+            },
+            guard: sandbox,
+        }
+    }
+
     blob_storage::storage_accounts_conformance!(setup());
-    blob_storage::log_store_conformance!(setup());
+    blob_storage::log_store_conformance!(logs());
 }
 
 const CLUSTERS: ApiVersion = ApiVersion("2026-06-01");
