@@ -1,5 +1,5 @@
-//! [`HttpRepository`]: a chart repository behind an `index.yaml`. It owns the index and where
-//! credentials go; it refuses bytes that are not what the index promises.
+//! [`HttpRepository`]: a chart repository behind an `index.yaml`. It owns where the
+//! index is and where credentials go; it refuses bytes that are not what the index promises.
 //!
 //! Source: `pkg/repo/v1/index.go` and `pkg/downloader` of Helm v4.2. Helm does not compare the
 //! index's digest with the bytes; this does.
@@ -8,16 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
-use helm_chart::{json, yaml};
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::OnceCell;
 use url::Url;
 
+use crate::index::Index;
 use crate::memory::not_found;
-use crate::resolve::newest_first;
 use crate::transport::{Login, Transport, TransportOptions, address, shown};
-use crate::{Archive, ChartRef, ChartSource, ChartVersion, Digest, SourceError, SourceErrorKind};
+use crate::{Archive, ChartRef, ChartSource, ChartVersion, SourceError, SourceErrorKind};
 
 /// A chart repository over HTTP. Its index is read once.
 pub struct HttpRepository {
@@ -45,34 +42,6 @@ pub struct HttpOptions {
     pub transport: TransportOptions,
 }
 
-type Index = BTreeMap<String, Vec<Entry>>;
-
-#[derive(Debug, Clone)]
-struct Entry {
-    version: ChartVersion,
-    url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawEntry {
-    version: String,
-    #[serde(default)]
-    app_version: Option<Value>,
-    #[serde(default)]
-    description: Option<String>,
-    #[serde(default)]
-    urls: Vec<String>,
-    #[serde(default)]
-    created: Option<String>,
-    #[serde(default)]
-    digest: Option<String>,
-    #[serde(default)]
-    deprecated: bool,
-    #[serde(default)]
-    removed: bool,
-}
-
 impl HttpRepository {
     /// The repository at `url`, such as `https://airflow.apache.org`. Makes no request.
     ///
@@ -95,10 +64,7 @@ impl HttpRepository {
     /// # Errors
     /// The index cannot be read.
     pub async fn charts(&self) -> Result<BTreeMap<String, Vec<ChartVersion>>, SourceError> {
-        let index = self.index().await?.iter();
-        Ok(index
-            .map(|(name, entries)| (name.clone(), described(entries)))
-            .collect())
+        Ok(self.index().await?.charts())
     }
 
     async fn index(&self) -> Result<&Index, SourceError> {
@@ -108,8 +74,10 @@ impl HttpRepository {
             let failed = |kind| SourceError::new("read the index", shown(&url), kind);
             let fetched = self.transport.get(&url, &self.options.login, limit).await;
             let bytes = fetched.map_err(failed)?;
-            parse_index(&String::from_utf8_lossy(&bytes))
-                .map_err(|why| failed(SourceErrorKind::Answer { why }))
+            Index::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+                let why = error.to_string();
+                failed(SourceErrorKind::Answer { why })
+            })
         };
         self.index.get_or_try_init(read).await
     }
@@ -144,20 +112,12 @@ impl HttpRepository {
 #[async_trait]
 impl ChartSource for HttpRepository {
     async fn versions(&self, name: String) -> Result<Vec<ChartVersion>, SourceError> {
-        let index = self.index().await?;
-        Ok(index
-            .get(&name)
-            .map(|entries| described(entries))
-            .unwrap_or_default())
+        Ok(self.index().await?.versions(&name))
     }
 
     async fn pull(&self, chart: ChartRef) -> Result<Archive, SourceError> {
-        let entries = self.index().await?.get(&chart.name);
-        let entry = entries
-            .into_iter()
-            .flatten()
-            .find(|entry| entry.version.version == chart.version);
-        let Some(entry) = entry else {
+        let index = self.index().await?;
+        let Some(entry) = index.entry(&chart.name, &chart.version) else {
             return Err(not_found(&chart, &self.versions(chart.name.clone()).await?));
         };
         let url = self.inside(&entry.url)?;
@@ -168,71 +128,6 @@ impl ChartSource for HttpRepository {
             .checked(entry.version.digest, "the index")?
             .checked(chart.digest, "the pin")
     }
-}
-
-fn described(entries: &[Entry]) -> Vec<ChartVersion> {
-    let mut versions: Vec<ChartVersion> =
-        entries.iter().map(|entry| entry.version.clone()).collect();
-    newest_first(&mut versions);
-    versions
-}
-
-/// Reads an index; entries that make no sense are left out, as in Helm.
-fn parse_index(text: &str) -> Result<Index, String> {
-    if text.trim().is_empty() {
-        return Err("empty index.yaml file".into());
-    }
-    let index = if text.trim_start().starts_with('{') {
-        json::parse(text).map_err(|error| error.to_string())?
-    } else {
-        yaml::parse_exact(text).map_err(|error| error.to_string())?
-    };
-    if index
-        .get("apiVersion")
-        .and_then(Value::as_str)
-        .is_none_or(str::is_empty)
-    {
-        return Err("no API version specified".into());
-    }
-    let entries = index.get("entries").and_then(Value::as_object);
-    let mut read = Index::new();
-    for (name, versions) in entries.into_iter().flatten() {
-        let versions = versions.as_array().into_iter().flatten();
-        let usable = versions.filter_map(|version| match entry(version) {
-            Ok(entry) => entry,
-            Err(why) => {
-                tracing::warn!(chart = %name, %why, "skipping an entry of the index");
-                None
-            }
-        });
-        read.insert(name.clone(), usable.collect());
-    }
-    Ok(read)
-}
-
-fn entry(value: &Value) -> Result<Option<Entry>, String> {
-    let raw = RawEntry::deserialize(value).map_err(|error| error.to_string())?;
-    if raw.removed {
-        return Ok(None);
-    }
-    let url = raw.urls.into_iter().next().ok_or("it has no URL")?;
-    let digest = raw.digest.filter(|digest| !digest.is_empty());
-    let digest = digest.map(|digest| Digest::parse(&digest)).transpose();
-    Ok(Some(Entry {
-        url,
-        version: ChartVersion {
-            version: raw.version,
-            app_version: raw.app_version.and_then(|version| match version {
-                Value::String(text) => Some(text),
-                Value::Null => None,
-                other => Some(other.to_string()),
-            }),
-            description: raw.description,
-            digest: digest.map_err(|error| error.to_string())?,
-            created: raw.created,
-            deprecated: raw.deprecated,
-        },
-    }))
 }
 
 #[cfg(test)]
@@ -293,18 +188,5 @@ mod tests {
             .inside("file:///x")
             .unwrap_err();
         assert!(!format!("{error:?}").contains("geheim"));
-    }
-
-    #[test]
-    fn an_index_without_version_or_content_is_refused_and_odd_entries_are_skipped() {
-        assert_eq!(parse_index(" ").unwrap_err(), "empty index.yaml file");
-        assert_eq!(
-            parse_index("entries: {}").unwrap_err(),
-            "no API version specified"
-        );
-        let index = parse_index("apiVersion: v1\nentries:\n  a:\n  - {version: 1.0.0, urls: [a.tgz], appVersion: 2.9}\n  - {version: 2.0.0}\n  - {version: 3.0.0, urls: [x], removed: true}\n").unwrap();
-        let versions = described(&index["a"]);
-        assert_eq!(versions.len(), 1);
-        assert_eq!(versions[0].app_version.as_deref(), Some("2.9"));
     }
 }

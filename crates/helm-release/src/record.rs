@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{ReleaseId, ReleaseName, Revision};
+use crate::codec::{self, RecordError};
+use crate::{Profile, ReleaseId, ReleaseName, Revision};
 
 /// One revision of a release.
 ///
@@ -55,6 +56,24 @@ pub struct Record {
 }
 
 impl Record {
+    /// Reads the text a Secret of Helm holds under the key `release`, once the Secret's own base64
+    /// is off: base64, gzip, JSON; JSON that was not compressed is accepted, as in Helm.
+    ///
+    /// # Errors
+    /// [`RecordError`] when it is none of that, or unpacks to more than 512 MiB.
+    pub fn decode(text: &str) -> Result<Self, RecordError> {
+        codec::decode(text)
+    }
+
+    /// The text Helm keeps under the key `release`, byte for byte as `profile` writes it but for the
+    /// compressor's choices.
+    ///
+    /// # Errors
+    /// [`RecordError::Json`] when the record holds what JSON cannot express.
+    pub fn encode(&self, profile: Profile) -> Result<String, RecordError> {
+        codec::encode(self, profile)
+    }
+
     /// Which release this is; `None` for a name Helm would not accept.
     pub fn id(&self) -> Option<ReleaseId> {
         let name = ReleaseName::parse(self.name.clone()).ok()?;
