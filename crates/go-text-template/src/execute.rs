@@ -9,6 +9,7 @@ mod compare;
 mod complex;
 mod escape;
 mod field;
+mod observer;
 mod output;
 mod pipeline;
 
@@ -17,6 +18,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+
+pub use observer::{Observer, Place};
 
 use crate::error::{Error, ErrorKind, Frame};
 use crate::fmt;
@@ -29,7 +32,8 @@ use crate::value::{Text, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Template nodes and pipeline stages executed; 200 million by default.
+    /// Template nodes and pipeline stages executed, and what functions return: a step for eight
+    /// bytes of text, and for each item of a list; 100 million by default.
     pub steps: u64,
     /// Bytes of one template's output, and of everything included in it together; 1 GiB by default.
     pub output: u64,
@@ -40,7 +44,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            steps: 200_000_000,
+            steps: 100_000_000,
             output: 1 << 30,
             depth: 10_000,
         }
@@ -68,7 +72,7 @@ impl Default for Limits {
 /// assert_eq!(execution.state::<Counter>().map(|counter| counter.0), Some(2));
 /// # Ok::<(), go_text_template::Error>(())
 /// ```
-pub struct Execution<'s> {
+pub struct Execution<'s, O = ()> {
     templates: &'s Templates,
     cache: Option<&'s TextCache>,
     limits: Limits,
@@ -85,6 +89,7 @@ pub struct Execution<'s> {
     steps: u64,
     written: u64,
     depth: u32,
+    observer: O,
 }
 
 /// A unit with what this execution keeps about it.
@@ -194,7 +199,43 @@ impl<'s> Execution<'s> {
             steps: 0,
             written: 0,
             depth: 0,
+            observer: (),
         }
+    }
+}
+
+impl<'s, O: Observer> Execution<'s, O> {
+    /// The same execution with someone who listens to it.
+    #[must_use]
+    pub fn with_observer<P: Observer>(self, observer: P) -> Execution<'s, P> {
+        Execution {
+            templates: self.templates,
+            cache: self.cache,
+            limits: self.limits,
+            text_name: self.text_name,
+            loaded: self.loaded,
+            texts: self.texts,
+            overlay: self.overlay,
+            states: self.states,
+            impurities: self.impurities,
+            outermost: self.outermost,
+            out: self.out,
+            variables: self.variables,
+            steps: self.steps,
+            written: self.written,
+            depth: self.depth,
+            observer,
+        }
+    }
+
+    /// Who listens.
+    pub fn observer(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
+    /// Who listened.
+    pub fn into_observer(self) -> O {
+        self.observer
     }
 
     /// The same execution with other limits.
@@ -265,9 +306,15 @@ impl<'s> Execution<'s> {
         run: impl FnOnce(&mut Self) -> Result<(), Error>,
     ) -> Result<Text, Error> {
         let start = self.out.len();
+        if O::ACTIVE {
+            self.observer.open();
+        }
         let result = run(self);
         self.written += (self.out.len() - start) as u64;
         let text = self.out.take_from(start);
+        if O::ACTIVE {
+            self.observer.close(&text.to_str());
+        }
         result.map(|()| text)
     }
 
@@ -295,6 +342,9 @@ impl<'s> Execution<'s> {
         self.variables
             .resize(base + definition.slots as usize, Operand::default());
         self.variables[base] = dot.clone();
+        if O::ACTIVE {
+            self.observer.enter(base);
+        }
         let mut running = Running {
             loaded,
             definition,
@@ -324,25 +374,52 @@ impl<'s> Execution<'s> {
                 Node::Text { start, end, .. } => {
                     let text = running.loaded.unit.text.get(*start as usize..*end as usize);
                     self.out.push_str(text.unwrap_or_default());
+                    if O::ACTIVE {
+                        let place = running.place(*start);
+                        self.observer.text(place, text.unwrap_or_default());
+                    }
                     Flow::Next
                 }
                 Node::Action(pipe) => {
+                    self.begin(running, pipe.at);
                     let value = self.pipeline(running, dot, pipe)?;
+                    let start = self.out.len();
                     if pipe.targets.is_empty() {
                         self.print(running, &value)?;
+                    }
+                    if O::ACTIVE {
+                        let written = self.out.lossy_from(start);
+                        let printed = pipe.targets.is_empty().then_some(&*written);
+                        self.observer.end(printed);
                     }
                     Flow::Next
                 }
                 Node::If(branch) => {
+                    self.begin(running, branch.pipe.at);
                     let value = self.pipeline(running, dot, &branch.pipe)?;
+                    self.end();
                     self.branch(running, dot, dot, value.truth(), branch)?
                 }
                 Node::With(branch) => {
+                    self.begin(running, branch.pipe.at);
                     let value = self.pipeline(running, dot, &branch.pipe)?;
+                    self.end();
                     let truth = value.truth();
-                    self.branch(running, &Operand::concrete(value), dot, truth, branch)?
+                    self.begin_body();
+                    let flow =
+                        self.branch(running, &Operand::concrete(value), dot, truth, branch)?;
+                    self.end_body();
+                    flow
                 }
-                Node::Range(branch) => self.range(running, dot, branch)?,
+                Node::Range(branch) => {
+                    self.begin(running, branch.pipe.at);
+                    let value = self.pipeline(running, dot, &branch.pipe)?;
+                    self.end();
+                    self.begin_body();
+                    let flow = self.range(running, dot, value, branch)?;
+                    self.end_body();
+                    flow
+                }
                 Node::Template(call) => {
                     self.template(running, dot, call)?;
                     Flow::Next
@@ -403,9 +480,9 @@ impl<'s> Execution<'s> {
         &mut self,
         running: &mut Running<'p>,
         dot: &Operand,
+        value: Value,
         branch: &'p Branch,
     ) -> Result<Flow, Error> {
-        let value = self.pipeline(running, dot, &branch.pipe)?;
         let two = branch.pipe.targets.len() > 1;
         let ran = match value {
             Value::Nil => false,
@@ -533,6 +610,11 @@ impl<'s> Execution<'s> {
         {
             *variable = operand;
         }
+        if O::ACTIVE
+            && let Some(slot) = slot
+        {
+            self.observer.assign(running.base + slot as usize);
+        }
     }
 
     fn template<'p>(
@@ -542,6 +624,7 @@ impl<'s> Execution<'s> {
         call: &'p TemplateCall,
     ) -> Result<(), Error> {
         running.at = At::Template(call);
+        self.begin(running, call.at);
         let Some((loaded, index)) = self.resolve(running.loaded, call) else {
             let name = fmt::quote(call.name.as_bytes());
             return Err(running.refuse(format!("template {name} not defined")));
@@ -550,7 +633,33 @@ impl<'s> Execution<'s> {
             Some(pipe) => self.pipeline(running, dot, pipe)?,
             None => Value::Nil,
         };
-        self.run(&loaded, index, &Operand::concrete(dot))
+        self.run(&loaded, index, &Operand::concrete(dot))?;
+        self.end();
+        Ok(())
+    }
+
+    fn begin(&mut self, running: &Running<'_>, offset: u32) {
+        if O::ACTIVE {
+            self.observer.begin(running.place(offset));
+        }
+    }
+
+    fn end(&mut self) {
+        if O::ACTIVE {
+            self.observer.end(None);
+        }
+    }
+
+    fn begin_body(&mut self) {
+        if O::ACTIVE {
+            self.observer.begin_body();
+        }
+    }
+
+    fn end_body(&mut self) {
+        if O::ACTIVE {
+            self.observer.end_body();
+        }
     }
 
     /// Like [`Execution::find`], skipping the search by name where a former one left its answer.
@@ -591,7 +700,7 @@ impl<'s> Execution<'s> {
     }
 }
 
-impl Engine for Execution<'_> {
+impl<O: Observer> Engine for Execution<'_, O> {
     fn execute(&mut self, name: &str, dot: Value) -> Result<Text, FunctionError> {
         Ok(self.output_of(name, &Operand::concrete(dot))?)
     }
@@ -619,6 +728,14 @@ impl Engine for Execution<'_> {
 }
 
 impl Running<'_> {
+    fn place(&self, offset: u32) -> Place<'_> {
+        Place {
+            file: &self.loaded.unit.name,
+            source: &self.loaded.unit.text,
+            offset: offset as usize,
+        }
+    }
+
     /// The place of the current node, with a message.
     fn frame(&self, message: String) -> Frame {
         let source = &*self.loaded.unit.text;
@@ -655,7 +772,7 @@ fn missing(name: &str, from: &str) -> Error {
     )
 }
 
-impl std::fmt::Debug for Execution<'_> {
+impl<O> std::fmt::Debug for Execution<'_, O> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Execution")
             .field("limits", &self.limits)

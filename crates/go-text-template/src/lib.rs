@@ -52,6 +52,21 @@
 //! templates as deep as [`Limits`] say, steps and output are counted, values of any depth can be
 //! dropped and printed. Exceeding a limit is an [`Error`] of kind [`ErrorKind::Limit`].
 //!
+//! What functions return is paid for, too (a step for eight bytes of text, or for an item of a
+//! list), so that a text that doubles in a loop meets the limit before it fills the memory. Lists
+//! and maps that share their parts are printed up to 16 MiB, and `...` from there.
+//!
+//! # Errors
+//!
+//! An [`Error`] displays as Go's text. Its [`frames`](Error::frames) are the way through the
+//! templates as data: file, line, column, the template executed, the node. Functions report with
+//! [`FunctionError`]; [`FunctionError::Abort`] ends an execution with something for its caller.
+//!
+//! # Where text comes from
+//!
+//! An [`Observer`] is told of every statement, read and written text. Without one, an execution is
+//! compiled without the calls.
+//!
 //! # Differences from Go
 //!
 //! - Delimiters are `{{` and `}}`; missing map keys give the zero value (`missingkey=zero`).
@@ -74,7 +89,7 @@ mod unquote;
 mod value;
 
 pub use error::{Error, ErrorKind, Frame};
-pub use execute::{Execution, Limits};
+pub use execute::{Execution, Limits, Observer, Place};
 pub use function::{Code, Engine, Function, FunctionError, Functions, Purity, Scope};
 pub use templates::{Templates, TextCache};
 pub use value::{Entries, Kind, List, ListType, Map, MapType, Object, Text, Type, Value};

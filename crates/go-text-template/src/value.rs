@@ -12,6 +12,7 @@ mod object;
 mod text;
 mod types;
 
+use std::cell::Cell;
 use std::fmt::{self, Debug, Display, Formatter};
 use std::rc::Rc;
 
@@ -206,6 +207,16 @@ impl Value {
         }
     }
 
+    /// A number that all handles of one map or list have in common and no other living value has;
+    /// `None` for everything that is not shared.
+    pub fn identity(&self) -> Option<usize> {
+        match self {
+            Self::List(list) => Some(list.identity()),
+            Self::Map(map) => Some(map.identity()),
+            _ => None,
+        }
+    }
+
     /// The object of concrete type `T`, if this holds one.
     pub fn downcast<T: Object>(&self) -> Option<&T> {
         match self {
@@ -230,7 +241,7 @@ impl Value {
     ///
     /// Nesting beyond 10,000 levels counts as different.
     pub fn deep_equal(&self, other: &Self) -> bool {
-        types::deep_equal(self, other, 10_000)
+        types::deep_equal(self, other, 10_000, &Cell::new(10_000_000))
     }
 }
 

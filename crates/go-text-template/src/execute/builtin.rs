@@ -2,8 +2,8 @@
 
 use smallvec::SmallVec;
 
-use super::call::{Arguments, check_count, frame_error};
-use super::{Execution, NO_VALUE, Operand, Running, compare, escape};
+use super::call::{Arguments, check_count, frame_error, price};
+use super::{Execution, NO_VALUE, Observer, Operand, Running, compare, escape};
 use crate::error::Error;
 use crate::fmt;
 use crate::function::{FunctionError, Scope};
@@ -30,7 +30,7 @@ impl Builtin {
     }
 }
 
-impl Execution<'_> {
+impl<O: Observer> Execution<'_, O> {
     #[expect(
         clippy::too_many_arguments,
         reason = "the state of one evaluation step"
@@ -75,7 +75,15 @@ impl Execution<'_> {
             });
         }
         self.spend(running)?;
+        if O::ACTIVE {
+            let values: SmallVec<[&Value; 4]> =
+                operands.iter().map(|operand| &operand.value).collect();
+            self.observer.call_builtin(name, &values);
+        }
         let result = self.evaluate(builtin, &operands, arguments, running);
+        if let Ok(operand) = &result {
+            self.steps += price(&operand.value);
+        }
         result.map_err(|error| {
             running.at = node;
             frame_error(running, name, error)

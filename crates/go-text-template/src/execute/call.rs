@@ -3,15 +3,24 @@
 use smallvec::SmallVec;
 
 use super::pipeline::literal;
-use super::{Execution, Operand, Running};
+use super::{Execution, Observer, Operand, Running};
 use crate::error::{Error, ErrorKind};
 use crate::function::{Function, FunctionError, Scope};
 use crate::node::{At, Callee, Expr, ExprKind};
 use crate::value::{Type, Value};
 
+/// What a function returned costs, in steps: what is not paid for could grow without end.
+pub(super) fn price(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => text.len() as u64 / 8,
+        Value::List(list) => list.len() as u64,
+        _ => 0,
+    }
+}
+
 pub(super) type Arguments = SmallVec<[Value; 6]>;
 
-impl Execution<'_> {
+impl<O: Observer> Execution<'_, O> {
     /// Calls what an identifier names; `node` is what an error of the function points at.
     #[expect(
         clippy::too_many_arguments,
@@ -100,7 +109,14 @@ impl Execution<'_> {
         }
         self.spend(running)?;
         self.impurities[function.purity() as usize] += 1;
+        if O::ACTIVE {
+            let place = running.place(node.offset());
+            self.observer.call(function, &values, place);
+        }
         let result = function.call(&mut Scope::new(self), &values);
+        if let Ok(value) = &result {
+            self.steps += price(value);
+        }
         result.map_err(|error| {
             running.at = node;
             frame_error(running, function.name(), error)

@@ -1,12 +1,12 @@
 //! `.Field.Field`: map keys, struct fields and methods.
 
-use super::{Execution, Operand, Running};
+use super::{Execution, Observer, Operand, Running};
 use crate::error::Error;
 use crate::function::Function;
 use crate::node::{Expr, Field};
 use crate::value::{Type, Value};
 
-impl Execution<'_> {
+impl<O: Observer> Execution<'_, O> {
     /// Walks a chain of fields from a receiver; arguments go to a method at its end.
     #[expect(
         clippy::too_many_arguments,
@@ -76,6 +76,9 @@ impl Execution<'_> {
                 let value = map
                     .get_hinted(name.as_bytes(), hint)
                     .unwrap_or_else(|| element.zero());
+                if O::ACTIVE {
+                    self.observer.field(&receiver.value, name, &value);
+                }
                 Ok(Operand {
                     value,
                     interface: element == Type::Any,
@@ -85,7 +88,12 @@ impl Execution<'_> {
                 Some(_) if has_arguments => Err(running.refuse(format!(
                     "{name} has arguments but cannot be invoked as function"
                 ))),
-                Some(value) => Ok(Operand::concrete(value)),
+                Some(value) => {
+                    if O::ACTIVE {
+                        self.observer.field(&receiver.value, name, &value);
+                    }
+                    Ok(Operand::concrete(value))
+                }
                 None => Err(cannot_evaluate(running, receiver, name)),
             },
             _ => Err(cannot_evaluate(running, receiver, name)),

@@ -1,6 +1,8 @@
 //! [`Output`]: the text written so far. A `String` as long as everything in it is UTF-8, so that no
 //! byte is checked twice; plain bytes from the first one that is not.
 
+use std::borrow::Cow;
+
 use crate::value::Text;
 
 #[derive(Default)]
@@ -35,6 +37,14 @@ impl Output {
         self.bytes
             .get_or_insert_with(|| written.into_bytes())
             .extend_from_slice(text.as_bytes());
+    }
+
+    /// What was written since the output was this long, as far as it is UTF-8.
+    pub(super) fn lossy_from(&self, start: usize) -> Cow<'_, str> {
+        match &self.bytes {
+            None => self.text.get(start..).unwrap_or_default().into(),
+            Some(bytes) => String::from_utf8_lossy(bytes.get(start..).unwrap_or_default()),
+        }
     }
 
     /// Removes and returns what was written since the output was this long.

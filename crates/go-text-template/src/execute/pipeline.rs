@@ -1,12 +1,12 @@
 //! Pipelines, commands and operands.
 
-use super::{Execution, Operand, Running};
+use super::{Execution, Observer, Operand, Running};
 use crate::error::Error;
 use crate::node::{At, Command, Expr, ExprKind, Pipe};
 use crate::unquote::Number;
 use crate::value::Value;
 
-impl Execution<'_> {
+impl<O: Observer> Execution<'_, O> {
     /// Evaluates a pipeline and sets its variables.
     pub(super) fn pipeline<'p>(
         &mut self,
@@ -64,7 +64,7 @@ impl Execution<'_> {
                 running.at = At::Expr(word);
                 not_a_function(running, word, arguments, last.as_ref())?;
                 match &word.kind {
-                    ExprKind::Dot => Ok(dot.clone()),
+                    ExprKind::Dot => Ok(self.dot(dot)),
                     ExprKind::Nil => Err(running.refuse("nil is not a command")),
                     _ => literal(running, word).map(Operand::concrete),
                 }
@@ -84,6 +84,9 @@ impl Execution<'_> {
         running.at = At::Expr(expr);
         match &expr.kind {
             ExprKind::Fields(fields) => {
+                if O::ACTIVE {
+                    self.observer.dot(&dot.value);
+                }
                 self.fields(running, dot, dot, expr, fields, arguments, last)
             }
             ExprKind::Chain { base, fields } => {
@@ -98,6 +101,9 @@ impl Execution<'_> {
                     .get(running.base + slot as usize)
                     .cloned()
                     .unwrap_or_default();
+                if O::ACTIVE {
+                    self.observer.variable(running.base + slot as usize);
+                }
                 if fields.is_empty() {
                     not_a_function(running, expr, arguments, last.as_ref())?;
                     return Ok(variable);
@@ -106,6 +112,13 @@ impl Execution<'_> {
             }
             _ => self.operand(running, dot, expr),
         }
+    }
+
+    fn dot(&mut self, dot: &Operand) -> Operand {
+        if O::ACTIVE {
+            self.observer.dot(&dot.value);
+        }
+        dot.clone()
     }
 
     /// Evaluates an operand for which no type is wanted.
@@ -117,7 +130,7 @@ impl Execution<'_> {
     ) -> Result<Operand, Error> {
         running.at = At::Expr(expr);
         match &expr.kind {
-            ExprKind::Dot => Ok(dot.clone()),
+            ExprKind::Dot => Ok(self.dot(dot)),
             ExprKind::Nil => Ok(Operand::default()),
             ExprKind::Fields(_) | ExprKind::Chain { .. } | ExprKind::Variable { .. } => {
                 self.reference(running, dot, expr, &[], None)

@@ -6,6 +6,9 @@ use crate::value::{List, Map, Value};
 
 /// Nesting beyond this prints as `...`; Go would run out of stack.
 const MAX_DEPTH: usize = 1000;
+/// A text this long ends with `...` in place of further lists and maps: a few shared values can
+/// print as very many.
+const MAX_NESTED_BYTES: usize = 16 << 20;
 
 /// The flags, width and precision of a verb.
 #[derive(Clone, Copy, Default)]
@@ -79,7 +82,7 @@ impl Printer {
     }
 
     fn nested(&mut self, print: impl FnOnce(&mut Self)) {
-        if self.depth == MAX_DEPTH {
+        if self.depth == MAX_DEPTH || self.out.len() > MAX_NESTED_BYTES {
             self.out.extend_from_slice(b"...");
             return;
         }

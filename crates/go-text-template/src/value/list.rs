@@ -55,6 +55,10 @@ impl List {
         self.list_type
     }
 
+    pub(super) fn identity(&self) -> usize {
+        Rc::as_ptr(&self.items).addr()
+    }
+
     /// Whether both are the very same list.
     pub fn ptr_eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.items, &other.items)

@@ -70,6 +70,10 @@ impl Map {
         Self::from_table(self.map_type, self.entries().to_vec(), false)
     }
 
+    pub(super) fn identity(&self) -> usize {
+        Rc::as_ptr(&self.shared).addr()
+    }
+
     /// The Go type.
     pub fn map_type(&self) -> MapType {
         self.map_type

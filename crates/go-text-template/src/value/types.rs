@@ -1,6 +1,7 @@
 //! Go's types as templates see them: kinds, type names, assignability, and what follows from them
 //! for whole values (deep equality, taking deep values apart).
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::{List, Map, Text, Value};
@@ -285,10 +286,12 @@ impl std::fmt::Debug for ListType {
     }
 }
 
-pub(super) fn deep_equal(left: &Value, right: &Value, depth: usize) -> bool {
-    let Some(depth) = depth.checked_sub(1) else {
+/// Go's `reflect.DeepEqual`; `false` once `budget` comparisons are spent or `depth` is reached.
+pub(super) fn deep_equal(left: &Value, right: &Value, depth: usize, budget: &Cell<usize>) -> bool {
+    let (Some(depth), Some(rest)) = (depth.checked_sub(1), budget.get().checked_sub(1)) else {
         return false;
     };
+    budget.set(rest);
     match (left, right) {
         (Value::Nil, Value::Nil) => true,
         (Value::Bool(left), Value::Bool(right)) => left == right,
@@ -302,8 +305,8 @@ pub(super) fn deep_equal(left: &Value, right: &Value, depth: usize) -> bool {
         (Value::Float64(left), Value::Float64(right)) => left == right,
         (Value::String(left), Value::String(right)) => left == right,
         (Value::Bytes(left), Value::Bytes(right)) => left == right,
-        (Value::List(left), Value::List(right)) => deep_equal_lists(left, right, depth),
-        (Value::Map(left), Value::Map(right)) => deep_equal_maps(left, right, depth),
+        (Value::List(left), Value::List(right)) => deep_equal_lists(left, right, depth, budget),
+        (Value::Map(left), Value::Map(right)) => deep_equal_maps(left, right, depth, budget),
         (Value::Object(left), Value::Object(right)) => {
             Rc::ptr_eq(left, right)
                 || left.go_type() == right.go_type() && left.deep_equal(right.as_ref())
@@ -312,7 +315,7 @@ pub(super) fn deep_equal(left: &Value, right: &Value, depth: usize) -> bool {
     }
 }
 
-fn deep_equal_lists(left: &List, right: &List, depth: usize) -> bool {
+fn deep_equal_lists(left: &List, right: &List, depth: usize, budget: &Cell<usize>) -> bool {
     left.list_type() == right.list_type()
         && left.is_nil() == right.is_nil()
         && left.len() == right.len()
@@ -320,11 +323,11 @@ fn deep_equal_lists(left: &List, right: &List, depth: usize) -> bool {
             || crate::stack::grow(|| {
                 left.iter()
                     .zip(right.iter())
-                    .all(|(left, right)| deep_equal(left, right, depth))
+                    .all(|(left, right)| deep_equal(left, right, depth, budget))
             }))
 }
 
-fn deep_equal_maps(left: &Map, right: &Map, depth: usize) -> bool {
+fn deep_equal_maps(left: &Map, right: &Map, depth: usize, budget: &Cell<usize>) -> bool {
     if left.map_type() != right.map_type()
         || left.is_nil() != right.is_nil()
         || left.len() != right.len()
@@ -339,7 +342,7 @@ fn deep_equal_maps(left: &Map, right: &Map, depth: usize) -> bool {
         left.iter()
             .zip(right.iter())
             .all(|((left_key, left), (right_key, right))| {
-                left_key == right_key && deep_equal(left, right, depth)
+                left_key == right_key && deep_equal(left, right, depth, budget)
             })
     })
 }

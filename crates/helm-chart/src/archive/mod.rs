@@ -8,5 +8,9 @@ mod write;
 
 pub use ignore::{IgnoreError, IgnoreRules};
 pub use pattern::path_matches;
-pub use read::{ArchiveError, MAX_CHART_BYTES, MAX_FILE_BYTES, clean_path, read_archive};
+pub(crate) use read::{Allowance, read_within};
+pub use read::{
+    ArchiveError, MAX_CHART_BYTES, MAX_FILE_BYTES, MAX_TREE_BYTES, MAX_TREE_FILES, clean_path,
+    read_archive,
+};
 pub use write::{PackageError, write_archive};

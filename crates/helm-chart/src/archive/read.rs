@@ -11,6 +11,11 @@ pub const MAX_CHART_BYTES: u64 = 100 * 1024 * 1024;
 /// The most a file of a chart may hold, unpacked.
 pub const MAX_FILE_BYTES: u64 = 5 * 1024 * 1024;
 
+/// The most a chart may hold with all archives in it, unpacked, headers included.
+pub const MAX_TREE_BYTES: u64 = 4 * MAX_CHART_BYTES;
+/// The most files a chart may hold with all archives in it.
+pub const MAX_TREE_FILES: usize = 100_000;
+
 /// An archive that is not accepted, in Helm's words.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
@@ -47,6 +52,14 @@ pub enum ArchiveError {
     #[error("decompressed chart is larger than the maximum size {MAX_CHART_BYTES}")]
     #[diagnostic(code(aka::chart::too_large))]
     TooLarge,
+    /// The chart and the archives within it are too large together. Helm has no such limit.
+    #[error("decompressed chart and subcharts are larger than the maximum size {MAX_TREE_BYTES}")]
+    #[diagnostic(code(aka::chart::tree_too_large))]
+    TreeTooLarge,
+    /// There are too many files. Helm has no such limit.
+    #[error("chart and subcharts hold more than {MAX_TREE_FILES} files")]
+    #[diagnostic(code(aka::chart::too_many_files))]
+    TooManyFiles,
     /// A file is too large.
     #[error("decompressed chart file {0:?} is larger than the maximum file size {MAX_FILE_BYTES}")]
     #[diagnostic(code(aka::chart::file_too_large))]
@@ -60,9 +73,47 @@ pub enum ArchiveError {
 /// # Errors
 /// [`ArchiveError`] when the archive is damaged, breaks a limit or holds a path it must not.
 pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, ArchiveError> {
+    read_within(bytes, &mut Allowance::default())
+}
+
+/// What a chart may still hold, archives within archives included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    bytes: u64,
+    files: usize,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self {
+            bytes: MAX_TREE_BYTES,
+            files: MAX_TREE_FILES,
+        }
+    }
+}
+
+/// Unpacks an archive within what is left of an allowance.
+pub(crate) fn read_within(
+    bytes: &[u8],
+    allowance: &mut Allowance,
+) -> Result<Vec<ChartFile>, ArchiveError> {
     // Headers and padding do not count as content, yet they are bounded, too.
-    let stream = MultiGzDecoder::new(Cursor::new(bytes)).take(2 * MAX_CHART_BYTES);
+    let limit = allowance.bytes.min(2 * MAX_CHART_BYTES);
+    let stream = MultiGzDecoder::new(Cursor::new(bytes)).take(limit);
     let mut archive = tar::Archive::new(stream);
+    let files = read_files(&mut archive, &mut allowance.files);
+    let left = archive.into_inner().limit();
+    allowance.bytes -= limit - left;
+    if allowance.bytes == 0 {
+        return Err(ArchiveError::TreeTooLarge);
+    }
+    files
+}
+
+fn read_files(
+    archive: &mut tar::Archive<impl Read>,
+    allowed: &mut usize,
+) -> Result<Vec<ChartFile>, ArchiveError> {
     let mut remaining = MAX_CHART_BYTES;
     let mut files = Vec::new();
     for entry in archive.entries().map_err(ArchiveError::Damaged)? {
@@ -94,6 +145,7 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, ArchiveError> {
         if (data.len() as u64) < declared || remaining == 0 {
             return Err(ArchiveError::TooLarge);
         }
+        *allowed = allowed.checked_sub(1).ok_or(ArchiveError::TooManyFiles)?;
         files.push(ChartFile::new(name, data));
     }
     if files.is_empty() {
@@ -154,7 +206,28 @@ pub fn clean_path(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{clean_path, inner_path};
+    use super::{Allowance, ArchiveError, clean_path, inner_path, read_within};
+    use crate::ChartFile;
+    use crate::archive::write_archive;
+
+    #[test]
+    fn archives_within_archives_share_one_allowance() {
+        let metadata = "apiVersion: v2\nname: c\nversion: 1.0.0\n";
+        let zeros = ChartFile::new("zeros", vec![0; 40_000]);
+        let chart = crate::Chart::from_files(vec![ChartFile::new("Chart.yaml", metadata), zeros]);
+        let archive = write_archive(&chart.unwrap()).unwrap();
+        let mut allowance = Allowance {
+            bytes: 100_000,
+            files: 5,
+        };
+        assert_eq!(read_within(&archive, &mut allowance).unwrap().len(), 2);
+        assert_eq!(read_within(&archive, &mut allowance).unwrap().len(), 2);
+        let error = read_within(&archive, &mut allowance).unwrap_err();
+        assert!(matches!(error, ArchiveError::TreeTooLarge), "{error}");
+        allowance.bytes = 100_000;
+        let error = read_within(&archive, &mut allowance).unwrap_err();
+        assert!(matches!(error, ArchiveError::TooManyFiles), "{error}");
+    }
 
     #[test]
     fn paths_are_cleaned_and_guarded() {

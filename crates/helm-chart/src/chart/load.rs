@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::{Chart, ChartFile, Lock, Metadata, MetadataError};
 use crate::Profile;
-use crate::archive::{ArchiveError, read_archive};
+use crate::archive::{Allowance, ArchiveError, read_within};
 use crate::values::{Table, parse_table};
 use crate::yaml::{YamlError, parse_exact};
 
@@ -77,7 +77,8 @@ impl Chart {
     /// # Errors
     /// [`ChartError`] when the archive breaks a limit or is no chart.
     pub fn from_archive(bytes: &[u8]) -> Result<Self, ChartError> {
-        load(read_archive(bytes)?, 0)
+        let mut allowance = Allowance::default();
+        load(read_within(bytes, &mut allowance)?, 0, &mut allowance)
     }
 
     /// Loads a chart from its files; paths start at the chart's root.
@@ -88,11 +89,15 @@ impl Chart {
     /// # Errors
     /// [`ChartError`] when the files are no chart.
     pub fn from_files(files: Vec<ChartFile>) -> Result<Self, ChartError> {
-        load(files, 0)
+        load(files, 0, &mut Allowance::default())
     }
 }
 
-fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, ChartError> {
+fn load(
+    files: Vec<ChartFile>,
+    depth: usize,
+    allowance: &mut Allowance,
+) -> Result<Chart, ChartError> {
     if depth > MAX_CHART_DEPTH {
         return Err(ChartError::TooDeep);
     }
@@ -152,7 +157,7 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, ChartError> {
     }
     metadata.validate().map_err(ChartError::Invalid)?;
     let (values, first_values) = read_values(raw_values.as_deref())?;
-    let children = load_subcharts(subcharts, &metadata.name, depth)?;
+    let children = load_subcharts(subcharts, &metadata.name, depth, allowance)?;
     Ok(Chart {
         metadata,
         lock,
@@ -187,6 +192,7 @@ fn load_subcharts(
     subcharts: BTreeMap<String, Vec<ChartFile>>,
     parent: &str,
     depth: usize,
+    allowance: &mut Allowance,
 ) -> Result<Vec<Chart>, ChartError> {
     let mut children = Vec::new();
     for (name, files) in subcharts {
@@ -195,9 +201,9 @@ fn load_subcharts(
         }
         let child = if Path::new(&name).extension() == Some("tgz".as_ref()) {
             match files.iter().find(|file| file.name == name) {
-                Some(archive) => read_archive(&archive.data)
+                Some(archive) => read_within(&archive.data, allowance)
                     .map_err(ChartError::from)
-                    .and_then(|files| load(files, depth + 1)),
+                    .and_then(|files| load(files, depth + 1, allowance)),
                 None => Err(ChartError::NoMetadata),
             }
         } else {
@@ -213,7 +219,7 @@ fn load_subcharts(
                 // A loose file under `charts/`.
                 continue;
             }
-            load(inner, depth + 1)
+            load(inner, depth + 1, allowance)
         };
         children.push(child.map_err(|source| ChartError::Subchart {
             name,

@@ -8,7 +8,8 @@ use go_text_template::{FunctionError, List, ListType, Map, MapType, Type, Value}
 use super::arguments::{Answer, any, string};
 use super::data::TemplateValues;
 use super::entry::Entry;
-use crate::{json, yaml};
+use crate::json::{self, WriteError};
+use crate::yaml::{self, EmitError};
 
 const ANY: &[Type] = &[Type::Any];
 const TEXT: &[Type] = &[Type::String];
@@ -18,7 +19,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "toYaml",
         ANY,
-        |_, args| Ok(or_empty(yaml::to_string(any(args, 0)))),
+        |_, args| or_empty(yaml::to_string(any(args, 0)), &EmitError::TooLong),
         "The value as YAML.",
     ),
     Entry::new(
@@ -31,7 +32,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "toYamlPretty",
         ANY,
-        |_, args| Ok(or_empty(yaml::to_string_pretty(any(args, 0)))),
+        |_, args| or_empty(yaml::to_string_pretty(any(args, 0)), &EmitError::TooLong),
         "The value as YAML with indented sequences.",
     ),
     Entry::new(
@@ -49,7 +50,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "toJson",
         ANY,
-        |_, args| Ok(or_empty(json::to_string(any(args, 0)))),
+        |_, args| or_empty(json::to_string(any(args, 0)), &WriteError::TooLong),
         "The value as JSON.",
     ),
     Entry::new(
@@ -61,7 +62,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "toPrettyJson",
         ANY,
-        |_, args| Ok(or_empty(json::to_string_pretty(any(args, 0), "  "))),
+        |_, args| {
+            or_empty(
+                json::to_string_pretty(any(args, 0), "  "),
+                &WriteError::TooLong,
+            )
+        },
         "The value as indented JSON.",
     ),
     Entry::new(
@@ -123,8 +129,12 @@ fn from_yaml(args: &[Value]) -> Result<Value, String> {
     yaml::parse_with(&source, &mut TemplateValues).map_err(|error| error.to_string())
 }
 
-fn or_empty<E>(text: Result<String, E>) -> Value {
-    text.unwrap_or_default().into()
+/// Helm's forms without `must` answer with an empty text, except where a limit of ours is met.
+fn or_empty<E: ToString + PartialEq>(text: Result<String, E>, too_long: &E) -> Answer {
+    match text {
+        Err(error) if error == *too_long => Err(FunctionError::new(error.to_string())),
+        other => Ok(other.unwrap_or_default().into()),
+    }
 }
 
 fn must<E: ToString>(text: Result<String, E>) -> Answer {

@@ -8,13 +8,18 @@ use super::entry::Entry;
 
 /// Nesting beyond which a copy is refused; Go's stack would overflow.
 const MAX_DEPTH: usize = 1_000;
+/// Values beyond which a copy is refused: what is shared counts each time it is met.
+const MAX_COPIED: usize = 1_000_000;
 
 const COPY: Entry = Entry::new(
     "deepCopy",
     &[Type::Any],
     |_, args| match any(args, 0) {
         Value::Nil => Err("reflect: call of reflect.Value.Type on zero Value".into()),
-        value => deep_copy(value, MAX_DEPTH),
+        value => {
+            let mut left = MAX_COPIED;
+            deep_copy(value, MAX_DEPTH, &mut left)
+        }
     },
     "A copy that shares nothing with the value.",
 );
@@ -198,16 +203,19 @@ fn dig(args: &[Value]) -> Answer {
 }
 
 /// A copy of every map and list inside `value`.
-fn deep_copy(value: &Value, depth: usize) -> Answer {
+fn deep_copy(value: &Value, depth: usize, left: &mut usize) -> Answer {
     let depth = depth
         .checked_sub(1)
         .ok_or("a value nests too deeply to be copied")?;
+    *left = left
+        .checked_sub(1)
+        .ok_or("a value holds too many others to be copied")?;
     Ok(match value {
         Value::Map(map) if map.is_nil() => value.clone(),
         Value::Map(map) => {
             let copy = Map::with_type(map.map_type());
             for (key, value) in map.entries().iter() {
-                copy.insert(key, deep_copy(value, depth)?);
+                copy.insert(key, deep_copy(value, depth, left)?);
             }
             Value::Map(copy)
         }
@@ -215,7 +223,7 @@ fn deep_copy(value: &Value, depth: usize) -> Answer {
         Value::List(list) => {
             let copy = list
                 .iter()
-                .map(|item| deep_copy(item, depth))
+                .map(|item| deep_copy(item, depth, left))
                 .collect::<Result<_, _>>()?;
             Value::List(List::with_type(list.list_type(), copy))
         }

@@ -11,6 +11,8 @@ use super::entry::Entry;
 
 /// Nesting beyond which a merge is refused; maps that contain themselves have no end.
 const MAX_DEPTH: usize = 1_000;
+/// Maps beyond which a merge is refused: what is shared counts each time it is met.
+const MAX_MERGED: usize = 1_000_000;
 
 const MAPS: &[Type] = &[Type::Map, Type::Map];
 
@@ -51,11 +53,12 @@ pub(super) const ENTRIES: &[Entry] = &[MERGE, OVERWRITE, MUST_MERGE, MUST_OVERWR
 
 fn merge(args: &[Value], overwrite: bool) -> Answer {
     let mut target = map(args, 0)?.clone();
+    let mut left = MAX_MERGED;
     for source in args[1..].iter().filter_map(Value::as_map) {
         if target.is_nil() && !source.is_nil() {
             target = Map::with_type(MapType::ANY);
         }
-        merge_into(&target, source, overwrite, MAX_DEPTH)?;
+        merge_into(&target, source, overwrite, MAX_DEPTH, &mut left)?;
     }
     Ok(Value::Map(target))
 }
@@ -65,10 +68,14 @@ fn merge_into(
     source: &Map,
     overwrite: bool,
     depth: usize,
+    left: &mut usize,
 ) -> Result<(), FunctionError> {
     let depth = depth
         .checked_sub(1)
         .ok_or("a map nests too deeply to be merged")?;
+    *left = left
+        .checked_sub(1)
+        .ok_or("a map holds too many others to be merged")?;
     if target.ptr_eq(source) && !overwrite {
         return Ok(());
     }
@@ -79,7 +86,7 @@ fn merge_into(
         let old = target.get_bytes(key.as_bytes());
         match (&old, new) {
             (Some(Value::Map(old)), Value::Map(new)) => {
-                merge_into(old, new, overwrite, depth)?;
+                merge_into(old, new, overwrite, depth, left)?;
                 if !old.is_empty() {
                     continue;
                 }

@@ -2,12 +2,10 @@
 
 use go_text_template::{FunctionError, Text, Type, Value};
 
+use crate::MAX_TEXT;
+
 use super::arguments::{int, string, text};
 use super::entry::Entry;
-
-/// The largest text a function makes out of a small one, so that a template cannot ask for
-/// terabytes.
-pub(super) const MAX_TEXT: usize = 256 << 20;
 
 const ONE: &[Type] = &[Type::String];
 const TWO: &[Type] = &[Type::String, Type::String];

@@ -1,5 +1,6 @@
 //! Values to JSON text.
 
+use crate::MAX_TEXT;
 use crate::number::{write_int, write_json_float, write_uint};
 use crate::tree::{Tree, TreeSink};
 use crate::yaml::MAX_DEPTH;
@@ -14,6 +15,9 @@ pub enum WriteError {
     /// A value nested too deeply, or one that contains itself.
     #[error("json: unsupported value: encountered a cycle")]
     TooDeep,
+    /// More than [`MAX_TEXT`] bytes: a few shared values can print as very many.
+    #[error("json: the text exceeds the limit of {MAX_TEXT} bytes")]
+    TooLong,
 }
 
 /// Compact JSON with HTML-safe escapes, as `json.Marshal`.
@@ -75,7 +79,9 @@ impl Writer<'_> {
     fn open(&mut self, bracket: char) -> Result<(), WriteError> {
         self.out.push(bracket);
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
+        if self.out.len() > MAX_TEXT {
+            Err(WriteError::TooLong)
+        } else if self.depth > MAX_DEPTH {
             Err(WriteError::TooDeep)
         } else {
             Ok(())

@@ -54,9 +54,9 @@ impl Common {
     }
 
     /// The maps of a chart and all below it, depth first, the chart's own before its children's.
-    pub(super) fn maps(&self, root: &ResolvedChart<'_>, values: &Table) -> Vec<Map> {
+    pub(super) fn maps(&self, root: &ResolvedChart<'_>, values: &Map) -> Vec<Map> {
         let mut maps = Vec::new();
-        self.chart(root, &table(values), true, &mut maps);
+        self.chart(root, values, true, &mut maps);
         maps
     }
 
@@ -99,7 +99,8 @@ impl Common {
     }
 }
 
-fn table(table: &Table) -> Map {
+/// A table of values as templates see it.
+pub(super) fn table(table: &Table) -> Map {
     table
         .iter()
         .map(|(key, value)| (key.as_str(), from_json(value)))

@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod blame;
 mod capabilities;
 mod context;
 mod engine;
@@ -33,7 +34,9 @@ mod late;
 mod lookup;
 mod metadata;
 mod run;
+mod tracer;
 
+pub use blame::{Blame, BlamedLine, Draw, TemplateLine, Writer};
 pub use error::RenderError;
 pub use lookup::{Answers, Query};
 pub use run::{RenderOptions, Rendered, RenderedFiles};

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
-use go_text_template::{Execution, Limits, Map, Value};
+use go_text_template::{Execution, Limits, Map, Observer, Value};
 
-use super::context::{Common, values_type};
+use super::blame::Blame;
+use super::context::{Common, table, values_type};
 use super::engine::Engine;
 use super::late::{LateState, TEXT_NAME, without_no_value};
+use super::tracer::Tracer;
 use super::{Answers, RenderError};
 use crate::chart::{Resolved, ResolvedChart};
 use crate::environment::{Environment, Source, SourceKind, Tape};
@@ -199,6 +201,49 @@ impl Chart {
             crate::schema::validate(&resolved.root, &resolved.values)?;
         }
         let files = self.render_resolved(&resolved, release, environment, options)?;
+        self.sorted(resolved, files, options)
+    }
+
+    /// Renders like [`Chart::render_with`], and gives account of every line: which line of which
+    /// template wrote it, and which values that read. Costs several times as much.
+    ///
+    /// # Errors
+    /// See [`Chart::render_with`].
+    pub fn render_with_blame(
+        &self,
+        release: &Release,
+        values: &Values,
+        environment: &Environment,
+        options: &RenderOptions,
+    ) -> Result<(Rendered, Blame), RenderError> {
+        self.check_installable(options)?;
+        let resolved = self.resolve(values.as_table(), options.profile)?;
+        #[cfg(feature = "schema")]
+        if !options.skip_schema {
+            crate::schema::validate(&resolved.root, &resolved.values)?;
+        }
+        let mut finished = BTreeMap::new();
+        let (files, tracer) = self.execute(
+            &resolved,
+            release,
+            environment,
+            options,
+            Tracer::new,
+            |tracer, file| {
+                finished.insert(file.to_owned(), tracer.take_finished());
+            },
+        )?;
+        let rendered = self.sorted(resolved, files, options)?;
+        let blame = Blame::new(finished, tracer.draws, &rendered, options.profile);
+        Ok((rendered, blame))
+    }
+
+    fn sorted(
+        &self,
+        resolved: Resolved<'_>,
+        files: RenderedFiles,
+        options: &RenderOptions,
+    ) -> Result<Rendered, RenderError> {
         let mut manifests =
             Manifests::from_files(&files.files, self.name(), options.notes, options.profile)?;
         let crds = resolved.root.crds();
@@ -248,6 +293,22 @@ impl Chart {
         environment: &Environment,
         options: &RenderOptions,
     ) -> Result<RenderedFiles, RenderError> {
+        let silent = |_: &Map| ();
+        let (files, ()) =
+            self.execute(resolved, release, environment, options, silent, |(), _| {})?;
+        Ok(files)
+    }
+
+    /// Executes the templates while `observer` listens; `executed` is told the name of each file.
+    fn execute<O: Observer>(
+        &self,
+        resolved: &Resolved<'_>,
+        release: &Release,
+        environment: &Environment,
+        options: &RenderOptions,
+        observer: impl FnOnce(&Map) -> O,
+        mut executed: impl FnMut(&mut O, &str),
+    ) -> Result<(RenderedFiles, O), RenderError> {
         let profile = options.profile;
         let engine = match Engines::of(self) {
             Some(engines) => engines.engine(&resolved.root, profile)?,
@@ -260,8 +321,8 @@ impl Chart {
             assumed = Capabilities::assumed(profile);
             &assumed
         };
-        let maps =
-            Common::new(release, capabilities, profile).maps(&resolved.root, &resolved.values);
+        let values = table(&resolved.values);
+        let maps = Common::new(release, capabilities, profile).maps(&resolved.root, &values);
         let state = LateState {
             answers: options.answers.clone(),
             including: Vec::new(),
@@ -270,7 +331,8 @@ impl Chart {
             .with_text_cache(TEXT_NAME, &engine.texts)
             .with_limits(options.limits)
             .with_state(environment.tape())
-            .with_state(state);
+            .with_state(state)
+            .with_observer(observer(&values));
         let mut files = BTreeMap::new();
         for file in &engine.files {
             let Some(dot) = maps.get(file.chart) else {
@@ -284,11 +346,13 @@ impl Chart {
             let output = execution.execute(&file.name, Value::Map(dot.clone()));
             let output = output.map_err(|error| RenderError::execute(error, profile))?;
             files.insert(file.name.clone(), without_no_value(output).to_string());
+            executed(execution.observer(), &file.name);
         }
         let sources = execution
             .state::<Tape>()
             .map(|tape| tape.sources().to_vec())
             .unwrap_or_default();
-        Ok(RenderedFiles { files, sources })
+        let files = RenderedFiles { files, sources };
+        Ok((files, execution.into_observer()))
     }
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::key_order::{Generation, sort_entries};
 use super::scalar_style::{Style, is_multiline, key_style, value_style};
 use super::scanner::{MAX_DEPTH, is_control};
+use crate::MAX_TEXT;
 use crate::number::{write_go_float, write_int, write_json_float, write_uint};
 use crate::tree::{Tree, TreeSink};
 
@@ -31,6 +32,9 @@ pub enum EmitError {
     /// A value nested too deeply, or one that contains itself.
     #[error("json: unsupported value: encountered a cycle")]
     TooDeep,
+    /// More than [`MAX_TEXT`] bytes: a few shared values can print as very many.
+    #[error("yaml: the text exceeds the limit of {MAX_TEXT} bytes")]
+    TooLong,
 }
 
 /// Writes `value` as Helm's `toYaml` does, without the final line break.
@@ -404,7 +408,9 @@ impl Emitter<'_> {
 
     fn enter(&mut self) -> Result<(), EmitError> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
+        if self.out.len() > MAX_TEXT {
+            Err(EmitError::TooLong)
+        } else if self.depth > MAX_DEPTH {
             Err(EmitError::TooDeep)
         } else {
             Ok(())

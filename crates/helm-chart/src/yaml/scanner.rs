@@ -206,12 +206,18 @@ impl<'a> Scanner<'a> {
         }
         let token = Token { kind, start: mark };
         match at {
-            Some(number) => self
-                .tokens
-                .insert(number.saturating_sub(self.tokens_taken), token),
+            Some(number) => self.insert(number, token),
             None => self.tokens.push_back(token),
         }
         Ok(())
+    }
+
+    /// Inserts a token before the one of this number; like go-yaml, at the end if that one is taken.
+    fn insert(&mut self, number: usize, token: Token<'a>) {
+        match number.checked_sub(self.tokens_taken) {
+            Some(position) => self.tokens.insert(position.min(self.tokens.len()), token),
+            None => self.tokens.push_back(token),
+        }
     }
 
     fn unroll_indent(&mut self, column: i64) {
@@ -420,8 +426,7 @@ impl<'a> Scanner<'a> {
                 kind: TokenKind::Key,
                 start: key.mark,
             };
-            self.tokens
-                .insert(key.token_number - self.tokens_taken, token);
+            self.insert(key.token_number, token);
             self.roll_indent(
                 key.mark.column,
                 Some(key.token_number),
