@@ -139,11 +139,11 @@ pub async fn a_deleted_credential_is_gone(subject: &Subject) {
 }
 
 /// Expands every behaviour into a test of its own. The argument is an expression whose future
-/// answers a [`Subject`](crate::conformance::Subject); attributes after a semicolon go to every test.
+/// answers a [`Subject`](crate::conformance::Subject); attributes before it go to every test.
 #[macro_export]
 macro_rules! identities_conformance {
-    ($setup:expr $(; $(#[$attribute:meta])+)?) => {
-        $crate::identities_conformance! { @each { $($(#[$attribute])+)? } { $setup }
+    ($(#[$attribute:meta])* $setup:expr) => {
+        $crate::identities_conformance! { @each { $(#[$attribute])* } { $setup }
             an_absent_identity_is_none
             an_identity_has_two_ids_and_a_tenant
             ensuring_an_identity_keeps_its_ids
@@ -154,14 +154,15 @@ macro_rules! identities_conformance {
             a_deleted_credential_is_gone
         }
     };
-    (@each { $(#[$attribute:meta])* } { $setup:expr } $($behaviour:ident)*) => {
-        $(
-            $(#[$attribute])*
-            #[tokio::test]
-            async fn $behaviour() {
-                let subject: $crate::conformance::Subject = $setup.await;
-                $crate::conformance::$behaviour(&subject).await;
-            }
-        )*
+    (@each $attributes:tt $setup:tt $($behaviour:ident)*) => {
+        $($crate::identities_conformance! { @one $attributes $setup $behaviour })*
+    };
+    (@one { $(#[$attribute:meta])* } { $setup:expr } $behaviour:ident) => {
+        #[tokio::test]
+        $(#[$attribute])*
+        async fn $behaviour() {
+            let subject: $crate::conformance::Subject = $setup.await;
+            $crate::conformance::$behaviour(&subject).await;
+        }
     };
 }

@@ -94,7 +94,7 @@ fn proof() -> Proof {
 
 #[async_trait]
 impl Step for EnsureClaim {
-    type Observed = Option<ClaimObserved>;
+    type Observed = ClaimObserved;
     type Action = ClaimAction;
     type Output = BoundClaim;
 
@@ -103,9 +103,6 @@ impl Step for EnsureClaim {
     }
 
     async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
-        if self.volume.get().is_none() {
-            return Ok(None);
-        }
         look(
             &*self.cluster,
             self.settings.claim(),
@@ -113,7 +110,7 @@ impl Step for EnsureClaim {
             self.take_fields,
         )
         .await
-        .map(|declared| Some(ClaimObserved(declared)))
+        .map(ClaimObserved)
         .map_err(StepError::before_writes)
     }
 
@@ -122,13 +119,13 @@ impl Step for EnsureClaim {
         observed: &Self::Observed,
     ) -> Result<Decision<Self::Action, Self::Output>, StepError> {
         let target = self.settings.claim_ref().to_string();
-        let Some(ClaimObserved(declared)) = observed else {
-            let change = Change::new(ChangeKind::Create, target, Verification::Predicted);
-            return Ok(Decision::Later {
-                changes: vec![change.with_note("waits for its volume")],
-            });
-        };
+        let ClaimObserved(declared) = observed;
         if let Some(change) = &declared.change {
+            if self.volume.get().is_none() {
+                return Ok(Decision::Later {
+                    changes: vec![change.clone().with_note("waits for its volume")],
+                });
+            }
             return Ok(Decision::Act {
                 action: ClaimAction {
                     wanted: Some(declared.wanted.clone()),

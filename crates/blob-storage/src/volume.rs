@@ -299,9 +299,8 @@ pub enum VolumeError {
         claim: String,
         /// How long was waited.
         limit: Duration,
-        /// What was seen last.
+        /// What was seen last. Its own help, to wait on, would hide the better one.
         #[source]
-        #[diagnostic_source]
         source: WaitError,
     },
 }

@@ -8,7 +8,7 @@ use converge::{
     Change, ChangeKind, Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome,
     Verification,
 };
-use kube_cluster::{Cluster, Kind, Object, Query, WriteOptions};
+use kube_cluster::{Cluster, ClusterError, Kind, Object, ObjectRef, Query, WriteOptions, insist};
 use serde_json::json;
 
 use crate::declared::{Declared, declare, look};
@@ -110,17 +110,29 @@ impl EnsureVolume {
             declare(&*self.cluster, wanted, self.take_fields).await?;
         }
         if let Some(uid) = action.release {
-            let operations = json!([
-                {"op": "test", "path": "/spec/claimRef/uid", "value": uid},
-                {"op": "remove", "path": "/spec/claimRef"},
-            ]);
-            let options = WriteOptions::default();
-            let patched = self
-                .cluster
-                .patch(target.clone(), operations, options)
-                .await;
-            patched.map_err(VolumeError::cluster(&target))?;
+            let release = || self.release(&target, &uid);
+            insist(release)
+                .await
+                .map_err(VolumeError::cluster(&target))?;
         }
+        Ok(())
+    }
+
+    /// Clears the reference to a claim that is gone; one that is cleared already, perhaps by a try
+    /// whose answer was lost, is left alone.
+    async fn release(&self, target: &ObjectRef, uid: &str) -> Result<(), ClusterError> {
+        let live = self.cluster.get(target.clone()).await?;
+        if live.is_none_or(|live| live.text("/spec/claimRef/uid") != Some(uid)) {
+            return Ok(());
+        }
+        let operations = json!([
+            {"op": "test", "path": "/spec/claimRef/uid", "value": uid},
+            {"op": "remove", "path": "/spec/claimRef"},
+        ]);
+        let patch = self
+            .cluster
+            .patch(target.clone(), operations, WriteOptions::default());
+        patch.await?;
         Ok(())
     }
 }

@@ -148,6 +148,17 @@ pub enum ExchangeProofError {
     },
 }
 
+/// An error and its causes in one line.
+fn sentence(error: &ExchangeProofError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(why) = cause {
+        text.push_str(&format!(": {why}"));
+        cause = why.source();
+    }
+    text
+}
+
 fn waited(after: Duration) -> String {
     if after.is_zero() {
         String::new()
@@ -321,10 +332,7 @@ impl Step for ProveExchange {
             },
             (ExchangeObserved::Refused(error), Some(action)) => Decision::Act {
                 action,
-                changes: vec![
-                    self.row(Verification::Verified)
-                        .with_note(error.waiting_reason().unwrap_or_else(|| error.to_string())),
-                ],
+                changes: vec![self.row(Verification::Verified).with_note(sentence(error))],
             },
             _ => Decision::Later {
                 changes: vec![

@@ -10,7 +10,7 @@ use converge::{
     Change, ChangeKind, Decision, Proof, Secret, Slot, Step, StepContext, StepError, StepOutcome,
     Verification,
 };
-use kube_cluster::{Cluster, Object, ObjectRef, WriteOptions};
+use kube_cluster::{Cluster, Object, ObjectRef, WriteOptions, insist};
 use serde_json::json;
 
 use crate::patience::Patience;
@@ -221,10 +221,12 @@ impl EnsureExternalSecret {
         } else {
             json!([{"op": "add", "path": "/metadata/annotations", "value": {"force-sync": mark}}])
         };
-        self.cluster
-            .patch(target.clone(), operations, WriteOptions::default())
-            .await
-            .map_err(StoreError::cluster(target))?;
+        insist(|| {
+            self.cluster
+                .patch(target.clone(), operations.clone(), WriteOptions::default())
+        })
+        .await
+        .map_err(StoreError::cluster(target))?;
         Ok(())
     }
 

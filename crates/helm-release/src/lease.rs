@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube_cluster::{
     Cluster, ClusterError, Created, DeleteOptions, Object, ObjectRef, Replaced, WriteOptions,
+    insist,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -18,7 +19,6 @@ use tokio::time::Instant;
 
 use crate::ReleaseId;
 use crate::engine::Clock;
-use crate::insist::insist;
 
 /// How long a Lease lasts without renewal.
 pub(crate) const DURATION: Duration = Duration::from_secs(15);

@@ -17,7 +17,6 @@ mod earlier;
 mod engine;
 mod error;
 mod hooks;
-mod insist;
 mod intent;
 mod lease;
 mod live;

@@ -7,14 +7,14 @@ use converge::{ChangeKind, Observer, Readiness};
 use futures::{StreamExt, stream};
 use kube_cluster::{
     Applied, ApplyOptions, Cluster, ClusterError, Created, DeleteOptions, Deleted, Object,
-    ObjectRef, Target, WaitError, condition, hand_over_fields, readiness, wait_gone, wait_until,
+    ObjectRef, Target, WaitError, condition, hand_over_fields, insist, insistence, readiness,
+    wait_gone, wait_until,
 };
 
 use crate::WaitMode;
 use crate::assess::Assessed;
 use crate::earlier::Deletion;
 use crate::error::ReleaseErrorKind;
-use crate::insist::{insist, pauses};
 use crate::live::CONCURRENCY;
 use crate::run::Manner;
 use crate::storage::{CLIENT_SIDE, HELM, as_helm};
@@ -118,7 +118,7 @@ async fn migrate(
     target: &ObjectRef,
     patch: serde_json::Value,
 ) -> Result<(), ClusterError> {
-    let mut pauses = pauses();
+    let mut pauses = insistence();
     let mut patch = Some(patch);
     while let Some(operations) = patch {
         match cluster.patch(target.clone(), operations, as_helm()).await {

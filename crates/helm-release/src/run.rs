@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use converge::Observer;
-use kube_cluster::{Created, Object, ObjectRef};
+use kube_cluster::{Created, Object, ObjectRef, insist};
 
 use crate::engine::ClusterReleases;
 use crate::error::{ReleaseErrorKind, chain};
-use crate::insist::insist;
 use crate::lease::{self, Hold, Taken};
 use crate::stages::Operation;
 use crate::storage::{self, Marks, Stored, Swapped};

@@ -10,13 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use kube_cluster::{
     Cluster, ClusterError, Created, DeleteOptions, Deleted, Kind, Object, ObjectRef, Query,
-    Replaced, WriteOptions,
+    Replaced, WriteOptions, insist,
 };
 use serde_json::json;
 
 use crate::codec::{self, SECRET_LIMIT};
 use crate::error::ReleaseErrorKind;
-use crate::insist::insist;
 use crate::{Profile, Record, RecordError, ReleaseId, Revision, Status, TapeSeed};
 
 /// Helm's field manager.

@@ -15,6 +15,7 @@ mod diff;
 mod error;
 mod explain;
 mod field_path;
+mod insist;
 mod logs;
 mod managed_fields;
 mod object;
@@ -35,6 +36,7 @@ pub use diff::{FieldDifference, differences};
 pub use error::{ClusterError, ClusterErrorKind};
 pub use explain::explain;
 pub use field_path::{FieldPath, FieldStep};
+pub use insist::{insist, insistence};
 #[cfg(any(test, feature = "mock"))]
 pub use logs::MockPodLogs;
 pub use logs::{LogLines, LogQuery, PodLogs, last_lines};

@@ -12,7 +12,8 @@ use converge::{
     Verification,
 };
 use kube_cluster::{
-    Cluster, ClusterError, ClusterErrorKind, Created, Kind, Object, ObjectRef, Query, WriteOptions,
+    Cluster, ClusterError, ClusterErrorKind, Created, DeleteOptions, Kind, Object, ObjectRef,
+    Query, WriteOptions, insist,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -105,6 +106,13 @@ impl RecordHistory {
             .insert("data".into(), json!({"record": STANDARD.encode(text)}));
         secret
     }
+
+    /// Whether the record is there as we write it: the answer to an earlier try was lost.
+    async fn is_recorded(&self, secret: &Object) -> Result<bool, StepError> {
+        let found = self.cluster.get(secret.reference()).await;
+        let found = found.map_err(StepError::after_writes)?;
+        Ok(found.is_some_and(|found| found.at("/data") == secret.at("/data")))
+    }
 }
 
 #[async_trait]
@@ -164,12 +172,11 @@ impl Step for RecordHistory {
         _: &StepContext,
     ) -> Result<StepOutcome<()>, StepError> {
         let number = numbers.last().copied().unwrap_or(1);
-        let created = self
-            .cluster
-            .create(self.secret(number), WriteOptions::default())
+        let secret = self.secret(number);
+        let created = insist(|| self.cluster.create(secret.clone(), WriteOptions::default()))
             .await
             .map_err(StepError::after_writes)?;
-        if matches!(created, Created::AlreadyExists) {
+        if matches!(created, Created::AlreadyExists) && !self.is_recorded(&secret).await? {
             let kind = ClusterErrorKind::Conflict("another run finished at the same time".into());
             return Err(StepError::after_writes(ClusterError::about(
                 "record",
@@ -179,10 +186,12 @@ impl Step for RecordHistory {
         }
         let surplus = numbers.len().saturating_sub(KEPT);
         for old in numbers.drain(..surplus) {
-            self.cluster
-                .delete(self.target(old), kube_cluster::DeleteOptions::default())
-                .await
-                .map_err(StepError::after_writes)?;
+            insist(|| {
+                self.cluster
+                    .delete(self.target(old), DeleteOptions::default())
+            })
+            .await
+            .map_err(StepError::after_writes)?;
         }
         Ok(StepOutcome {
             output: (),

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use airflow_helm::{Finding, KeyMaterial, KeyNames, KeysReady, Pair, SettingsError, VerifyAirflow};
-use converge::{Change, Observer, Readiness, StepContext};
+use converge::{Change, ChangeKind, Observer, Readiness, StepContext};
 use helm_release::{ReleaseError, ReleaseId, ReleaseName};
-use kube_cluster::{Cluster, ClusterError, Kind, Object, ObjectRef, Query, explain, readiness};
+use kube_cluster::{
+    Cluster, ClusterError, Kind, LogQuery, Object, ObjectRef, Query, explain, last_lines, readiness,
+};
 use serde::Serialize;
 
 use crate::charts::Charts;
@@ -89,6 +91,27 @@ pub struct Unhealthy {
 }
 
 impl Status {
+    /// Why things are as they are, one sentence each: objects that are not current, steps that
+    /// cannot be brought about, and what a run would wait for.
+    pub fn causes(&self) -> Vec<String> {
+        let objects = self
+            .unhealthy
+            .iter()
+            .map(|line| format!("{}: {}", line.object, line.readiness.reason()));
+        let steps = self.steps.iter().flat_map(|line| match &line.state {
+            StepState::Failed { causes, .. } => {
+                vec![format!("{}: {}", line.step, causes.join(": "))]
+            }
+            StepState::Differs { changes } => changes
+                .iter()
+                .filter(|change| change.kind == ChangeKind::Run)
+                .filter_map(|change| Some(format!("{}: {}", line.step, change.note.as_ref()?)))
+                .collect(),
+            StepState::AsDeclared | StepState::KeptBack => Vec::new(),
+        });
+        objects.chain(steps).collect()
+    }
+
     /// Whether the world is as declared and Airflow's essential claims hold.
     pub fn is_healthy(&self) -> bool {
         self.steps
@@ -276,7 +299,12 @@ impl Deployment {
                 Err(error) => return Err(error),
             };
             for object in objects {
-                let readiness = explained(world.cluster.as_ref(), &object).await?;
+                let mut readiness = explained(world.cluster.as_ref(), &object).await?;
+                if let (Readiness::Failed(reason), "Job") = (&mut readiness, kind)
+                    && let Some(last) = last_words(world, &object).await
+                {
+                    reason.push_str(&format!("; its log ends: {last}"));
+                }
                 let line = Unhealthy {
                     object: object.reference().to_string(),
                     readiness,
@@ -297,6 +325,21 @@ async fn explained(cluster: &dyn Cluster, object: &Object) -> Result<Readiness, 
         current @ Readiness::Current(_) => Ok(current),
         _ => explain(cluster, object).await,
     }
+}
+
+/// The last lines of a failed Job's youngest pod, where they can be read.
+async fn last_words(world: &World, job: &Object) -> Option<String> {
+    const LINES: u32 = 3;
+    let namespace = job.namespace()?.to_owned();
+    let query = Query::all(Kind::new("v1", "Pod"), Some(namespace.clone()))
+        .with_labels(format!("job-name={}", job.name()));
+    let pods = world.cluster.list(query).await.ok()?.items;
+    let created = |pod: &&Object| pod.text("/metadata/creationTimestamp").map(str::to_owned);
+    let pod = pods.iter().max_by_key(created)?;
+    let container = pod.text("/spec/containers/0/name")?;
+    let query = LogQuery::of(namespace, pod.name()).container(container);
+    let lines = last_lines(world.logs.as_ref(), query, LINES).await.ok()?;
+    (!lines.is_empty()).then(|| lines.join(" / "))
 }
 
 fn release_summary(status: Result<Option<helm_release::ReleaseStatus>, ReleaseError>) -> String {

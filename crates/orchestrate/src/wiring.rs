@@ -317,7 +317,6 @@ fn wire_account(
 
 /// What the secret's steps give to others.
 struct SecretReady {
-    synced: Slot<ext_secrets::SyncedSecret>,
     vault: Slot<ext_secrets::VaultFacts>,
     after_vault: &'static str,
     after_secret: &'static str,
@@ -468,7 +467,6 @@ fn wire_secrets(
         &[after_store],
     );
     Ok(SecretReady {
-        synced,
         vault,
         after_vault,
         after_secret,
@@ -535,7 +533,7 @@ fn wire_volume(
     let after_volume = nodes.add(
         volume.of(EnsureVolume {
             cluster: Arc::clone(&world.cluster),
-            account: storage.account.after(&secret.synced),
+            account: storage.account.clone(),
             container: storage.container.clone(),
             cluster_id: cluster_id(deployment)
                 .map_err(WiringError::Resource)?

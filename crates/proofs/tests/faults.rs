@@ -17,6 +17,8 @@ use orchestrate::{Deployment, Policy, StepResult, World};
 /// What a failing step has to say.
 struct Named {
     step: &'static str,
+    /// Words `status` and `verify` say afterwards.
+    seen: &'static [&'static str],
     code: &'static str,
     /// Words of the sentence and its causes.
     cause: &'static [&'static str],
@@ -31,12 +33,33 @@ async fn fails_and_heals(fault: impl FnOnce(&mut Faults), named: Named) {
     let up = guide.up().await;
     says(&up, &named);
     claims_nothing(&guide, &up, named.step);
+    is_seen(&guide, named.seen).await;
     guide
         .sandbox
         .set_faults(|faults| *faults = Faults::default());
     guide.up().await.succeeded();
     let after = guide.plan().await;
     assert!(after.is_noop(), "{after}");
+}
+
+/// `status` and `verify` call the deployment unwell and name the cause, without a write.
+async fn is_seen(guide: &Guide, words: &[&str]) {
+    let mark = guide.mark();
+    let world = guide.world();
+    let look = async {
+        let status = guide.deployment.status(&world).await;
+        let claims = guide.deployment.verify(&world).await;
+        (status.expect("a status"), claims.expect("claims"))
+    };
+    let (status, claims) = guide.bounded(look).await;
+    assert_eq!(guide.writes_since(mark), []);
+    assert!(!status.is_healthy(), "{status:?}");
+    let fails = |claim: &airflow_helm::Finding| claim.essential && !claim.readiness.is_current();
+    assert!(claims.iter().any(fails), "{claims:?}");
+    let causes = status.causes().join("\n");
+    for word in words {
+        assert!(causes.contains(word), "no `{word}` in:\n{causes}");
+    }
 }
 
 #[track_caller]
@@ -95,6 +118,10 @@ async fn an_image_that_is_not_there_is_named() {
         },
         Named {
             step: "airflow",
+            seen: &[
+                "ImagePullBackOff",
+                "airflowregistry123.azurecr.io/airflow:2.9.3",
+            ],
             code: "aka::release::hook",
             cause: &[
                 "ImagePullBackOff",
@@ -113,6 +140,7 @@ async fn a_vault_grant_without_effect_is_named() {
         |faults| faults.vault_grant_missing = true,
         Named {
             step: "token exchange",
+            seen: &["token exchange", "does not have secrets get permission"],
             code: "aka::vault::forbidden",
             cause: &[
                 "airflow-vault-123-kv",
@@ -130,6 +158,11 @@ async fn a_federated_subject_that_entra_does_not_know_is_named() {
         |faults| faults.federated_subject = Some("system:serviceaccount:airflow:other".into()),
         Named {
             step: "token exchange",
+            seen: &[
+                "token exchange",
+                "AADSTS700213",
+                "system:serviceaccount:airflow:airflow",
+            ],
             code: "aka::entra::subject_mismatch",
             cause: &["AADSTS700213", "system:serviceaccount:airflow:airflow"],
             fix: &["subject"],
@@ -165,6 +198,32 @@ async fn slow_propagation_is_waited_for_and_told() {
     );
 }
 
+/// A trust that takes its time: `status` in the middle says what is waited for.
+#[tokio::test(start_paused = true)]
+async fn slow_propagation_is_seen_by_status_and_verify() {
+    let guide = Guide::new();
+    guide
+        .sandbox
+        .set_faults(|faults| faults.federated_propagation_ms = Some(50_000));
+    let world = guide.world();
+    let plan = guide.try_plan(&world, &Policy::default()).await.unwrap();
+    let mut run = plan.apply(&world, &Policy::default()).unwrap();
+    let waits = |event: &Event| {
+        matches!(
+            event,
+            Event::Waiting {
+                step: "token exchange",
+                ..
+            }
+        )
+    };
+    guide
+        .bounded(async { while !run.next().await.as_ref().is_some_and(waits) {} })
+        .await;
+    drop(run);
+    is_seen(&guide, &["token exchange", "AADSTS"]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_never_binds_is_named() {
     fails_and_heals(
@@ -175,13 +234,14 @@ async fn a_claim_that_never_binds_is_named() {
         },
         Named {
             step: "logs",
-            code: "aka::cluster::wait_deadline",
+            seen: &["pvc-airflow-logs", "no persistent volumes available"],
+            code: "aka::volume::unbound",
             cause: &[
                 "pvc-airflow-logs",
                 "not bound",
                 "no persistent volumes available",
             ],
-            fix: &["run again"],
+            fix: &["size, class and access modes"],
         },
     )
     .await;
@@ -198,6 +258,7 @@ async fn a_failing_migration_is_named() {
         },
         Named {
             step: "airflow",
+            seen: &["airflow-run-airflow-migrations", "BackoffLimitExceeded"],
             code: "aka::release::hook",
             cause: &["airflow-run-airflow-migrations", "BackoffLimitExceeded"],
             fix: &["run again"],
@@ -212,6 +273,7 @@ async fn a_webhook_that_does_not_answer_is_named() {
         |faults| faults.webhook_silent = true,
         Named {
             step: "external-secrets",
+            seen: &["external-secrets", "webhook"],
             code: "aka::secrets::gate",
             cause: &["External Secrets is not usable", "webhook"],
             fix: &["external-secrets-webhook"],

@@ -1,5 +1,5 @@
-//! The simulated Azure keeps the contracts of `Arm`, `TokenExchange`, `StorageAccounts` and
-//! `LogStore`, with our real clients and Microsoft's over in-memory pipes, and on loopback.
+//! The simulated Azure keeps the contracts of `Arm`, `TokenExchange`, `StorageAccounts`,
+//! `LogStore` and `Identities`, with our real clients and Microsoft's over in-memory pipes, and on loopback.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,6 +119,31 @@ mod storage_over_pipes {
 
     blob_storage::storage_accounts_conformance!(setup());
     blob_storage::log_store_conformance!(logs());
+}
+
+mod identities_over_pipes {
+    use super::*;
+    use aks_identity::ArmIdentities;
+    use aks_identity::conformance::Subject;
+
+    /// The subject keeps the connector, and with it the world.
+    #[expect(clippy::unused_async, reason = "a suite's setup is awaited")]
+    async fn setup() -> Subject {
+        let sandbox = Sandbox::seeded(7);
+        let spec = sandbox.spec();
+        let identity = group(&sandbox).provider(
+            "Microsoft.ManagedIdentity",
+            "userAssignedIdentities",
+            &spec.identity,
+        );
+        Subject {
+            identities: Arc::new(ArmIdentities::new(over_pipes(&sandbox).arm())),
+            identity: identity.unwrap(),
+            location: spec.location,
+        }
+    }
+
+    aks_identity::identities_conformance!(setup());
 }
 
 const CLUSTERS: ApiVersion = ApiVersion("2026-06-01");

@@ -163,7 +163,6 @@ async fn a_plan_of_a_new_world_lists_every_row_and_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "needs an API server that lets a volume's claimRef be removed; the sandbox's puts it back"]
 async fn a_claim_made_anew_binds_to_the_volume_the_old_one_left() {
     let scene = Scene::new().await;
     scene.run().await.unwrap();

@@ -12,7 +12,7 @@ use converge::{
     Verification,
 };
 use kube_cluster::{
-    Applied, ApplyOptions, Cluster, ClusterError, Created, Object, ObjectRef, WriteOptions,
+    Applied, ApplyOptions, Cluster, ClusterError, Created, Object, ObjectRef, WriteOptions, insist,
 };
 
 use super::{KeyMaterial, KeyNames, RandomBytes, decode, derived_secrets};
@@ -272,11 +272,13 @@ impl EnsureKeys {
         let name = KeyNames::of(&self.settings).keys;
         let target = self.reference(&name);
         let manifest = material.manifest(&self.settings.namespace, &name);
-        let created = self
-            .cluster
-            .create(manifest, WriteOptions::default())
-            .await
-            .map_err(cluster_error(&target))?;
+        // Repeated after a lost answer, the Secret that is there is our own.
+        let created = insist(|| {
+            self.cluster
+                .create(manifest.clone(), WriteOptions::default())
+        })
+        .await
+        .map_err(cluster_error(&target))?;
         match created {
             Created::New(_) => Ok(material),
             Created::AlreadyExists => match self.held().await? {

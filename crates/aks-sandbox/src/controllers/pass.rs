@@ -246,23 +246,37 @@ impl<'a> Pass<'a> {
 
 /// The text at a pointer; empty where there is none.
 pub(crate) fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
-    object
-        .pointer(pointer)
+    at(object, pointer)
         .and_then(Value::as_str)
         .unwrap_or_default()
 }
 
+/// What is at a pointer. (`Value::pointer` copies each segment to unescape it; this one only those
+/// that need it.)
+pub(crate) fn at<'v>(object: &'v Value, pointer: &str) -> Option<&'v Value> {
+    pointer
+        .split('/')
+        .skip(1)
+        .try_fold(object, |value, segment| match value {
+            Value::Object(map) if segment.contains('~') => {
+                map.get(&segment.replace("~1", "/").replace("~0", "~"))
+            }
+            Value::Object(map) => map.get(segment),
+            Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
+            _ => None,
+        })
+}
+
 /// The list at a pointer; empty where there is none.
 pub(crate) fn list<'v>(object: &'v Value, pointer: &str) -> &'v [Value] {
-    object
-        .pointer(pointer)
+    at(object, pointer)
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
 }
 
 /// The number at a pointer.
 pub(crate) fn number(object: &Value, pointer: &str) -> Option<i64> {
-    object.pointer(pointer).and_then(Value::as_i64)
+    at(object, pointer).and_then(Value::as_i64)
 }
 
 /// Where an object is kept.
@@ -275,9 +289,7 @@ pub(crate) fn key_of(object: &Value) -> Key {
 
 /// Whether deletion has begun.
 pub(crate) fn terminating(object: &Value) -> bool {
-    object
-        .pointer("/metadata/deletionTimestamp")
-        .is_some_and(|time| !time.is_null())
+    at(object, "/metadata/deletionTimestamp").is_some_and(|time| !time.is_null())
 }
 
 /// Whether `owner` controls `object`.
@@ -305,10 +317,7 @@ pub(crate) fn matches(selector: &Value, object: &Value) -> bool {
     selector.as_object().is_some_and(|wanted| {
         !wanted.is_empty()
             && wanted.iter().all(|(key, value)| {
-                object
-                    .pointer("/metadata/labels")
-                    .and_then(|labels| labels.get(key))
-                    == Some(value)
+                at(object, "/metadata/labels").and_then(|labels| labels.get(key)) == Some(value)
             })
     })
 }

@@ -574,8 +574,8 @@ fn change(
     if resource.plural == "jobs" && resource.group == "batch" {
         keep_job_labels(live, &mut object);
     }
-    if resource.plural == "persistentvolumeclaims" || resource.plural == "persistentvolumes" {
-        for bound in ["volumeName", "storageClassName", "claimRef"] {
+    if resource.plural == "persistentvolumeclaims" {
+        for bound in ["volumeName", "storageClassName"] {
             if let Some(kept) = live["spec"].get(bound) {
                 defaults::set(&mut object["spec"], bound, kept.clone());
             }

@@ -42,6 +42,9 @@ fn status_text(status: &Status, console: &Console) -> String {
                 text.push_str(&format!("{bad} {:<22} differs\n", line.step));
                 for change in changes.iter().filter(|change| change.writes()) {
                     text.push_str(&format!("    {} {}", change.kind, change.target));
+                    if let Some(note) = &change.note {
+                        text.push_str(&format!("  {note}"));
+                    }
                     for field in &change.fields {
                         text.push_str(&format!("\n      {}", field.path));
                         if let Some(manager) = &field.manager {
@@ -116,6 +119,7 @@ pub(crate) async fn verify(args: &TargetArgs, console: &Console) -> Result<u8, F
         .iter()
         .all(|finding| !finding.essential || finding.readiness.is_current());
     let mut text = findings_text(&findings, console);
+    let mut causes = Vec::new();
     if !holds {
         // The causes lie in the cluster: name them too.
         let status = session
@@ -123,22 +127,14 @@ pub(crate) async fn verify(args: &TargetArgs, console: &Console) -> Result<u8, F
             .status(&session.world)
             .await
             .map_err(Failure::before_writes)?;
-        for object in &status.unhealthy {
-            text.push_str(&format!(
-                "\n{}: {}",
-                object.object,
-                object.readiness.reason()
-            ));
-        }
-        for step in &status.steps {
-            if let StepState::Failed { causes, .. } = &step.state {
-                text.push_str(&format!("\n{}: {}", step.step, causes.join(": ")));
-            }
+        causes = status.causes();
+        for cause in &causes {
+            text.push_str(&format!("\n{cause}"));
         }
     }
     console.result(
         &text,
-        &serde_json::json!({"format": 1, "findings": findings}),
+        &serde_json::json!({"format": 1, "findings": findings, "causes": causes}),
     );
     session.save().map_err(Failure::before_writes)?;
     Ok(u8::from(!holds))
