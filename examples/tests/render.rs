@@ -227,10 +227,68 @@ fn random_functions_are_named_with_the_objects_they_reach() {
     let output = output(&["r", chart.path(), "--explain-random"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("c/templates/s.yaml  randAlphaNum") && said.contains("Secret s"),
+        said.contains("random  c/templates/s.yaml:4  randAlphaNum ×1"),
+        "{said}"
+    );
+    assert!(
+        said.contains("differs  Secret s  c/templates/s.yaml:4"),
         "{said}"
     );
     assert!(!said.contains("t.yaml"), "{said}");
+}
+
+const WHY: &[(&str, &str)] = &[
+    ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n"),
+    (
+        "values.yaml",
+        "image:\n  tag: v1\n  repo: app\nreplicas: 1\n",
+    ),
+    (
+        "templates/_h.tpl",
+        "{{ define \"image\" }}image: {{ .Values.image.repo }}:{{ .Values.image.tag }}{{ end }}\n",
+    ),
+    (
+        "templates/p.yaml",
+        "kind: Pod\nmetadata:\n  name: p\nspec:\n  {{- include \"image\" . | nindent 2 }}\n  n: {{ .Values.replicas }}\n",
+    ),
+    ("templates/q.yaml", "kind: Q\nmetadata: {name: q}\n"),
+];
+
+#[test]
+fn why_shows_the_template_line_and_the_values_of_each_line() {
+    let chart = Folder::with("why", WHY);
+    let output = output(&["r", chart.path(), "--set", "image.tag=v2", "--why=pod/p"]);
+    let wanted = "\
+---
+# Source: c/templates/p.yaml
+c/templates/p.yaml:1 | kind: Pod
+c/templates/p.yaml:2 | metadata:
+c/templates/p.yaml:3 |   name: p
+c/templates/p.yaml:4 | spec:
+c/templates/_h.tpl:1 |   image: app:v2  <- image.repo (c/values.yaml:3:3), image.tag (--set image.tag=v2)
+c/templates/p.yaml:6 |   n: 1  <- replicas (c/values.yaml:4:1)
+";
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), wanted);
+}
+
+#[test]
+fn why_as_json_names_writers_reads_and_origins() {
+    let chart = Folder::with("why-json", WHY);
+    let whole = output(&["r", chart.path(), "--why", "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&whole.stdout).unwrap();
+    assert_eq!(json["objects"].as_array().unwrap().len(), 2);
+    let pod = json["objects"].as_array().unwrap();
+    let pod = pod.iter().find(|object| object["kind"] == "Pod").unwrap();
+    let writer = &pod["lines"][4]["writers"][0];
+    assert_eq!(writer["file"], "c/templates/_h.tpl");
+    assert_eq!(writer["through"][0], "c/templates/p.yaml:5");
+    assert_eq!(writer["reads"][1]["path"], "image.tag");
+    let wanted = serde_json::json!([
+        {"kind": "default", "file": "c/values.yaml", "line": 2, "column": 3}
+    ]);
+    assert_eq!(writer["reads"][1]["from"], wanted);
+    let missing = output(&["r", chart.path(), "--why=Pod/x"]);
+    assert!(!missing.status.success());
 }
 
 #[test]

@@ -305,6 +305,17 @@ pub(crate) struct RenderArgs {
     /// Name each template line that used a random or clock source, and the objects it touched.
     #[arg(long)]
     pub(crate) explain_random: bool,
+    /// Print beside each line of output the template line that wrote it and the values it read,
+    /// with who set them; of one object, or of all. Write `--why=KIND/NAME`.
+    #[arg(
+        long,
+        value_name = "KIND/NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with_all = ["output_dir", "show_only"]
+    )]
+    pub(crate) why: Option<String>,
 }
 
 /// Whose output to reproduce.

@@ -11,28 +11,32 @@ mod chart;
 mod error;
 mod output_dir;
 mod randomness;
+mod why;
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use helm_chart::manifest::TextOptions;
 use helm_chart::render::{RenderOptions, Rendered};
-use helm_chart::values::ValueOptions;
+use helm_chart::values::{Origins, ValueOptions};
 use helm_chart::{Capabilities, Chart, Environment, Profile, Release, Values};
 
 pub(crate) use error::RenderCommandError;
+use why::Why;
 
 use crate::cli::{ProfileArg, RenderArgs};
 use crate::console::Console;
 use crate::failure::Failure;
 
 /// What `render` has to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Rendering {
     /// What belongs on standard output, byte for byte what `helm template` prints there.
     pub(crate) text: String,
     /// Remarks for standard error, one line each: Helm's warnings, and what is random.
     pub(crate) remarks: Vec<String>,
+    /// With `--why`, what is printed instead of the text.
+    pub(crate) why: Option<Why>,
 }
 
 /// `render`: prints what `helm template` prints, remarks on standard error.
@@ -48,9 +52,15 @@ pub(crate) async fn render(args: &RenderArgs, console: &Console) -> Result<u8, F
     for remark in &rendering.remarks {
         console.note(remark);
     }
-    let printed = std::io::stdout()
-        .lock()
-        .write_all(rendering.text.as_bytes());
+    let text = match &rendering.why {
+        Some(why) if console.is_json() => {
+            console.result("", &why.json);
+            return Ok(0);
+        }
+        Some(why) => &why.text,
+        None => &rendering.text,
+    };
+    let printed = std::io::stdout().lock().write_all(text.as_bytes());
     match printed {
         // Whoever reads may stop early, as `head` does.
         Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -68,20 +78,46 @@ pub(crate) async fn render(args: &RenderArgs, console: &Console) -> Result<u8, F
 pub(crate) async fn rendering(args: &RenderArgs) -> Result<Rendering, RenderCommandError> {
     check_name(&args.name)?;
     let profile = profile(args.profile);
-    let values = values(args, profile)?;
+    let given = given(args)?;
+    let read = |name: &str| read_text(name).map_err(|error| error.with_reason());
+    let values = given.merge(profile, read)?;
     let chart = chart::load(args).await?;
     let options = options(args, profile)?;
     let release = release(args);
 
     let environment = environment();
-    let rendered = chart.render_with(&release, &values, &environment, &options)?;
+    let (rendered, blame) = if args.why.is_some() || args.explain_random {
+        let (rendered, blame) =
+            chart.render_with_blame(&release, &values, &environment, &options)?;
+        (rendered, Some(blame))
+    } else {
+        let rendered = chart.render_with(&release, &values, &environment, &options)?;
+        (rendered, None)
+    };
     let mut remarks = rendered.warnings.clone();
-    if args.explain_random {
-        let other = again(&chart, &release, &values, &options)?;
-        remarks.extend(randomness::explain(&rendered, &other));
+    let mut explained = None;
+    if let Some(blame) = &blame {
+        if args.explain_random {
+            let other = again(&chart, &release, &values, &options)?;
+            remarks.extend(randomness::explain(&rendered, blame, &other));
+        }
+        if let Some(wanted) = &args.why {
+            let resolved = chart
+                .resolve(values.as_table(), profile)
+                .map_err(helm_chart::render::RenderError::from)?;
+            let origins = Origins::new(&resolved, &given, profile)?;
+            explained = Some(why::why(args, wanted, &rendered, blame, &origins)?);
+        }
     }
-    let text = text(args, profile, &rendered)?;
-    Ok(Rendering { text, remarks })
+    let text = match explained {
+        Some(_) => String::new(),
+        None => text(args, profile, &rendered)?,
+    };
+    Ok(Rendering {
+        text,
+        remarks,
+        why: explained,
+    })
 }
 
 /// The other text this chart could have rendered to: other random bytes at another time.
@@ -146,21 +182,20 @@ fn check_name(name: &str) -> Result<(), RenderCommandError> {
     })
 }
 
-fn values(args: &RenderArgs, profile: Profile) -> Result<Values, RenderCommandError> {
+/// What the command line says about values.
+fn given(args: &RenderArgs) -> Result<ValueOptions, RenderCommandError> {
     let mut files = Vec::with_capacity(args.values.len());
     for name in &args.values {
         files.push((name.clone(), read_text(name)?));
     }
-    let options = ValueOptions {
+    Ok(ValueOptions {
         files,
         set_json: args.set_json.clone(),
         set: args.set.clone(),
         set_string: args.set_string.clone(),
         set_file: args.set_file.clone(),
         set_literal: args.set_literal.clone(),
-    };
-    let read = |name: &str| read_text(name).map_err(|error| error.with_reason());
-    Ok(options.merge(profile, read)?)
+    })
 }
 
 /// A file's text, or standard input for `-`. Bytes that are no UTF-8 become U+FFFD.

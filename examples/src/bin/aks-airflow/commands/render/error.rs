@@ -77,6 +77,16 @@ pub(crate) enum RenderCommandError {
         /// What was named.
         template: String,
     },
+    /// `--why` names an object the chart does not render.
+    #[error("the chart renders no {object}")]
+    #[diagnostic(
+        code(aka::render::no_object),
+        help("name it KIND/NAME or KIND as in the output, or give --why alone for all")
+    )]
+    NoObject {
+        /// What was named.
+        object: String,
+    },
     /// `--output-dir` cannot be written; the files named before may have been.
     #[error("cannot write {}", path.display())]
     #[diagnostic(code(aka::render::write))]
