@@ -194,14 +194,7 @@ impl RealAirflow {
             (GOOD_DAG, format!("print({SAID:?})")),
             (BAD_DAG, "raise RuntimeError(\"on purpose\")".into()),
         ] {
-            let text = format!(
-                "import datetime\n\n\
-                 try:\n    from airflow.sdk import dag, task\n\
-                 except ImportError:\n    from airflow.decorators import dag, task\n\n\n\
-                 @dag(dag_id=\"{dag}\", schedule=None, start_date=datetime.datetime(2026, 1, 1), catchup=False)\n\
-                 def {dag}():\n    @task\n    def only():\n        {task}\n\n    only()\n\n\n{dag}()\n"
-            );
-            fs::write(folder.join(format!("{dag}.py")), text)?;
+            fs::write(folder.join(format!("{dag}.py")), dag_file(dag, &task))?;
         }
         // Airflow looks into files that hold both words only.
         let broken = "# an airflow dag\nimport no_such_module_of_the_proofs\n";
@@ -266,6 +259,17 @@ impl RealAirflow {
         environment.extend(configuration.iter().map(ConfigOption::variable));
         environment
     }
+}
+
+/// The file of a DAG with one task, for both generations.
+pub fn dag_file(dag: &str, task: &str) -> String {
+    format!(
+        "import datetime\n\n\
+         try:\n    from airflow.sdk import dag, task\n\
+         except ImportError:\n    from airflow.decorators import dag, task\n\n\n\
+         @dag(dag_id=\"{dag}\", schedule=None, start_date=datetime.datetime(2026, 1, 1), catchup=False)\n\
+         def {dag}():\n    @task\n    def only():\n        {task}\n\n    only()\n\n\n{dag}()\n"
+    )
 }
 
 /// Runs a command to its end.

@@ -4,13 +4,15 @@
 //! [`Component`] says where a program is expected and how to get it; [`ControlPlane`] boots etcd,
 //! kube-apiserver, kube-controller-manager and kube-scheduler with their own certificates, and kwok's
 //! nodes on demand; [`Helm`] is the real command; [`sample`] a small chart. [`Azurite`], [`Registry`]
-//! and [`StaticServer`] are storage and chart sources, [`RealAirflow`] is Airflow itself. The harness refuses to pass a test whose component is missing: such tests are *ignored*, or fail if
-//! `E2E_REQUIRE` names the component.
+//! and [`StaticServer`] are storage and chart sources, [`RealAirflow`] is Airflow itself,
+//! [`GitDaemon`] where its DAGs come from. The harness refuses to pass a test whose component is
+//! missing: such tests are *ignored*, or fail if `E2E_REQUIRE` names the component.
 
 pub mod airflow;
 pub mod azurite;
 mod component;
 mod control_plane;
+mod git;
 mod helm;
 mod nodes;
 mod pki;
@@ -25,6 +27,7 @@ pub use airflow::RealAirflow;
 pub use azurite::Azurite;
 pub use component::{Component, Missing, is_required};
 pub use control_plane::{ControlPlane, ControlPlaneError};
+pub use git::{GitDaemon, SyncedTree};
 pub use helm::{Helm, HelmFailed};
 pub use nodes::{forward_to, let_migrations_through, let_waiting_pods_run, make_namespace};
 pub use process::{Listening, Process};

@@ -13,9 +13,9 @@ use airflow_helm::{
     conformance, trigger_and_follow,
 };
 use aks_airflow_e2e::airflow::{
-    BAD_DAG, BROKEN_FILE, ConfigOption, GOOD_DAG, PASSWORD, SAID, USER,
+    BAD_DAG, BROKEN_FILE, ConfigOption, GOOD_DAG, PASSWORD, SAID, USER, dag_file,
 };
-use aks_airflow_e2e::{Azurite, Component, RealAirflow, azurite, trial};
+use aks_airflow_e2e::{Azurite, Component, GitDaemon, RealAirflow, SyncedTree, azurite, trial};
 use async_trait::async_trait;
 use azure::{Azure, AzureOptions};
 use blob_storage::{AccountKey, BlobLogStore, LogContainer, LogStore as _};
@@ -76,6 +76,11 @@ fn main() {
         "airflow2::a_tasks_log_is_kept_in_storage",
         &[Component::Airflow2, Component::Azurite],
         a_tasks_log_is_kept_in_storage,
+    ));
+    trials.push(trial(
+        "airflow2::dags_follow_a_repository",
+        &[Component::Airflow2, Component::Git],
+        dags_follow_a_repository,
     ));
     let conclusion = libtest_mimic::run(&arguments, trials);
     for generation in [&TWO, &THREE] {
@@ -327,5 +332,49 @@ async fn a_tasks_log_is_kept_in_storage() -> Result<(), Failed> {
         Ok(())
     } else {
         Err(format!("the log says: {log}").into())
+    }
+}
+
+/// DAGs come from a repository as git-sync lays it out: a new commit brings its DAG, and the commit,
+/// also that of a way back, is what the worktree says.
+async fn dags_follow_a_repository() -> Result<(), Failed> {
+    let git = GitDaemon::start().await?;
+    let first = git.commit("dags/first.py", &dag_file("first", "pass"))?;
+    let tree = SyncedTree::new(
+        &std::env::temp_dir().join(format!("aks-airflow-tree-{}", std::process::id())),
+    )?;
+    tree.sync(&git.url(), "main")?;
+    let settings = TWO.settings();
+    let values = chart_values(&settings, &settings.validate()?, &Map::new());
+    let mut options = ConfigOption::of_chart_values(&values);
+    let dags = tree.link().join("dags");
+    options.push(ConfigOption::new(
+        "core",
+        "dags_folder",
+        &dags.display().to_string(),
+    ));
+    let airflow = RealAirflow::start(Component::Airflow2, &options).await?;
+    let api = TWO.api_of(&airflow, PASSWORD)?;
+    wait_for(&api, "first").await?;
+
+    let second = git.commit("dags/second.py", &dag_file("second", "pass"))?;
+    tree.sync(&git.url(), "main")?;
+    expect_commit(&tree, &second)?;
+    wait_for(&api, "second").await?;
+
+    tree.sync(&git.url(), &first)?;
+    expect_commit(&tree, &first)?;
+    wait_for(&api, "first").await?;
+    Ok(std::fs::remove_dir_all(
+        tree.link().parent().ok_or("no root")?,
+    )?)
+}
+
+fn expect_commit(tree: &SyncedTree, commit: &str) -> Result<(), Failed> {
+    let found = tree.commit()?;
+    if found == commit {
+        Ok(())
+    } else {
+        Err(format!("{found} is checked out, not {commit}").into())
     }
 }

@@ -160,18 +160,16 @@ impl Place {
                 let runs = self.runs(dag);
                 ok(&json!({"total_entries": runs.len(), "dag_runs": runs}))
             }
-            (&Method::GET, ["dags", dag, "dagRuns", run]) => match self
-                .runs(dag)
-                .into_iter()
-                .find(|found| found["dag_run_id"] == *run)
-            {
-                Some(found) => ok(&found),
-                None => {
-                    let detail =
-                        format!("DAGRun with DAG ID: '{dag}' and DagRun ID: '{run}' not found");
-                    self.refuse(StatusCode::NOT_FOUND, "DAGRun not found", detail.into())
-                }
-            },
+            (&Method::GET, ["dags", dag, "dagRuns", run]) => {
+                let mut runs = self.runs(dag).into_iter();
+                let found = runs.find(|found| found["dag_run_id"] == *run);
+                let detail =
+                    format!("DAGRun with DAG ID: '{dag}' and DagRun ID: '{run}' not found");
+                found.map_or_else(
+                    || self.refuse(StatusCode::NOT_FOUND, "DAGRun not found", detail.into()),
+                    |found| ok(&found),
+                )
+            }
             (&Method::GET, ["jobs"]) => ok(&json!({"jobs": [], "total_entries": 0})),
             _ => self.refuse(StatusCode::NOT_FOUND, "Not Found", MARK.into()),
         }
