@@ -215,7 +215,7 @@ mod tests {
         let metadata = "apiVersion: v2\nname: c\nversion: 1.0.0\n";
         let zeros = ChartFile::new("zeros", vec![0; 40_000]);
         let chart = crate::Chart::from_files(vec![ChartFile::new("Chart.yaml", metadata), zeros]);
-        let archive = write_archive(&chart.unwrap()).unwrap();
+        let archive = write_archive(&chart.unwrap(), 0).unwrap();
         let mut allowance = Allowance {
             bytes: 100_000,
             files: 5,
