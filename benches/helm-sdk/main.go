@@ -1,7 +1,7 @@
 // The rival: renders a chart with Helm's own SDK, the chart loaded once, and prints how long each
 // render took. The Rust side of the benchmark does the same work and compares the bytes.
 //
-//	helm-sdk -chart FILE -renders N -workers W [-distinct] VALUES...
+//	helm-sdk -chart FILE -renders N -workers W [-distinct PATH] VALUES...
 package main
 
 import (
@@ -27,23 +27,27 @@ import (
 	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
 	"helm.sh/helm/v4/pkg/engine"
 	releaseutil "helm.sh/helm/v4/pkg/release/v1/util"
+	"helm.sh/helm/v4/pkg/strvals"
 )
 
 type result struct {
-	LoadNanos    int64   `json:"load_nanos"`
-	RenderNanos  []int64 `json:"render_nanos"`
-	TotalNanos   int64   `json:"total_nanos"`
-	PeakRSSBytes int64   `json:"peak_rss_bytes"`
-	SHA256       string  `json:"sha256"`
-	Bytes        int     `json:"bytes"`
+	LoadNanos    int64    `json:"load_nanos"`
+	RenderNanos  []int64  `json:"render_nanos"`
+	TotalNanos   int64    `json:"total_nanos"`
+	PeakRSSBytes int64    `json:"peak_rss_bytes"`
+	SHA256       []string `json:"sha256"`
+	Bytes        int      `json:"bytes"`
 }
+
+// compared is how many renders are compared with ours.
+const compared = 12
 
 func main() {
 	log.SetFlags(0)
 	chartPath := flag.String("chart", "", "the chart archive")
 	renders := flag.Int("renders", 10, "how many renders")
 	workers := flag.Int("workers", 1, "how many at a time")
-	distinct := flag.Bool("distinct", false, "give every render a label of its own")
+	distinct := flag.String("distinct", "", "the value that differs from render to render, such as labels.team")
 	release := flag.String("release", "airflow", "the release's name")
 	flag.Parse()
 	runtime.GOMAXPROCS(max(*workers, 1))
@@ -61,10 +65,14 @@ func main() {
 		}
 		texts = append(texts, string(text))
 	}
-	if err := chartutil.ProcessDependencies(loaded, values(texts, -1)); err != nil {
+	if err := chartutil.ProcessDependencies(loaded, values(texts, "", 0)); err != nil {
 		log.Fatal(err)
 	}
-	out := result{LoadNanos: time.Since(started).Nanoseconds(), RenderNanos: make([]int64, *renders)}
+	out := result{
+		LoadNanos:   time.Since(started).Nanoseconds(),
+		RenderNanos: make([]int64, *renders),
+		SHA256:      make([]string, min(*renders, compared)),
+	}
 
 	started = time.Now()
 	jobs := make(chan int)
@@ -73,14 +81,12 @@ func main() {
 		done.Go(func() {
 			for index := range jobs {
 				before := time.Now()
-				tenant := -1
-				if *distinct {
-					tenant = index
-				}
-				text := render(loaded, *release, texts, tenant)
+				text := render(loaded, *release, texts, *distinct, index)
 				out.RenderNanos[index] = time.Since(before).Nanoseconds()
+				if index < len(out.SHA256) {
+					out.SHA256[index] = fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+				}
 				if index == 0 {
-					out.SHA256 = fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
 					out.Bytes = len(text)
 				}
 			}
@@ -101,8 +107,9 @@ func main() {
 	}
 }
 
-// values parses the values texts afresh, as a service does for each request.
-func values(texts []string, tenant int) map[string]any {
+// values parses the values texts afresh, as a service does for each request, and sets the value
+// that differs from render to render.
+func values(texts []string, distinct string, index int) map[string]any {
 	merged := map[string]any{}
 	for _, text := range texts {
 		parsed, err := loader.LoadValues(strings.NewReader(text))
@@ -111,17 +118,19 @@ func values(texts []string, tenant int) map[string]any {
 		}
 		merged = loader.MergeMaps(merged, parsed)
 	}
-	if tenant >= 0 {
-		merged = loader.MergeMaps(merged, map[string]any{"labels": map[string]any{"team": fmt.Sprintf("team-%d", tenant)}})
+	if distinct != "" {
+		if err := strvals.ParseIntoString(fmt.Sprintf("%s=team-%d", distinct, index), merged); err != nil {
+			log.Fatal(err)
+		}
 	}
 	return merged
 }
 
 // render is one whole render: values, schema, templates, sorting, the text of `helm template`.
-func render(loaded *chart.Chart, release string, texts []string, tenant int) string {
+func render(loaded *chart.Chart, release string, texts []string, distinct string, index int) string {
 	options := common.ReleaseOptions{Name: release, Namespace: "airflow", Revision: 1, IsInstall: true}
 	caps := common.DefaultCapabilities
-	top, err := commonutil.ToRenderValues(loaded, values(texts, tenant), options, caps)
+	top, err := commonutil.ToRenderValues(loaded, values(texts, distinct, index), options, caps)
 	if err != nil {
 		log.Fatal(err)
 	}

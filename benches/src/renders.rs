@@ -1,5 +1,6 @@
 //! Renders in one process, the chart loaded and compiled once: what a service does.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -23,8 +24,8 @@ pub struct Work {
     pub renders: usize,
     /// How many at a time.
     pub workers: usize,
-    /// Whether every render has a label of its own.
-    pub distinct: bool,
+    /// The value that differs from render to render, such as `labels.team`; none if all are alike.
+    pub distinct: Option<String>,
 }
 
 /// What it took. The rival prints the same fields.
@@ -38,11 +39,14 @@ pub struct Took {
     pub total_nanos: u64,
     /// The most memory the process had, in bytes.
     pub peak_rss_bytes: u64,
-    /// SHA-256 of the first render.
-    pub sha256: String,
-    /// Its length.
+    /// SHA-256 of the first renders, of each up to [`COMPARED`].
+    pub sha256: Vec<String>,
+    /// The length of the first one.
     pub bytes: usize,
 }
+
+/// This many renders are compared with the rival's.
+pub const COMPARED: usize = 12;
 
 /// Does the work.
 ///
@@ -56,7 +60,7 @@ pub fn run(work: &Work) -> Result<Took, String> {
     let started = Instant::now();
     let next = AtomicUsize::new(0);
     let took = Mutex::new(vec![0; work.renders]);
-    let first = Mutex::new(Ok(String::new()));
+    let texts = Mutex::new(BTreeMap::new());
     let worker = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -64,10 +68,10 @@ pub fn run(work: &Work) -> Result<Took, String> {
                 return;
             }
             let started = Instant::now();
-            let text = render(&chart, work, work.distinct.then_some(index));
+            let text = render(&chart, work, index);
             took.lock().expect("no worker panics")[index] = nanos(started);
-            if index == 0 || text.is_err() {
-                *first.lock().expect("no worker panics") = text;
+            if index < COMPARED || text.is_err() {
+                texts.lock().expect("no worker panics").insert(index, text);
             }
         }
     };
@@ -77,29 +81,32 @@ pub fn run(work: &Work) -> Result<Took, String> {
         }
     });
     let total_nanos = nanos(started);
-    let text = first.into_inner().expect("no worker panics")?;
+    let texts = texts.into_inner().expect("no worker panics");
+    let texts: Vec<String> = texts.into_values().collect::<Result<_, _>>()?;
     Ok(Took {
         load_nanos,
         render_nanos: took.into_inner().expect("no worker panics"),
         total_nanos,
         peak_rss_bytes: crate::process::peak_rss("self").unwrap_or_default(),
-        sha256: Sha256::digest(&text)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        bytes: text.len(),
+        sha256: texts.iter().map(|text| digest(text)).collect(),
+        bytes: texts.first().map_or(0, String::len),
     })
 }
 
+fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// One whole render: values, schema, templates, sorting, text.
-fn render(chart: &Chart, work: &Work, tenant: Option<usize>) -> Result<String, String> {
+fn render(chart: &Chart, work: &Work, index: usize) -> Result<String, String> {
     let mut values = Values::default();
     for text in &work.values {
         values = values.merge(Values::parse(text).map_err(|error| error.to_string())?);
     }
-    if let Some(tenant) = tenant {
+    if let Some(path) = &work.distinct {
         values = values
-            .set_string(&format!("labels.team=team-{tenant}"))
+            .set_string(&format!("{path}=team-{index}"))
             .map_err(|error| error.to_string())?;
     }
     let release = Release::install(&work.release, "airflow");

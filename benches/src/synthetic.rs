@@ -15,7 +15,7 @@ pub fn umbrella(subcharts: usize) -> Vec<(String, String)> {
         ),
         (
             "values.yaml".to_owned(),
-            "global:\n  suffix: x\n".to_owned(),
+            "global:\n  team: none\n".to_owned(),
         ),
         (
             "templates/root.yaml".to_owned(),
@@ -55,7 +55,7 @@ fn values() -> String {
 fn names(index: usize) -> String {
     format!(
         "{{{{- define \"part-{index:03}.name\" }}}}{{{{ tpl .Values.level{DEPTH} . | trunc 63 | trimSuffix \"-\" }}}}{{{{ end }}}}\n\
-         {{{{- define \"part-{index:03}.labels\" }}}}{{{{ toYaml .Values.labels }}}}\nchart: {{{{ include \"part-{index:03}.name\" . }}}}{{{{ end }}}}\n"
+         {{{{- define \"part-{index:03}.labels\" }}}}{{{{ toYaml .Values.labels }}}}\nchart: {{{{ include \"part-{index:03}.name\" . }}}}\nteam: {{{{ .Values.global.team }}}}{{{{ end }}}}\n"
     )
 }
 

@@ -52,7 +52,7 @@ enum Bench {
     Warm,
     /// Distinct tenants on two threads.
     Tenants,
-    /// The External Secrets chart, warm.
+    /// The External Secrets chart, warm: new labels, and new annotations on every CRD.
     ExternalSecrets,
     /// A chart that grows.
     Linear,
@@ -98,11 +98,18 @@ fn measure(bench: Bench, arguments: &Arguments) -> Result<Vec<Row>, String> {
     );
     match bench {
         Bench::Cold => cold(arguments, &airflow),
-        Bench::Warm => warm(arguments, &airflow, "warm render, Airflow 1.15.0"),
-        Bench::Tenants => tenants(arguments, &airflow),
+        Bench::Warm => {
+            let airflow = airflow.distinct("labels.team");
+            warm(arguments, &airflow, "warm render, Airflow 1.15.0")
+        }
+        Bench::Tenants => tenants(arguments, &airflow.distinct("labels.team")),
         Bench::ExternalSecrets => {
             let chart = arguments.input("external-secrets-2.9.0", "external-secrets", &[]);
-            warm(arguments, &chart, "warm render, External Secrets 2.9.0")
+            let labels = chart.clone().distinct("commonLabels.team");
+            let crds = chart.distinct("crds.annotations.team");
+            let mut rows = warm(arguments, &labels, "warm render, External Secrets 2.9.0")?;
+            rows.extend(warm(arguments, &crds, "… with every CRD annotated anew")?);
+            Ok(rows)
         }
         Bench::Linear => linear(arguments),
     }
@@ -114,6 +121,17 @@ struct Input {
     chart: PathBuf,
     release: &'static str,
     values: Vec<PathBuf>,
+    /// The value that differs from render to render.
+    distinct: Option<&'static str>,
+}
+
+impl Input {
+    fn distinct(self, path: &'static str) -> Self {
+        Self {
+            distinct: Some(path),
+            ..self
+        }
+    }
 }
 
 impl Arguments {
@@ -125,6 +143,7 @@ impl Arguments {
                 .iter()
                 .map(|name| self.shared.join("oracle/values").join(name))
                 .collect(),
+            distinct: None,
         }
     }
 
@@ -134,7 +153,6 @@ impl Arguments {
         input: &Input,
         count: usize,
         workers: usize,
-        distinct: bool,
     ) -> Result<(Took, Took), String> {
         let warm = std::env::current_exe()
             .map_err(|error| error.to_string())?
@@ -146,7 +164,8 @@ impl Arguments {
                 format!("{dashes}workers={workers}"),
                 format!("{dashes}release={}", input.release),
             ];
-            list.extend(distinct.then(|| format!("{dashes}distinct")));
+            let distinct = input.distinct;
+            list.extend(distinct.map(|path| format!("{dashes}distinct={path}")));
             list.extend(input.values.iter().map(|path| path.display().to_string()));
             list
         };
@@ -205,7 +224,7 @@ fn warm(arguments: &Arguments, input: &Input, name: &str) -> Result<Vec<Row>, St
     const RENDERS: usize = 12;
     let mut time = Pair::default();
     for _ in 0..arguments.rounds {
-        let (ours, helm) = arguments.both(input, RENDERS, 1, false)?;
+        let (ours, helm) = arguments.both(input, RENDERS, 1)?;
         time.add(typical(&ours), typical(&helm));
     }
     Ok(vec![row(name, time, "ms")])
@@ -223,7 +242,7 @@ fn typical(took: &Took) -> f64 {
 
 /// Distinct tenants on two threads, once.
 fn tenants(arguments: &Arguments, input: &Input) -> Result<Vec<Row>, String> {
-    let (ours, helm) = arguments.both(input, arguments.tenants, 2, true)?;
+    let (ours, helm) = arguments.both(input, arguments.tenants, 2)?;
     let (mut rate, mut memory) = (Pair::default(), Pair::default());
     let per_second = |took: &Took| took.render_nanos.len() as f64 / (took.total_nanos as f64 / 1e9);
     rate.add(per_second(&ours), per_second(&helm));
@@ -260,6 +279,7 @@ fn linear(arguments: &Arguments) -> Result<Vec<Row>, String> {
             chart,
             release: "airflow",
             values: Vec::new(),
+            distinct: Some("global.team"),
         };
         warm(
             arguments,

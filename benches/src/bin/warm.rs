@@ -19,9 +19,9 @@ struct Arguments {
     /// How many at a time.
     #[arg(long, default_value_t = 1)]
     workers: usize,
-    /// Give every render a label of its own.
-    #[arg(long)]
-    distinct: bool,
+    /// The value that differs from render to render, such as `labels.team`.
+    #[arg(long, value_name = "PATH")]
+    distinct: Option<String>,
     /// The release's name.
     #[arg(long, default_value = "airflow")]
     release: String,

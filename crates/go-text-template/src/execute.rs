@@ -14,7 +14,7 @@ mod output;
 mod pipeline;
 
 use std::any::{Any, TypeId};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -95,23 +95,25 @@ pub struct Execution<'s, O = ()> {
 /// A unit with what this execution keeps about it.
 struct Loaded {
     unit: Arc<Unit>,
-    strings: Vec<Value>,
+    /// Its string literals as values, as far as they were needed.
+    strings: Box<[OnceCell<Value>]>,
     hints: Box<[Cell<u32>]>,
 }
 
 impl Loaded {
     fn new(unit: Arc<Unit>) -> Rc<Self> {
-        let strings = unit
-            .strings
-            .iter()
-            .map(|bytes| Value::String(Text::from(&**bytes)))
-            .collect();
+        let strings = vec![OnceCell::new(); unit.strings.len()].into();
         let hints = vec![Cell::new(u32::MAX); unit.sites as usize].into();
         Rc::new(Self {
             unit,
             strings,
             hints,
         })
+    }
+
+    fn string(&self, index: usize) -> Value {
+        let value = || Value::String(Text::from(&*self.unit.strings[index]));
+        self.strings[index].get_or_init(value).clone()
     }
 }
 
@@ -280,12 +282,25 @@ impl<'s, O: Observer> Execution<'s, O> {
     /// If there is no such template, or if it fails; its output is lost, changes it made to shared
     /// values stay.
     pub fn execute(&mut self, name: &str, dot: Value) -> Result<Text, Error> {
+        self.execute_bytes(name, dot).map(Text::from)
+    }
+
+    /// Executes a template as [`Execution::execute`] does. The output is shown where it was
+    /// written: nothing is copied, and the next execution overwrites it.
+    ///
+    /// # Errors
+    /// See [`Execution::execute`].
+    pub fn execute_bytes(&mut self, name: &str, dot: Value) -> Result<&[u8], Error> {
         name.clone_into(&mut self.outermost);
         self.variables.clear();
         self.out.clear();
         self.overlay = None;
         (self.depth, self.written) = (0, 0);
-        self.output_of(name, &Operand::concrete(dot))
+        let Some((loaded, index)) = self.find(name) else {
+            return Err(missing(name, name));
+        };
+        self.run(&loaded, index, &Operand::concrete(dot))?;
+        Ok(self.out.as_bytes())
     }
 
     /// Runs a template and takes its output off the buffer.

@@ -200,6 +200,21 @@ impl<'t> Lexer<'t> {
         Some(character)
     }
 
+    /// Takes letters, digits and underscores.
+    fn skip_word(&mut self) {
+        loop {
+            let rest = self.rest().as_bytes();
+            let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+            self.at += rest.iter().take_while(|byte| is_plain(byte)).count();
+            match self.peek() {
+                Some(character) if !character.is_ascii() && is_alphanumeric(character) => {
+                    self.bump();
+                }
+                _ => return,
+            }
+        }
+    }
+
     fn accept(&mut self, set: &str) -> bool {
         let found = self.peek().is_some_and(|character| set.contains(character));
         if found {
@@ -312,11 +327,11 @@ impl<'t> Lexer<'t> {
     }
 
     fn at_right_delimiter(&self) -> Option<bool> {
-        let rest = self.rest();
-        if has_right_trim(rest) && rest[2..].starts_with(RIGHT) {
-            return Some(true);
+        match self.rest().as_bytes() {
+            [b'}', b'}', ..] => Some(false),
+            [b' ' | b'\t' | b'\r' | b'\n', b'-', b'}', b'}', ..] => Some(true),
+            _ => None,
         }
-        rest.starts_with(RIGHT).then_some(false)
     }
 
     fn lex_right_delimiter(&mut self, trimmed: bool) -> Token<'t> {
@@ -413,9 +428,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn lex_identifier(&mut self) -> Token<'t> {
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.bump();
-        }
+        self.skip_word();
         if !self.at_terminator() {
             return self.fail(format!("bad character {}", describe(self.peek())));
         }
@@ -435,9 +448,7 @@ impl<'t> Lexer<'t> {
         if self.at_terminator() {
             return self.emit(if kind == Kind::Field { Kind::Dot } else { kind });
         }
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.bump();
-        }
+        self.skip_word();
         if !self.at_terminator() {
             return self.fail(format!("bad character {}", describe(self.peek())));
         }
@@ -446,6 +457,8 @@ impl<'t> Lexer<'t> {
 
     fn lex_quoted(&mut self, mark: char, kind: Kind, complaint: &'static str) -> Token<'t> {
         loop {
+            let plain = |character: char| character != mark && !matches!(character, '\\' | '\n');
+            self.at += self.rest().find(|character| !plain(character)).unwrap_or(0);
             match self.bump() {
                 None | Some('\n') => return self.fail(complaint),
                 Some('\\') => {

@@ -93,7 +93,7 @@ pub(crate) struct Target {
 pub(crate) struct Command {
     pub(crate) at: u32,
     /// Never empty.
-    pub(crate) words: Vec<Expr>,
+    pub(crate) words: Box<[Expr]>,
 }
 
 #[derive(Debug)]

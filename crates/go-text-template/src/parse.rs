@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Frame};
 use crate::fmt::quote;
 use crate::function::Functions;
 use crate::lex::{Keywords, Kind, Lexer, Token};
-use crate::node::{Branch, Command, Definition, ExprKind, Node, Pipe, Target, TemplateCall, Unit};
+use crate::node::{Branch, Command, Definition, Expr, ExprKind, Node, Pipe, Target, TemplateCall, Unit};
 use crate::unquote::unquote;
 
 /// Blocks and parentheses may nest this deeply; Go allows 10,000 parentheses.
@@ -298,7 +298,10 @@ impl<'t> Parser<'t> {
         while self.peek_non_space().0 != Kind::Eof {
             match self.text_or_action()? {
                 Item::Node(node) => nodes.push(node),
-                Item::Ending(ending) => return Ok((nodes, ending)),
+                Item::Ending(ending) => {
+                    nodes.shrink_to_fit();
+                    return Ok((nodes, ending));
+                }
             }
         }
         Err(self.error("unexpected EOF"))
@@ -570,7 +573,7 @@ impl<'t> Parser<'t> {
 
     fn command(&mut self) -> Result<Command, Error> {
         let (_, at) = self.peek_non_space();
-        let mut words = Vec::new();
+        let mut words: SmallVec<[Expr; 4]> = SmallVec::new();
         loop {
             if let Some(word) = self.operand()? {
                 words.push(word);
@@ -589,6 +592,7 @@ impl<'t> Parser<'t> {
         if words.is_empty() {
             return Err(self.error("empty command"));
         }
+        let words = words.into_boxed_slice();
         Ok(Command { at, words })
     }
 }

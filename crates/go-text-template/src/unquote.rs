@@ -9,6 +9,9 @@ pub(crate) fn unquote(literal: &str) -> Option<Vec<u8>> {
     if mark == b'`' {
         return Some(body.bytes().filter(|byte| *byte != b'\r').collect());
     }
+    if !body.contains(['\\', '"', '\n']) {
+        return Some(body.as_bytes().to_vec());
+    }
     let mut out = Vec::with_capacity(body.len());
     let mut rest = body;
     while !rest.is_empty() {

@@ -38,8 +38,24 @@ pub struct SchemaError {
 /// # Errors
 /// [`SchemaError`] with every problem found; also when a schema cannot be compiled.
 pub fn validate(chart: &ResolvedChart<'_>, values: &Table) -> Result<(), SchemaError> {
+    validate_value(chart, &Value::Object(values.clone()), Keep::Compiled)
+}
+
+/// Whether compiled schemas are kept for the next time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Compiled,
+    Nothing,
+}
+
+/// As [`validate`], without a copy of the values.
+pub(crate) fn validate_value(
+    chart: &ResolvedChart<'_>,
+    values: &Value,
+    keep: Keep,
+) -> Result<(), SchemaError> {
     let mut report = String::new();
-    validate_into(chart, &Value::Object(values.clone()), &mut report);
+    validate_into(chart, values, keep, &mut report);
     if report.is_empty() {
         Ok(())
     } else {
@@ -47,14 +63,14 @@ pub fn validate(chart: &ResolvedChart<'_>, values: &Table) -> Result<(), SchemaE
     }
 }
 
-fn validate_into(chart: &ResolvedChart<'_>, values: &Value, report: &mut String) {
-    if let Some(problems) = problems(chart.chart(), values) {
+fn validate_into(chart: &ResolvedChart<'_>, values: &Value, keep: Keep, report: &mut String) {
+    if let Some(problems) = problems(chart.chart(), values, keep) {
         let _ = writeln!(report, "{}:\n{problems}", chart.name());
     }
     for child in chart.children() {
         match values.get(child.name()) {
             None | Some(Value::Null) => {}
-            Some(table @ Value::Object(_)) => validate_into(child, table, report),
+            Some(table @ Value::Object(_)) => validate_into(child, table, keep, report),
             Some(other) => {
                 let (name, found) = (child.name(), go_type(other));
                 let _ = writeln!(
@@ -66,9 +82,17 @@ fn validate_into(chart: &ResolvedChart<'_>, values: &Value, report: &mut String)
     }
 }
 
-fn problems(chart: &Chart, values: &Value) -> Option<String> {
+fn problems(chart: &Chart, values: &Value, keep: Keep) -> Option<String> {
     let schema = chart.schema()?;
-    let validator = chart.validator.get_or_init(|| compile(schema));
+    let fresh;
+    let validator = match (chart.validator.get(), keep) {
+        (Some(known), _) => known,
+        (None, Keep::Compiled) => chart.validator.get_or_init(|| compile(schema)),
+        (None, Keep::Nothing) => {
+            fresh = compile(schema);
+            &fresh
+        }
+    };
     match validator {
         Err(problem) => Some(problem.clone()),
         Ok(validator) if validator.is_valid(values) => None,

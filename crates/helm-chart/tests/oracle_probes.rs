@@ -58,7 +58,8 @@ fn answer(probe: &Value, profile: Profile) -> Result<String, String> {
     let release = Release::install("r", "ns");
     let rendered = chart.render_resolved(&resolved, &release, &Environment::sealed(), &options);
     let mut rendered = rendered.map_err(|error| error.to_string())?;
-    Ok(rendered.files.remove("c/templates/t.yaml").unwrap())
+    let text = rendered.files.remove("c/templates/t.yaml").unwrap();
+    Ok(text.to_string())
 }
 
 fn check_all(profile: Profile, name: &str) {

@@ -54,11 +54,11 @@ fn deeper_files_run_first_and_changes_are_seen_by_the_rest() {
     ];
     let rendered = render(&chart(&subchart), &RenderOptions::default()).expect("it renders");
     assert_eq!(
-        rendered.files["c/charts/s/templates/x.yaml"],
+        &*rendered.files["c/charts/s/templates/x.yaml"],
         "c/charts/s/templates/x.yaml"
     );
-    assert_eq!(rendered.files["c/templates/b.yaml"], "by all");
-    assert_eq!(rendered.files["c/templates/a.yaml"], "b s");
+    assert_eq!(&*rendered.files["c/templates/b.yaml"], "by all");
+    assert_eq!(&*rendered.files["c/templates/a.yaml"], "b s");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn partials_are_parsed_and_not_executed() {
     ];
     let rendered = render(&chart(&files), &RenderOptions::default()).expect("it renders");
     assert_eq!(rendered.files.len(), 1);
-    assert_eq!(rendered.files["c/templates/a.yaml"], "P");
+    assert_eq!(&*rendered.files["c/templates/a.yaml"], "P");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn the_first_file_by_name_wins_a_definition_unless_it_is_empty() {
         ),
     ];
     let rendered = render(&chart(&files), &RenderOptions::default()).expect("it renders");
-    assert_eq!(rendered.files["c/templates/t.yaml"], "ab");
+    assert_eq!(&*rendered.files["c/templates/t.yaml"], "ab");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn one_chart_renders_in_many_threads_at_once() {
             .collect();
         handles
             .into_iter()
-            .map(|handle| handle.join().expect("no panic").files["c/templates/t.yaml"].clone())
+            .map(|handle| handle.join().expect("no panic").files["c/templates/t.yaml"].to_string())
             .collect()
     });
     assert!(texts.iter().all(|text| text == "r"));

@@ -17,6 +17,10 @@ impl Output {
         self.bytes.as_ref().map_or(self.text.len(), Vec::len)
     }
 
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or(self.text.as_bytes())
+    }
+
     pub(super) fn clear(&mut self) {
         self.text.clear();
         self.bytes = None;

@@ -150,7 +150,7 @@ impl<O: Observer> Execution<'_, O> {
 pub(super) fn literal(running: &Running<'_>, expr: &Expr) -> Result<Value, Error> {
     match &expr.kind {
         ExprKind::Bool(value) => Ok(Value::Bool(*value)),
-        ExprKind::String { index, .. } => Ok(running.loaded.strings[*index as usize].clone()),
+        ExprKind::String { index, .. } => Ok(running.loaded.string(*index as usize)),
         ExprKind::Number { number, .. } => ideal(number).ok_or_else(|| {
             let text = At::Expr(expr).text(&running.loaded.unit.text);
             running.refuse(format!("{text} overflows int"))

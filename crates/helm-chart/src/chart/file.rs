@@ -26,7 +26,11 @@ impl ChartFile {
 
     /// The content as text; bytes that are no UTF-8 become U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.data)
+        // Checking alone is several times faster than looking for what to replace.
+        match std::str::from_utf8(&self.data) {
+            Ok(text) => text.into(),
+            Err(_) => String::from_utf8_lossy(&self.data),
+        }
     }
 
     /// The last part of the path.

@@ -2,6 +2,7 @@
 //! tags, conditions, imported values (Helm `pkg/chart/v2/util/dependencies.go`).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::Value;
 
@@ -176,7 +177,7 @@ impl<'c> ResolvedChart<'c> {
             return Ok(());
         };
         self.children = place(&self.children, &mut dependencies);
-        let values = self.coalesce(values.clone(), Nulls::Apply, profile, &mut Vec::new())?;
+        let values = self.deciding_values(values, &dependencies, path, profile)?;
         for dependency in &mut dependencies {
             dependency.enabled = true;
             apply_tags(dependency, &values, warnings);
@@ -196,6 +197,49 @@ impl<'c> ResolvedChart<'c> {
         }
         self.dependencies = (!dependencies.is_empty()).then_some(dependencies);
         Ok(())
+    }
+
+    /// As much of the combined values as decides which subcharts take part, here and below.
+    ///
+    /// Values of different keys do not influence each other, so that the others need no combining.
+    fn deciding_values(
+        &mut self,
+        values: &Table,
+        dependencies: &[Dependency],
+        path: &str,
+        profile: Profile,
+    ) -> Result<Table, CoalesceError> {
+        let mut keys = HashSet::from(["tags".to_owned(), "global".to_owned()]);
+        keys.extend(path.split('.').next().map(str::to_owned));
+        self.names_below(&mut keys);
+        for dependency in dependencies {
+            add_names(dependency, &mut keys);
+            let conditions = dependency.condition.trim().split(',');
+            let first = conditions.filter_map(|condition| condition.split('.').next());
+            keys.extend(first.map(str::to_owned));
+        }
+        let deciding = |table: &Table| -> Table {
+            let entries = table.iter().filter(|(key, _)| keys.contains(*key));
+            entries
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect()
+        };
+        let own = Cow::Owned(deciding(&self.values));
+        let all = std::mem::replace(&mut self.values, own);
+        let combined = self.coalesce(deciding(values), Nulls::Apply, profile, &mut Vec::new());
+        self.values = all;
+        combined
+    }
+
+    /// The names by which charts below go, or may go.
+    fn names_below(&self, names: &mut HashSet<String>) {
+        for child in &self.children {
+            names.insert(child.name.clone().into_owned());
+            for dependency in child.dependencies() {
+                add_names(dependency, names);
+            }
+            child.names_below(names);
+        }
     }
 
     fn import_values(
@@ -238,6 +282,11 @@ impl<'c> ResolvedChart<'c> {
         self.values = Cow::Owned(values);
         Ok(())
     }
+}
+
+fn add_names(dependency: &Dependency, names: &mut HashSet<String>) {
+    names.insert(dependency.name.clone());
+    names.insert(dependency.alias.clone());
 }
 
 /// Orders the children by the list, renames them by alias, repeats those that are listed twice.

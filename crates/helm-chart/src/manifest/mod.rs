@@ -1,11 +1,13 @@
 //! After rendering: documents, hooks, notes, the order of kinds, and the text Helm stores and prints.
 
+mod documents;
 mod hook;
 mod kinds;
 mod object;
 mod sort;
 mod split;
 
+pub(crate) use documents::LastText;
 pub use hook::{Hook, HookDeletePolicy, HookEvent, HookOutputLogPolicy};
 pub use kinds::{install_rank, sort_for_install, sort_for_uninstall};
 pub use object::{Manifest, ManifestError};

@@ -1,13 +1,15 @@
 //! One document of a manifest: its text as rendered, its data, and what it is about.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 use crate::Profile;
 use crate::manifest::split_documents;
 use crate::number::write_go_float32;
-use crate::yaml::{YamlError, parse_exact};
+use crate::yaml::{YamlError, parse_exact, parse_fields};
 
 /// A rendered text that is no manifest.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, miette::Diagnostic)]
@@ -23,13 +25,21 @@ pub struct ManifestError {
     pub source: YamlError,
 }
 
-/// One document of a manifest.
-#[derive(Debug, Clone, PartialEq)]
+/// One document of a manifest. Cheap to clone: text and data are shared.
+#[derive(Clone)]
 pub struct Manifest {
-    source: String,
-    text: String,
-    object: Value,
+    source: Arc<str>,
+    document: Arc<Document>,
+}
+
+/// What follows from the text of a document alone.
+pub(super) struct Document {
+    file: Arc<str>,
+    range: Range<usize>,
     head: Head,
+    is_empty: bool,
+    /// Built when someone asks: a render needs no more than the head.
+    object: OnceLock<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,6 +51,27 @@ struct Head {
     annotations: BTreeMap<String, String>,
 }
 
+impl Document {
+    /// Reads the document at `range` of `file`.
+    ///
+    /// # Errors
+    /// When the text is not YAML or not shaped like an object.
+    pub(super) fn read(file: &Arc<str>, range: Range<usize>) -> Result<Self, YamlError> {
+        let object = parse_fields(&file[range.clone()], HEAD_FIELDS)?;
+        Ok(Self {
+            head: Head::read(&object)?,
+            is_empty: object.is_null(),
+            file: Arc::clone(file),
+            range,
+            object: OnceLock::new(),
+        })
+    }
+
+    fn text(&self) -> &str {
+        &self.file[self.range.clone()]
+    }
+}
+
 impl Manifest {
     /// Reads one document; `source` is the file it comes from.
     ///
@@ -50,20 +81,15 @@ impl Manifest {
         source: impl Into<String>,
         text: impl Into<String>,
     ) -> Result<Self, ManifestError> {
-        let (source, text) = (source.into(), text.into());
-        let read = parse_exact(&text).and_then(|object| Ok((Head::read(&object)?, object)));
-        match read {
-            Ok((head, object)) => Ok(Self {
-                source,
-                text,
-                object,
-                head,
-            }),
-            Err(error) => Err(ManifestError {
-                path: source,
-                source: error,
-            }),
+        let (path, text) = (source.into(), Arc::from(text.into()));
+        match Document::read(&text, 0..text.len()) {
+            Ok(document) => Ok(Self::new(path.into(), Arc::new(document))),
+            Err(source) => Err(ManifestError { path, source }),
         }
+    }
+
+    pub(super) fn new(source: Arc<str>, document: Arc<Document>) -> Self {
+        Self { source, document }
     }
 
     /// Reads the documents of a stored manifest text, with the sources its comments name.
@@ -90,44 +116,66 @@ impl Manifest {
 
     /// The document as rendered.
     pub fn text(&self) -> &str {
-        &self.text
+        self.document.text()
     }
 
-    /// The document as data; null where it holds nothing but comments.
+    /// The document as data; null where it holds nothing but comments. The first call builds it.
     pub fn object(&self) -> &Value {
-        &self.object
+        // The text was read before, so that it cannot fail now.
+        let build = || parse_exact(self.text()).unwrap_or_default();
+        self.document.object.get_or_init(build)
     }
 
     /// `apiVersion`, empty where absent.
     pub fn api_version(&self) -> &str {
-        &self.head.api_version
+        &self.document.head.api_version
     }
 
     /// `kind`, empty where absent.
     pub fn kind(&self) -> &str {
-        &self.head.kind
+        &self.document.head.kind
     }
 
     /// `metadata.name`, empty where absent.
     pub fn name(&self) -> &str {
-        &self.head.name
+        &self.document.head.name
     }
 
     /// `metadata.namespace`, where given.
     pub fn namespace(&self) -> Option<&str> {
-        self.head.namespace.as_deref()
+        self.document.head.namespace.as_deref()
     }
 
     /// `metadata.annotations`.
     pub fn annotations(&self) -> &BTreeMap<String, String> {
-        &self.head.annotations
+        &self.document.head.annotations
     }
 
     /// Whether it holds nothing but comments.
     pub fn is_empty(&self) -> bool {
-        self.object.is_null()
+        self.document.is_empty
     }
 }
+
+/// Equal texts of equal files are equal documents.
+impl PartialEq for Manifest {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source && self.text() == other.text()
+    }
+}
+
+impl std::fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Manifest")
+            .field("source", &self.source)
+            .field("text", &self.text())
+            .field("head", &self.document.head)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The fields [`Head`] is read from.
+const HEAD_FIELDS: &[&str] = &["apiVersion", "kind", "metadata"];
 
 impl Head {
     fn read(object: &Value) -> Result<Self, YamlError> {

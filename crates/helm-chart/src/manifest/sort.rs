@@ -3,10 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use super::documents::read_documents;
 use super::hook::{Role, role};
-use super::{Hook, HookEvent, Manifest, ManifestError, sort_for_install, split_documents};
+use super::object::Document;
+use super::{Hook, HookEvent, LastText, Manifest, ManifestError, sort_for_install};
 use crate::Profile;
+use crate::yaml::YamlError;
 
 /// Whose notes are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,10 +57,38 @@ impl Manifests {
     /// # Errors
     /// [`ManifestError`] for the first document that cannot be read.
     pub fn from_files(
-        files: &BTreeMap<String, String>,
+        files: &BTreeMap<String, Arc<str>>,
         chart: &str,
         notes: NotesScope,
         profile: Profile,
+    ) -> Result<Self, ManifestError> {
+        Self::sorted(files, chart, notes, profile, |_, text| {
+            read_documents(text, profile)
+        })
+    }
+
+    /// As [`Manifests::from_files`], with the memory of what each file was the last time.
+    pub(crate) fn from_remembered<'l>(
+        files: &BTreeMap<String, Arc<str>>,
+        chart: &str,
+        notes: NotesScope,
+        profile: Profile,
+        last: impl Fn(&str) -> Option<&'l LastText>,
+    ) -> Result<Self, ManifestError> {
+        Self::sorted(files, chart, notes, profile, |path, text| {
+            match last(path) {
+                Some(last) => last.documents(text, profile),
+                None => read_documents(text, profile),
+            }
+        })
+    }
+
+    fn sorted(
+        files: &BTreeMap<String, Arc<str>>,
+        chart: &str,
+        notes: NotesScope,
+        profile: Profile,
+        read: impl Fn(&str, &Arc<str>) -> Result<Arc<[Arc<Document>]>, YamlError>,
     ) -> Result<Self, ManifestError> {
         let mut sorted = Self::default();
         let own_notes = format!("{chart}/templates/NOTES.txt");
@@ -74,8 +106,13 @@ impl Manifests {
             if base.starts_with('_') || text.trim().is_empty() {
                 continue;
             }
-            for document in split_documents(text, profile) {
-                sorted.add(Manifest::parse(path, document)?);
+            let documents = read(path, text).map_err(|source| ManifestError {
+                path: path.clone(),
+                source,
+            })?;
+            let path: Arc<str> = path.as_str().into();
+            for document in documents.iter() {
+                sorted.add(Manifest::new(Arc::clone(&path), Arc::clone(document)));
             }
         }
         sort_for_install(&mut sorted.objects, Manifest::kind, profile);
@@ -159,15 +196,16 @@ impl Manifests {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use super::{Manifests, NotesScope, TextOptions};
     use crate::Profile;
     use crate::manifest::{HookDeletePolicy, HookEvent};
 
     fn sorted(files: &[(&str, &str)], profile: Profile) -> Manifests {
-        let files: BTreeMap<String, String> = files
+        let files: BTreeMap<String, Arc<str>> = files
             .iter()
-            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+            .map(|(path, text)| ((*path).to_owned(), (*text).into()))
             .collect();
         Manifests::from_files(&files, "c", NotesScope::Chart, profile).unwrap()
     }
@@ -220,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_names_its_file() {
-        let files = BTreeMap::from([("c/templates/a.yaml".to_owned(), "a: b: c".to_owned())]);
+        let files = BTreeMap::from([("c/templates/a.yaml".to_owned(), "a: b: c".into())]);
         let error =
             Manifests::from_files(&files, "c", NotesScope::Chart, Profile::Helm3).unwrap_err();
         assert_eq!(error.to_string(), "YAML parse error on c/templates/a.yaml");

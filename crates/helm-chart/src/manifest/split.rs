@@ -1,5 +1,7 @@
 //! One rendered file into documents, as each Helm does it.
 
+use memchr::memmem::Finder;
+
 use crate::Profile;
 
 /// Splits a text into documents, leaving out blank ones.
@@ -14,27 +16,27 @@ pub fn split_documents(text: &str, profile: Profile) -> Vec<&str> {
 }
 
 fn split_at_lines(text: &str) -> Vec<&str> {
+    let lines = Finder::new("\n---");
     let mut documents = Vec::new();
     let mut start = 0;
-    let keep = |document: &'_ str| -> bool { !document.trim().is_empty() };
-    let mut line = 0;
-    while line < text.len() {
-        if text[line..].starts_with("---") {
-            if keep(&text[start..line]) {
-                documents.push(text[start..line].trim_start());
-            }
-            let after = text[line + 3..].trim_start_matches([' ', '\t']);
-            start = text.len() - after.len();
-            line = start;
+    let mut first = text.starts_with("---").then_some(0);
+    loop {
+        let next = || {
+            lines
+                .find(&text.as_bytes()[start..])
+                .map(|at| start + at + 1)
+        };
+        let marker = first.take().or_else(next);
+        let document = &text[start..marker.unwrap_or(text.len())];
+        if !document.trim().is_empty() {
+            documents.push(document.trim_start());
         }
-        line = text[line..]
-            .find('\n')
-            .map_or(text.len(), |at| line + at + 1);
+        let Some(marker) = marker else {
+            return documents;
+        };
+        let after = text[marker + 3..].trim_start_matches([' ', '\t']);
+        start = text.len() - after.len();
     }
-    if keep(&text[start..]) {
-        documents.push(text[start..].trim_start());
-    }
-    documents
 }
 
 fn split_at_breaks(text: &str) -> Vec<&str> {
@@ -78,6 +80,9 @@ mod tests {
         assert_eq!(split("---a: 1\n--- # c\nb\n"), ["a: 1\n", "# c\nb\n"]);
         assert_eq!(split("---\n---\n"), Vec::<&str>::new());
         assert_eq!(split("a: |\n  ---\n"), ["a: |\n  ---\n"]);
+        assert_eq!(split("a\n------\nb"), ["a\n", "---\nb"]);
+        assert_eq!(split("a\n---"), ["a\n"]);
+        assert_eq!(split("a\n---\n---"), ["a\n"]);
     }
 
     #[test]

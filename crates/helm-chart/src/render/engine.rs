@@ -1,13 +1,15 @@
 //! [`Engine`]: the templates of a chart tree, parsed once, and the order in which they run.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use go_text_template::{Templates, TextCache};
 
 use super::error::RenderError;
 use super::late;
-use crate::chart::ResolvedChart;
+use crate::chart::{ChartFile, ResolvedChart};
+use crate::manifest::LastText;
 use crate::{Profile, functions};
 
 /// The parsed templates of one chart tree; `Send + Sync`.
@@ -17,6 +19,7 @@ pub(super) struct Engine {
     pub(super) texts: TextCache,
     /// In the order of execution, partials left out.
     pub(super) files: Vec<TemplateFile>,
+    by_name: HashMap<String, usize>,
 }
 
 /// A file under `templates/` that is executed.
@@ -28,6 +31,8 @@ pub(super) struct TemplateFile {
     pub(super) base_path: String,
     /// Which chart it belongs to, counted depth first.
     pub(super) chart: usize,
+    /// What it rendered to the last time.
+    pub(super) last: LastText,
 }
 
 impl Engine {
@@ -43,19 +48,28 @@ impl Engine {
         };
         let mut templates = Templates::new(library.with(late::FUNCTIONS));
         let mut files = Vec::new();
-        for (file, text) in sources {
+        for (file, source) in sources {
             templates
-                .parse(&file.name, &text)
+                .parse(&file.name, &source.text())
                 .map_err(RenderError::parse)?;
             if !base_name(&file.name).starts_with('_') {
                 files.push(file);
             }
         }
+        let by_name = files.iter().enumerate();
+        let by_name = by_name.map(|(index, file)| (file.name.clone(), index));
         Ok(Self {
             templates,
             texts: TextCache::new(),
+            by_name: by_name.collect(),
             files,
         })
+    }
+
+    /// What the file of this name rendered to the last time.
+    pub(super) fn last(&self, name: &str) -> Option<&LastText> {
+        let index = self.by_name.get(name)?;
+        self.files.get(*index).map(|file| &file.last)
     }
 
     /// A text that is equal for trees with the same templates under the same names.
@@ -87,11 +101,11 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn collect(
-    chart: &ResolvedChart<'_>,
+fn collect<'c>(
+    chart: &ResolvedChart<'c>,
     path: &str,
     count: &mut usize,
-    sources: &mut Vec<(TemplateFile, String)>,
+    sources: &mut Vec<(TemplateFile, &'c ChartFile)>,
 ) {
     let index = *count;
     *count += 1;
@@ -104,8 +118,9 @@ fn collect(
             name,
             base_path: format!("{path}/templates"),
             chart: index,
+            last: LastText::default(),
         };
-        sources.push((file_of, file.text().into_owned()));
+        sources.push((file_of, file));
     }
     for child in chart.children() {
         collect(

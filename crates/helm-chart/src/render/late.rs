@@ -3,6 +3,8 @@
 //!
 //! Source: Helm's `pkg/engine/engine.go` and `lookup_func.go`.
 
+use std::borrow::Cow;
+
 use go_text_template::{ErrorKind, Function, FunctionError, Purity, Scope, Text, Type, Value, fmt};
 use serde_json::Value as Json;
 
@@ -41,7 +43,7 @@ pub(super) struct LateState {
 pub(super) const TEXT_NAME: &str = "gotpl";
 
 /// Removes every `<no value>`.
-pub(super) fn without_no_value(text: Text) -> Text {
+fn without_no_value(text: Text) -> Text {
     match text.as_str() {
         Some(valid) if valid.contains(NO_VALUE) => valid.replace(NO_VALUE, "").into(),
         Some(_) => text,
@@ -59,6 +61,15 @@ pub(super) fn without_no_value(text: Text) -> Text {
             out.extend_from_slice(rest);
             out.into()
         }
+    }
+}
+
+/// A file's output without `<no value>`; bytes that are not UTF-8 become U+FFFD.
+pub(super) fn printed(output: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(output) {
+        Ok(valid) if valid.contains(NO_VALUE) => valid.replace(NO_VALUE, "").into(),
+        Ok(valid) => valid.into(),
+        Err(_) => without_no_value(output.into()).to_string().into(),
     }
 }
 

@@ -8,7 +8,7 @@ use go_text_template::{Execution, Limits, Map, Observer, Value};
 use super::blame::Blame;
 use super::context::{Common, table, values_type};
 use super::engine::Engine;
-use super::late::{LateState, TEXT_NAME, without_no_value};
+use super::late::{LateState, TEXT_NAME, printed};
 use super::tracer::Tracer;
 use super::{Answers, RenderError};
 use crate::chart::{Resolved, ResolvedChart};
@@ -32,6 +32,9 @@ pub struct RenderOptions {
     pub skip_schema: bool,
     /// What the templates may spend.
     pub limits: Limits,
+    /// Whether the chart is rendered this once, so that nothing compiled is kept for the next time:
+    /// it takes less memory.
+    pub once: bool,
 }
 
 impl RenderOptions {
@@ -68,6 +71,12 @@ impl RenderOptions {
         Self { notes, ..self }
     }
 
+    /// The options for a chart that is rendered only once.
+    #[must_use]
+    pub fn once(self) -> Self {
+        Self { once: true, ..self }
+    }
+
     /// The options with schemas ignored.
     #[must_use]
     pub fn without_schema(self) -> Self {
@@ -83,7 +92,7 @@ impl RenderOptions {
 #[non_exhaustive]
 pub struct RenderedFiles {
     /// Path to text of every executed file, notes included.
-    pub files: BTreeMap<String, String>,
+    pub files: BTreeMap<String, Arc<str>>,
     /// Every use of the clock and of randomness, in order.
     pub sources: Vec<Source>,
 }
@@ -197,11 +206,19 @@ impl Chart {
         self.check_installable(options)?;
         let resolved = self.resolve(values.as_table(), options.profile)?;
         #[cfg(feature = "schema")]
-        if !options.skip_schema {
-            crate::schema::validate(&resolved.root, &resolved.values)?;
-        }
-        let files = self.render_resolved(&resolved, release, environment, options)?;
-        self.sorted(resolved, files, options)
+        let resolved = check(resolved, options)?;
+        let engine = self.engine(&resolved, options)?;
+        let silent = |_: &Map| ();
+        let (files, ()) = execute(
+            &engine,
+            &resolved,
+            release,
+            environment,
+            options,
+            silent,
+            |(), _| {},
+        )?;
+        self.sorted(&engine, &resolved, files, options)
     }
 
     /// Renders like [`Chart::render_with`], and gives account of every line: which line of which
@@ -219,11 +236,11 @@ impl Chart {
         self.check_installable(options)?;
         let resolved = self.resolve(values.as_table(), options.profile)?;
         #[cfg(feature = "schema")]
-        if !options.skip_schema {
-            crate::schema::validate(&resolved.root, &resolved.values)?;
-        }
+        let resolved = check(resolved, options)?;
+        let engine = self.engine(&resolved, options)?;
         let mut finished = BTreeMap::new();
-        let (files, tracer) = self.execute(
+        let (files, tracer) = execute(
+            &engine,
             &resolved,
             release,
             environment,
@@ -233,19 +250,25 @@ impl Chart {
                 finished.insert(file.to_owned(), tracer.take_finished());
             },
         )?;
-        let rendered = self.sorted(resolved, files, options)?;
+        let rendered = self.sorted(&engine, &resolved, files, options)?;
         let blame = Blame::new(finished, tracer.draws, &rendered, options.profile);
         Ok((rendered, blame))
     }
 
     fn sorted(
         &self,
-        resolved: Resolved<'_>,
+        engine: &Engine,
+        resolved: &Resolved<'_>,
         files: RenderedFiles,
         options: &RenderOptions,
     ) -> Result<Rendered, RenderError> {
-        let mut manifests =
-            Manifests::from_files(&files.files, self.name(), options.notes, options.profile)?;
+        let mut manifests = Manifests::from_remembered(
+            &files.files,
+            self.name(),
+            options.notes,
+            options.profile,
+            |name| engine.last(name),
+        )?;
         let crds = resolved.root.crds();
         manifests.crds = crds
             .into_iter()
@@ -254,7 +277,7 @@ impl Chart {
         Ok(Rendered {
             manifests,
             files,
-            warnings: resolved.warnings,
+            warnings: resolved.warnings.clone(),
         })
     }
 
@@ -293,66 +316,106 @@ impl Chart {
         environment: &Environment,
         options: &RenderOptions,
     ) -> Result<RenderedFiles, RenderError> {
+        let engine = self.engine(resolved, options)?;
         let silent = |_: &Map| ();
-        let (files, ()) =
-            self.execute(resolved, release, environment, options, silent, |(), _| {})?;
+        let (files, ()) = execute(
+            &engine,
+            resolved,
+            release,
+            environment,
+            options,
+            silent,
+            |(), _| {},
+        )?;
         Ok(files)
     }
 
-    /// Executes the templates while `observer` listens; `executed` is told the name of each file.
-    fn execute<O: Observer>(
+    fn engine(
         &self,
         resolved: &Resolved<'_>,
-        release: &Release,
-        environment: &Environment,
         options: &RenderOptions,
-        observer: impl FnOnce(&Map) -> O,
-        mut executed: impl FnMut(&mut O, &str),
-    ) -> Result<(RenderedFiles, O), RenderError> {
-        let profile = options.profile;
-        let engine = match Engines::of(self) {
-            Some(engines) => engines.engine(&resolved.root, profile)?,
-            None => Arc::new(Engine::compile(&resolved.root, profile)?),
-        };
-        let assumed;
-        let capabilities = if let Some(capabilities) = &options.capabilities {
-            capabilities
-        } else {
-            assumed = Capabilities::assumed(profile);
-            &assumed
-        };
-        let values = table(&resolved.values);
-        let maps = Common::new(release, capabilities, profile).maps(&resolved.root, &values);
-        let state = LateState {
-            answers: options.answers.clone(),
-            including: Vec::new(),
-        };
-        let mut execution = Execution::new(&engine.templates)
-            .with_text_cache(TEXT_NAME, &engine.texts)
-            .with_limits(options.limits)
-            .with_state(environment.tape())
-            .with_state(state)
-            .with_observer(observer(&values));
-        let mut files = BTreeMap::new();
-        for file in &engine.files {
-            let Some(dot) = maps.get(file.chart) else {
-                continue;
-            };
-            let template = Map::from_iter([
-                ("BasePath", file.base_path.as_str()),
-                ("Name", file.name.as_str()),
-            ]);
-            dot.insert("Template", template.retyped(values_type(profile)));
-            let output = execution.execute(&file.name, Value::Map(dot.clone()));
-            let output = output.map_err(|error| RenderError::execute(error, profile))?;
-            files.insert(file.name.clone(), without_no_value(output).to_string());
-            executed(execution.observer(), &file.name);
+    ) -> Result<Arc<Engine>, RenderError> {
+        let (root, profile) = (&resolved.root, options.profile);
+        match Engines::of(self) {
+            Some(engines) if !options.once => engines.engine(root, profile),
+            _ => Ok(Arc::new(Engine::compile(root, profile)?)),
         }
-        let sources = execution
-            .state::<Tape>()
-            .map(|tape| tape.sources().to_vec())
-            .unwrap_or_default();
-        let files = RenderedFiles { files, sources };
-        Ok((files, execution.into_observer()))
     }
+}
+
+/// Checks the values against the schemas, unless the options say otherwise.
+#[cfg(feature = "schema")]
+fn check<'c>(
+    mut resolved: Resolved<'c>,
+    options: &RenderOptions,
+) -> Result<Resolved<'c>, RenderError> {
+    use crate::schema::{Keep, validate_value};
+    use crate::yaml::into_table;
+    use serde_json::Value as Json;
+
+    if options.skip_schema {
+        return Ok(resolved);
+    }
+    let keep = if options.once {
+        Keep::Nothing
+    } else {
+        Keep::Compiled
+    };
+    let values = Json::Object(resolved.values);
+    validate_value(&resolved.root, &values, keep)?;
+    resolved.values = into_table(values).unwrap_or_default();
+    Ok(resolved)
+}
+
+/// Executes all files of an engine while `observer` listens; `executed` is told the name of each
+/// file.
+fn execute<O: Observer>(
+    engine: &Engine,
+    resolved: &Resolved<'_>,
+    release: &Release,
+    environment: &Environment,
+    options: &RenderOptions,
+    observer: impl FnOnce(&Map) -> O,
+    mut executed: impl FnMut(&mut O, &str),
+) -> Result<(RenderedFiles, O), RenderError> {
+    let profile = options.profile;
+    let assumed;
+    let capabilities = if let Some(capabilities) = &options.capabilities {
+        capabilities
+    } else {
+        assumed = Capabilities::assumed(profile);
+        &assumed
+    };
+    let values = table(&resolved.values);
+    let maps = Common::new(release, capabilities, profile).maps(&resolved.root, &values);
+    let state = LateState {
+        answers: options.answers.clone(),
+        including: Vec::new(),
+    };
+    let mut execution = Execution::new(&engine.templates)
+        .with_text_cache(TEXT_NAME, &engine.texts)
+        .with_limits(options.limits)
+        .with_state(environment.tape())
+        .with_state(state)
+        .with_observer(observer(&values));
+    let mut files = BTreeMap::new();
+    for file in &engine.files {
+        let Some(dot) = maps.get(file.chart) else {
+            continue;
+        };
+        let template = Map::from_iter([
+            ("BasePath", file.base_path.as_str()),
+            ("Name", file.name.as_str()),
+        ]);
+        dot.insert("Template", template.retyped(values_type(profile)));
+        let output = execution.execute_bytes(&file.name, Value::Map(dot.clone()));
+        let output = output.map_err(|error| RenderError::execute(error, profile))?;
+        files.insert(file.name.clone(), file.last.share(&printed(output)));
+        executed(execution.observer(), &file.name);
+    }
+    let sources = execution
+        .state::<Tape>()
+        .map(|tape| tape.sources().to_vec())
+        .unwrap_or_default();
+    Ok((RenderedFiles { files, sources }, execution.into_observer()))
 }

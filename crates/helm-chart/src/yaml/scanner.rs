@@ -81,7 +81,12 @@ pub(super) struct Scanner<'a> {
     simple_key_allowed: bool,
     tokens: VecDeque<Token<'a>>,
     tokens_taken: usize,
+    /// Whether the first token is settled: no later one can come before it.
+    settled: bool,
     ended: bool,
+    /// Room for line breaks, kept from scalar to scalar.
+    leading_break: String,
+    trailing_breaks: String,
 }
 
 type Scan<T> = Result<T, YamlError>;
@@ -108,14 +113,21 @@ impl<'a> Scanner<'a> {
             simple_key_allowed: true,
             tokens: VecDeque::with_capacity(16),
             tokens_taken: 0,
+            settled: false,
             ended: false,
+            leading_break: String::new(),
+            trailing_breaks: String::new(),
         })
     }
 
     /// The next token, which stays in place; after the end of the stream, its end token.
     pub(super) fn peek(&mut self) -> Scan<&Token<'a>> {
-        while self.needs_more()? {
-            self.fetch_next()?;
+        while !self.settled {
+            if self.needs_more()? {
+                self.fetch_next()?;
+            } else {
+                self.settled = true;
+            }
         }
         Ok(&self.tokens[0])
     }
@@ -125,6 +137,7 @@ impl<'a> Scanner<'a> {
         self.peek()?;
         let token = self.tokens.pop_front();
         self.tokens_taken += 1;
+        self.settled = false;
         Ok(token.unwrap_or(Token {
             kind: TokenKind::StreamEnd,
             start: self.mark,
@@ -232,6 +245,7 @@ impl<'a> Scanner<'a> {
 
     fn skip_to_next_token(&mut self) {
         loop {
+            self.skip_run(self.spaces());
             while self.byte(0) == b' '
                 || (self.byte(0) == b'\t' && (self.flow_level > 0 || !self.simple_key_allowed))
             {
@@ -251,11 +265,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn skip_comment(&mut self) {
-        let mut length = 0;
-        while !self.is_break_or_end(length) {
-            length += 1;
-        }
-        self.skip_run(length);
+        self.skip_run(self.line_length());
     }
 
     fn at_document_marker(&self, marker: u8) -> bool {

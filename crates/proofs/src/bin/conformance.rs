@@ -147,6 +147,7 @@ fn run(probe: &Probe, profile: Profile) -> Result<String, String> {
     rendered
         .files
         .remove("c/templates/t.yaml")
+        .map(|text| text.to_string())
         .ok_or_else(|| "the template did not run".to_owned())
 }
 

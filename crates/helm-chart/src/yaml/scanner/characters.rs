@@ -55,6 +55,28 @@ impl<'a> Scanner<'a> {
         self.mark.column += characters as u32;
     }
 
+    /// The number of spaces from here.
+    pub(super) fn spaces(&self) -> usize {
+        let rest = self.bytes.get(self.pos..).unwrap_or_default();
+        rest.iter()
+            .position(|byte| *byte != b' ')
+            .unwrap_or(rest.len())
+    }
+
+    /// The number of bytes before the next line break, or the end.
+    pub(super) fn line_length(&self) -> usize {
+        let mut length = 0;
+        loop {
+            let rest = self.bytes.get(self.pos + length..).unwrap_or_default();
+            let may_break = |byte: &u8| matches!(byte, b'\n' | b'\r' | 0xC2 | 0xE2);
+            match rest.iter().position(may_break) {
+                None => return length + rest.len(),
+                Some(at) if self.is_break(length + at) => return length + at,
+                Some(at) => length += at + 1,
+            }
+        }
+    }
+
     pub(super) fn skip_line(&mut self) {
         let (width, characters) = match self.byte(0) {
             b'\r' if self.byte(1) == b'\n' => (2, 2),

@@ -62,10 +62,7 @@ impl<'a> Scanner<'a> {
             value.push_str(&trailing_breaks);
             trailing_breaks.clear();
             leading_blank = trailing_blank;
-            let mut length = 0;
-            while !self.is_break_or_end(length) {
-                length += 1;
-            }
+            let length = self.line_length();
             value.push_str(&self.text[self.pos..self.pos + length]);
             self.skip_run(length);
             self.read_line(&mut leading_break);
@@ -88,9 +85,11 @@ impl<'a> Scanner<'a> {
     ) -> Scan<()> {
         let mut widest = 0;
         loop {
-            while self.byte(0) == b' ' && (*indent == 0 || i64::from(self.mark.column) < *indent) {
-                self.skip();
-            }
+            let most = match *indent {
+                0 => usize::MAX,
+                indent => usize::try_from(indent - i64::from(self.mark.column)).unwrap_or(0),
+            };
+            self.skip_run(self.spaces().min(most));
             widest = widest.max(i64::from(self.mark.column));
             if self.byte(0) == b'\t' && (*indent == 0 || i64::from(self.mark.column) < *indent) {
                 return self.error(
@@ -254,8 +253,8 @@ impl<'a> Scanner<'a> {
         let from = self.pos;
         let mut to = self.pos;
         let mut folded: Option<String> = None;
-        let mut leading_break = String::new();
-        let mut trailing_breaks = String::new();
+        let mut leading_break = std::mem::take(&mut self.leading_break);
+        let mut trailing_breaks = std::mem::take(&mut self.trailing_breaks);
         let mut leading_blanks = false;
         loop {
             if self.at_document_marker(b'-')
@@ -306,6 +305,9 @@ impl<'a> Scanner<'a> {
         if leading_blanks {
             self.simple_key_allowed = true;
         }
+        leading_break.clear();
+        trailing_breaks.clear();
+        (self.leading_break, self.trailing_breaks) = (leading_break, trailing_breaks);
         let value = folded.map_or(Cow::Borrowed(&self.text[from..to]), Cow::Owned);
         self.push(TokenKind::Scalar(value, ScalarStyle::Plain), start);
         Ok(())
@@ -314,15 +316,28 @@ impl<'a> Scanner<'a> {
     /// Bytes from here that belong to a plain scalar without a blank between them.
     pub(super) fn plain_run(&self) -> usize {
         let mut length = 0;
-        while !self.is_blank_or_end(length) {
+        loop {
+            let rest = self.bytes.get(self.pos + length..).unwrap_or_default();
+            let Some(at) = rest.iter().position(|byte| may_end_plain(*byte)) else {
+                return length + rest.len();
+            };
+            length += at;
             match self.byte(length) {
-                b':' if self.is_blank_or_end(length + 1) => break,
-                b',' | b'?' | b'[' | b']' | b'{' | b'}' if self.flow_level > 0 => break,
+                b':' if self.is_blank_or_end(length + 1) => return length,
+                b',' | b'?' | b'[' | b']' | b'{' | b'}' if self.flow_level > 0 => return length,
+                _ if self.is_blank_or_end(length) => return length,
                 _ => length += 1,
             }
         }
-        length
     }
+}
+
+/// Whether a plain scalar can end before this byte.
+fn may_end_plain(byte: u8) -> bool {
+    matches!(
+        byte,
+        b' ' | b'\t' | b'\n' | b'\r' | b':' | b',' | b'?' | b'[' | b']' | b'{' | b'}' | 0xC2 | 0xE2
+    )
 }
 
 /// Line folding: one break becomes a space, further breaks stay.

@@ -113,6 +113,8 @@ pub(crate) async fn rendering(args: &RenderArgs) -> Result<Rendering, RenderComm
         Some(_) => String::new(),
         None => text(args, profile, &rendered)?,
     };
+    // The process ends soon: taking these apart piece by piece would only cost time.
+    std::mem::forget((chart, rendered));
     Ok(Rendering {
         text,
         remarks,
@@ -162,6 +164,7 @@ fn options(args: &RenderArgs, profile: Profile) -> Result<RenderOptions, RenderC
         .with_profile(profile)
         .with_capabilities(capabilities);
     options.skip_schema = args.skip_schema_validation;
+    options.once = !args.explain_random;
     Ok(options)
 }
 
