@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn only_the_named_fields_are_kept() {
-        let text = "x: &x\n  kind: [merged]\n  rest: {kind: 1}\nkind: A\nmetadata: {name: 7, l: [a, 1.5], n: null}\nspec: {kind: B}\n";
-        let kept = json!({"kind": "A", "metadata": {"name": 7, "l": ["a", 1.5], "n": null}});
+        let text = "x: &x\n  kind: [merged]\n  rest: {kind: 1}\nkind: A\nmetadata: {name: 7, l: [a, 1.5], none: null}\nspec: {kind: B}\n";
+        let kept = json!({"kind": "A", "metadata": {"name": 7, "l": ["a", 1.5], "none": null}});
         assert_eq!(parse_fields(text, NAMES).unwrap(), kept);
         let merged = "x: &x {kind: M, spec: 1}\n<<: *x\n";
         assert_eq!(parse_fields(merged, NAMES).unwrap(), json!({"kind": "M"}));
