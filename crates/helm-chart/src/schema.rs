@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{JsonType, ValidationError};
+use jsonschema::{JsonType, ReferencingError, Retrieve, Uri, ValidationError};
 use serde_json::Value;
 
 use crate::chart::{Chart, ResolvedChart};
@@ -65,7 +65,7 @@ pub(crate) fn validate_value(
 
 fn validate_into(chart: &ResolvedChart<'_>, values: &Value, keep: Keep, report: &mut String) {
     if let Some(problems) = problems(chart.chart(), values, keep) {
-        let _ = writeln!(report, "{}:\n{problems}", chart.name());
+        let _ = write!(report, "{}:\n{problems}", chart.name());
     }
     for child in chart.children() {
         match values.get(child.name()) {
@@ -103,17 +103,40 @@ fn problems(chart: &Chart, values: &Value, keep: Keep) -> Option<String> {
             }
             let mut text = String::new();
             root.show("", 0, true, &mut text);
-            Some(text.trim_start_matches('\n').to_owned())
+            Some(text.trim_start_matches('\n').to_owned() + "\n")
         }
     }
 }
 
+/// A schema that cannot be used is one problem, without a line end, as Helm prints it.
 fn compile(schema: &[u8]) -> Result<Validator, String> {
     let schema: Value = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
     jsonschema::options()
-        .offline()
+        .with_retriever(Nowhere)
         .build(&schema)
-        .map_err(|error| error.to_string())
+        .map_err(|error| match error.kind() {
+            ValidationErrorKind::Referencing(ReferencingError::Unretrievable { uri, source }) => {
+                format!("failing loading {uri:?}: {source}")
+            }
+            _ => error.to_string(),
+        })
+}
+
+/// Where schemas refer to others: names (`urn:`) allow everything, as in Helm; addresses and files
+/// are refused, because a render does no I/O.
+struct Nowhere;
+
+impl Retrieve for Nowhere {
+    fn retrieve(
+        &self,
+        uri: &Uri<String>,
+    ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        if uri.scheme().as_str() == "urn" {
+            Ok(Value::Bool(true))
+        } else {
+            Err("a render fetches nothing".into())
+        }
+    }
 }
 
 /// The problems at one place of the values and below it.
@@ -409,5 +432,27 @@ mod tests {
         let fine = Values::parse("name: x\nage: 2.0\n").unwrap();
         let resolved = chart.resolve(fine.as_table(), Profile::Helm4).unwrap();
         assert!(validate(&resolved.root, &resolved.values).is_ok());
+    }
+    #[test]
+    fn only_names_of_other_schemas_are_taken_on_trust() {
+        let report = |reference: &str| {
+            let schema = format!("{{\"properties\": {{\"a\": {{\"$ref\": \"{reference}\"}}}}}}");
+            let chart = Chart::from_files(vec![
+                ChartFile::new("Chart.yaml", "apiVersion: v2\nname: p\nversion: 1.0.0\n"),
+                ChartFile::new("values.schema.json", schema),
+            ])
+            .unwrap();
+            let values = Values::parse("a: 1\n").unwrap();
+            let resolved = chart.resolve(values.as_table(), Profile::Helm4).unwrap();
+            validate(&resolved.root, &resolved.values).map_err(|error| error.report)
+        };
+        assert_eq!(report("urn:example:unknown"), Ok(()));
+        assert_eq!(
+            report("https://example.com/s.json"),
+            Err(
+                "p:\nfailing loading \"https://example.com/s.json\": a render fetches nothing"
+                    .to_owned()
+            )
+        );
     }
 }

@@ -1,5 +1,7 @@
-//! [`List`]: a Go slice. Immutable once made, because no template function writes to an element.
+//! [`List`]: a Go slice. Immutable once made but for [`List::sort`], because no other template
+//! function writes to an element.
 
+use std::cell::OnceCell;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -7,8 +9,8 @@ use super::{ListType, Value, types};
 
 /// A Go slice with its element type, shared by reference count and read as `[Value]`.
 ///
-/// No function of the template world writes to an element, so a list never changes; `append` and
-/// its kin make a new one.
+/// One function of the template world writes to the elements of a list: `sortAlpha` sorts a
+/// `[]string` where it is. `append` and its kin make a new list.
 #[derive(Clone)]
 pub struct List {
     list_type: ListType,
@@ -17,6 +19,8 @@ pub struct List {
 
 struct Items {
     items: Vec<Value>,
+    /// The items in order, once the list was sorted; sorting again changes nothing.
+    sorted: OnceCell<Box<Vec<Value>>>,
     nil: bool,
 }
 
@@ -30,7 +34,11 @@ impl List {
     pub fn with_type(list_type: ListType, items: Vec<Value>) -> Self {
         Self {
             list_type,
-            items: Rc::new(Items { items, nil: false }),
+            items: Rc::new(Items {
+                items,
+                sorted: OnceCell::new(),
+                nil: false,
+            }),
         }
     }
 
@@ -40,6 +48,7 @@ impl List {
             list_type,
             items: Rc::new(Items {
                 items: Vec::new(),
+                sorted: OnceCell::new(),
                 nil: true,
             }),
         }
@@ -59,6 +68,27 @@ impl List {
         Rc::as_ptr(&self.items).addr()
     }
 
+    /// Sorts a list of strings bytewise, for everybody who holds it, as Go's `sort.Strings` does
+    /// with a slice. A list of another type stays as it is.
+    ///
+    /// ```
+    /// use go_text_template::Value;
+    ///
+    /// let Value::List(letters) = Value::strings(["b", "a"]) else { unreachable!() };
+    /// let alias = letters.clone();
+    /// letters.sort();
+    /// assert_eq!(Value::List(alias).to_string(), "[a b]");
+    /// ```
+    pub fn sort(&self) {
+        if self.list_type == ListType::STRING {
+            self.items.sorted.get_or_init(|| {
+                let mut sorted = self.items.items.clone();
+                sorted.sort_by(|left, right| left.as_text().cmp(&right.as_text()));
+                Box::new(sorted)
+            });
+        }
+    }
+
     /// Whether both are the very same list.
     pub fn ptr_eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.items, &other.items)
@@ -75,7 +105,8 @@ impl Deref for List {
     type Target = [Value];
 
     fn deref(&self) -> &[Value] {
-        &self.items.items
+        let Items { items, sorted, .. } = &*self.items;
+        sorted.get().map_or(items, |sorted| sorted)
     }
 }
 

@@ -42,8 +42,8 @@ pub enum ChartError {
     #[error("unsupported chart version")]
     #[diagnostic(code(aka::chart::unsupported), help("apiVersion must be v1 or v2"))]
     Unsupported,
-    /// `values.yaml` cannot be read.
-    #[error("cannot load values.yaml")]
+    /// `values.yaml` cannot be read; in the words of Helm 4.
+    #[error("cannot load values.yaml{}", .0.helm4_prefix())]
     #[diagnostic(code(aka::chart::values))]
     Values(#[source] YamlError),
     /// A chart under `charts/` cannot be loaded.

@@ -301,7 +301,7 @@ impl Maintainer {
                 "maintainers must not contain empty or null nodes".to_owned(),
             ));
         }
-        let fields = Fields::of(value, "Metadata.maintainers")?;
+        let fields = Fields::of(value, "Maintainer.maintainers")?;
         let mut maintainer = Self::default();
         fields.text("name", &mut maintainer.name)?;
         fields.text("email", &mut maintainer.email)?;
@@ -316,7 +316,7 @@ impl Dependency {
             let reason = "dependencies must not contain empty or null nodes";
             return Err(MetadataError::Validation(reason.to_owned()));
         }
-        let fields = Fields::of(value, "Metadata.dependencies")?;
+        let fields = Fields::of(value, "Dependency.dependencies")?;
         let mut dependency = Self::default();
         fields.text("name", &mut dependency.name)?;
         fields.text("version", &mut dependency.version)?;

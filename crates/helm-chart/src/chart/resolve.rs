@@ -46,6 +46,13 @@ pub enum DependencyError {
         /// Names of the missing charts.
         names: Vec<String>,
     },
+    /// Values of the chart and the user do not fit, found while deciding which subcharts take part.
+    #[error("chart dependencies processing failed")]
+    #[diagnostic(
+        code(aka::chart::dependency_values),
+        help("each subchart takes a table of values")
+    )]
+    Processing(#[source] CoalesceError),
     /// Values of the chart and the user do not fit.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -69,8 +76,10 @@ impl Chart {
         let mut warnings = Vec::new();
         let mut root = ResolvedChart::whole(self, self.name().into(), profile);
         // Warnings of these first passes would come again from the last one.
-        root.enable(user, "", profile, &mut warnings)?;
-        root.import_values(profile, &mut warnings)?;
+        root.enable(user, "", profile, &mut warnings)
+            .map_err(DependencyError::Processing)?;
+        root.import_values(profile, &mut warnings)
+            .map_err(DependencyError::Processing)?;
         let values = root.coalesce(user.clone(), Nulls::Apply, profile, &mut warnings)?;
         Ok(Resolved {
             root,

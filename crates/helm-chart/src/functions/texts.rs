@@ -87,6 +87,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[Type::Any],
         |_, args| {
             let value = any(args, 0);
+            if let Value::List(list) = value
+                && list.list_type() == ListType::STRING
+            {
+                // Go sorts the very slice that it was given.
+                list.sort();
+                return Ok(value.clone());
+            }
             if items(value).is_none() {
                 return Ok(Value::strings([to_text(value)]));
             }
@@ -94,7 +101,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             sorted.sort();
             Ok(Value::strings(sorted))
         },
-        "The items as text, sorted bytewise.",
+        "The items as text, sorted bytewise; a list of strings is sorted where it is.",
     ),
 ];
 

@@ -1,4 +1,4 @@
-//! Writing TOML byte for byte as BurntSushi/toml 1.5 does: plain keys first, then tables, nested
+//! Writing TOML byte for byte as BurntSushi/toml 1.6 does: plain keys first, then tables, nested
 //! tables indented by two spaces a level.
 
 use std::borrow::Cow;
@@ -10,6 +10,7 @@ use super::date_format::format;
 use super::moment::{Moment, Named};
 use super::record::Record;
 use super::toml_read::LOCAL_ZONES;
+use crate::number::write_go_float;
 
 /// Nesting beyond which values are refused.
 const MAX_DEPTH: usize = 500;
@@ -233,13 +234,19 @@ fn ordered(value: &Value) -> Result<Vec<(Text, Value)>, String> {
 
 fn float(number: f64) -> String {
     if number.is_nan() {
-        return "nan".to_owned();
+        return if number.is_sign_negative() {
+            "-nan"
+        } else {
+            "nan"
+        }
+        .to_owned();
     }
     if number.is_infinite() {
         return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let text = number.to_string();
-    if text.contains('.') {
+    let mut text = String::new();
+    write_go_float(&mut text, number);
+    if text.contains(['.', 'e']) {
         text
     } else {
         text + ".0"

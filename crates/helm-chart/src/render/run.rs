@@ -350,7 +350,6 @@ fn check<'c>(
     options: &RenderOptions,
 ) -> Result<Resolved<'c>, RenderError> {
     use crate::schema::{Keep, validate_value};
-    use crate::yaml::into_table;
     use serde_json::Value as Json;
 
     if options.skip_schema {
@@ -363,7 +362,9 @@ fn check<'c>(
     };
     let values = Json::Object(resolved.values);
     validate_value(&resolved.root, &values, keep)?;
-    resolved.values = into_table(values).unwrap_or_default();
+    if let Json::Object(values) = values {
+        resolved.values = values;
+    }
     Ok(resolved)
 }
 

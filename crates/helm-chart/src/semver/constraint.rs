@@ -7,7 +7,7 @@ use super::version::{Version, compare_prerelease};
 #[non_exhaustive]
 pub enum ConstraintError {
     /// Not of the form of a constraint.
-    #[error("improper constraint: {0:?}")]
+    #[error("improper constraint: {}", go_text_template::fmt::quote(.0.as_bytes()))]
     Improper(String),
     /// A version inside it cannot be read.
     #[error("constraint parser error")]

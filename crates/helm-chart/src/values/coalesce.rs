@@ -184,24 +184,25 @@ impl Coalescing<'_> {
     /// Pushes the globals of `src`, a parent, into `dest`, its child.
     fn globals(&mut self, dest: &mut Table, src: &Table, prefix: &str) {
         let empty = Table::new();
+        let source = match src.get("global") {
+            None => Some(&empty),
+            Some(Value::Object(table)) => Some(table),
+            Some(_) => None,
+        };
         let mut globals = match dest.get_mut("global") {
             None => Table::new(),
-            Some(Value::Object(table)) => std::mem::take(table),
+            Some(Value::Object(table)) if source.is_some() => std::mem::take(table),
+            Some(Value::Object(_)) => Table::new(),
             Some(_) => {
                 let text = "warning: skipping globals because destination global is not a table.";
                 self.warnings.push(text.to_owned());
                 return;
             }
         };
-        let source = match src.get("global") {
-            None => &empty,
-            Some(Value::Object(table)) => table,
-            Some(_) => {
-                let text = "warning: skipping globals because source global is not a table.";
-                self.warnings.push(text.to_owned());
-                dest.insert("global".to_owned(), Value::Object(globals));
-                return;
-            }
+        let Some(source) = source else {
+            let text = "warning: skipping globals because source global is not a table.";
+            self.warnings.push(text.to_owned());
+            return;
         };
         for (key, value) in source {
             match (value, globals.get_mut(key)) {

@@ -23,7 +23,7 @@ pub enum ValuesError {
     #[diagnostic(code(aka::values::yaml))]
     Yaml(#[from] YamlError),
     /// A values file is not YAML, or no table.
-    #[error("failed to parse {file}{}", if *.profile == Profile::Helm4 { ": cannot unmarshal yaml document" } else { "" })]
+    #[error("failed to parse {file}{}", if *.profile == Profile::Helm4 { .source.helm4_prefix() } else { "" })]
     #[diagnostic(code(aka::values::file))]
     File {
         /// Name of the file.
@@ -229,10 +229,23 @@ pub(crate) fn parse_table(text: &str, profile: Profile) -> Result<Table, YamlErr
     if profile == Profile::Helm3 {
         return yaml::parse_table(text);
     }
-    let mut merged = Table::new();
-    for document in yaml::parse_documents(text)? {
-        merge_over(&mut merged, yaml::into_table(document)?);
+    let (mut merged, mut document) = (Table::new(), String::new());
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("---") {
+            let rest = rest.trim();
+            if !rest.is_empty() && !rest.starts_with('#') {
+                return Err(YamlError::separator(rest));
+            }
+            if !document.is_empty() {
+                merge_over(&mut merged, yaml::parse_table(&document)?);
+                document.clear();
+                continue;
+            }
+        }
+        document.push_str(line);
+        document.push('\n');
     }
+    merge_over(&mut merged, yaml::parse_table(&document)?);
     Ok(merged)
 }
 

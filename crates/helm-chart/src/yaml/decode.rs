@@ -206,7 +206,10 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             Meaning::Value(Resolved::Uint(value)) => format!("uint64, key: {value:#x}"),
             Meaning::Value(_) => "%!s(<nil>), key: <nil>".to_owned(),
         };
-        let value = self.go_syntax(value)?.replace("interface {}(nil)", "<nil>");
+        let mut value = self.go_syntax(value)?;
+        if value == "interface {}(nil)" {
+            "<nil>".clone_into(&mut value);
+        }
         Err(YamlError::unrepresentable(format!(
             "unsupported map key of type: {go_type}, value: {value}"
         )))
@@ -219,7 +222,7 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
         let node = &document.nodes[id];
         Ok(match &node.kind {
             NodeKind::Scalar { text, implicit } => match Self::resolve(node, text, *implicit)? {
-                Meaning::Text(text) => format!("{text:?}"),
+                Meaning::Text(text) => go_text_template::fmt::quote(text.as_bytes()),
                 Meaning::Value(Resolved::Bool(value)) => value.to_string(),
                 Meaning::Value(Resolved::Int(value)) => value.to_string(),
                 Meaning::Value(Resolved::Uint(value)) => format!("{value:#x}"),
@@ -240,12 +243,10 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             NodeKind::Mapping(entries) => {
                 let mut shown = Vec::with_capacity(entries.len());
                 for (key, value) in entries {
-                    shown.push(format!(
-                        "{}:{}",
-                        self.go_syntax(*key)?,
-                        self.go_syntax(*value)?
-                    ));
+                    let (key, value) = (self.go_syntax(*key)?, self.go_syntax(*value)?);
+                    shown.push(format!("{key}:{value}"));
                 }
+                shown.sort_unstable();
                 format!("map[interface {{}}]interface {{}}{{{}}}", shown.join(", "))
             }
             NodeKind::Alias { name, target } => {

@@ -15,6 +15,8 @@ enum Stage {
     Converting,
     /// Fitting that data to what the caller asked for.
     Decoding,
+    /// Cutting the text into documents.
+    Separating,
 }
 
 /// A YAML text that cannot be read.
@@ -91,6 +93,23 @@ impl YamlError {
         }
     }
 
+    /// A line that looks like a separator of documents and is none (Kubernetes' `YAMLReader`).
+    pub(crate) fn separator(rest: &str) -> Self {
+        let reason = format!("invalid Yaml document separator: {rest}");
+        Self {
+            stage: Stage::Separating,
+            ..Self::unrepresentable(reason)
+        }
+    }
+
+    /// What Helm 4 says before the problem when it reads values.
+    pub(crate) fn helm4_prefix(&self) -> &'static str {
+        match self.stage {
+            Stage::Separating => "",
+            Stage::Converting | Stage::Decoding => ": cannot unmarshal yaml document",
+        }
+    }
+
     /// Line of the problem, from one, where it is known.
     pub fn line(&self) -> Option<u32> {
         self.line
@@ -121,6 +140,7 @@ impl std::fmt::Display for YamlError {
         match self.stage {
             Stage::Converting => write!(f, "error converting YAML to JSON: {}", self.go_yaml()),
             Stage::Decoding => write!(f, "error unmarshaling JSON: {}", self.go_yaml()),
+            Stage::Separating => write!(f, "error reading yaml document: {}", self.reason),
         }
     }
 }

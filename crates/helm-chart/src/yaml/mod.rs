@@ -21,7 +21,6 @@ mod tests;
 pub use emit::{EmitError, to_string, to_string_pretty, write};
 pub use error::YamlError;
 pub(crate) use fields::parse_fields;
-pub(crate) use read::into_table;
 pub use read::{
     parse, parse_documents, parse_exact, parse_exact_documents, parse_strict, parse_table,
     parse_with,

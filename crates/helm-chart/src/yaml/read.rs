@@ -79,7 +79,7 @@ fn documents<B: Builder>(text: &str, builder: &mut B) -> Result<Vec<B::Output>, 
     Ok(values)
 }
 
-pub(crate) fn into_table(value: Value) -> Result<Map<String, Value>, YamlError> {
+fn into_table(value: Value) -> Result<Map<String, Value>, YamlError> {
     let found = match value {
         Value::Object(map) => return Ok(map),
         Value::Null => return Ok(Map::new()),

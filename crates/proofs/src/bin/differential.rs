@@ -5,10 +5,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use helm_chart::Profile;
-use proofs::differential::batch::{self, Difference};
+use proofs::differential::batch::{self, Difference, Verdict};
+use proofs::differential::chance;
 use proofs::differential::helm::Helm;
 use proofs::differential::{charts, shrink};
 
@@ -86,26 +90,44 @@ fn run(arguments: &Arguments) -> std::io::Result<bool> {
     reason = "the report is what this program is for"
 )]
 fn compare_charts(helm: &Helm, profile: Profile, folder: &Path) -> std::io::Result<bool> {
-    let comparisons = charts::compare(helm, profile, folder)?;
-    let mut different = 0;
-    for one in &comparisons {
-        let random = match one.random_lines {
-            0 => String::new(),
-            lines => format!(", {lines} random line(s) not compared"),
-        };
-        match &one.difference {
-            None => println!("equal      {}{random}", one.name),
-            Some(difference) => {
+    let (mut equal, mut different, mut rendered) = (0, 0, 0);
+    let (mut ours, mut theirs) = (Duration::ZERO, Duration::ZERO);
+    charts::compare(helm, profile, folder, |one| {
+        ours += one.ours;
+        theirs += one.helm;
+        rendered += usize::from(one.rendered);
+        let took = format!(
+            "{} ms, Helm {} ms",
+            one.ours.as_millis(),
+            one.helm.as_millis()
+        );
+        let kind = if one.rendered { "" } else { ", an error" };
+        match one.verdict {
+            chance::Verdict::Equal { random_lines: 0 } => {
+                equal += 1;
+                println!("equal      {} ({took}{kind})", one.name);
+            }
+            chance::Verdict::Equal { random_lines } => {
+                equal += 1;
+                println!(
+                    "equal      {} ({took}{kind}; {random_lines} line(s) that Helm does not repeat)",
+                    one.name
+                );
+            }
+            chance::Verdict::Different(difference) => {
                 different += 1;
-                println!("different  {}: {difference}", one.name);
+                println!("different  {} ({took}{kind}): {difference}", one.name);
             }
         }
-    }
+    })?;
     println!(
-        "{} equal, {different} different",
-        comparisons.len() - different
+        "{rendered} rendered, {} refused by Helm; ours {:.1} s, Helm {:.1} s with its starts",
+        equal + different - rendered,
+        ours.as_secs_f64(),
+        theirs.as_secs_f64()
     );
-    Ok(different == 0 && !comparisons.is_empty())
+    println!("{equal} equal, {different} different");
+    Ok(different == 0 && equal > 0)
 }
 
 #[expect(
@@ -114,23 +136,49 @@ fn compare_charts(helm: &Helm, profile: Profile, folder: &Path) -> std::io::Resu
 )]
 fn compare_random(helm: &Helm, profile: Profile, arguments: &Arguments) -> std::io::Result<bool> {
     let (mut equal, mut equal_errors, mut different) = (0, 0, 0);
-    let mut first = 0;
-    while first < arguments.cases {
-        let count = BATCH.min(arguments.cases - first);
-        let verdict = batch::compare(helm, profile, batch::cases(arguments.seed, first, count))?;
-        equal += verdict.equal;
-        equal_errors += verdict.equal_errors;
-        for difference in verdict.different {
-            different += 1;
-            if different <= arguments.show {
-                show(&shrink::shrink(helm, profile, difference)?);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let (sender, verdicts) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let first = next.fetch_add(BATCH, Ordering::Relaxed);
+                    if first >= arguments.cases {
+                        break;
+                    }
+                    let verdict = batch_of(profile, arguments, first);
+                    if sender.send(verdict).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for verdict in verdicts {
+            let verdict = verdict?;
+            equal += verdict.equal;
+            equal_errors += verdict.equal_errors;
+            for difference in verdict.different {
+                different += 1;
+                if different <= arguments.show {
+                    show(&shrink::shrink(helm, profile, difference)?);
+                }
             }
         }
-        first += count;
-    }
-    println!("{equal} equal ({equal_errors} of them equal errors), {different} different");
+        std::io::Result::Ok(())
+    })?;
+    println!("{equal_errors} of the equal answers are equal errors");
     println!("{equal} equal, {different} different");
     Ok(different == 0 && equal > 0)
+}
+
+/// One batch of cases, with a folder of its own for Helm.
+fn batch_of(profile: Profile, arguments: &Arguments, first: usize) -> std::io::Result<Verdict> {
+    let helm = Helm::new(&arguments.helm)?;
+    let count = BATCH.min(arguments.cases - first);
+    batch::compare(&helm, profile, batch::cases(arguments.seed, first, count))
 }
 
 #[expect(
@@ -150,7 +198,13 @@ fn show(difference: &Difference) {
         println!("  values {line}");
     }
     for argument in &case.set {
-        println!("  --set  {argument}");
+        println!("  {argument}");
+    }
+    for (path, text) in &case.chart {
+        println!("  {path}: {text:?}");
+    }
+    if !case.chart.is_empty() {
+        println!("  values {:?}", case.values);
     }
     println!("  Helm {:?}\n  ours {:?}", difference.helm, difference.ours);
 }

@@ -20,7 +20,10 @@ const RELEASE: Release<'static> = Release {
     namespace: "ns",
 };
 
-/// One template with its values.
+/// One case in so many is a chart with subcharts.
+const TREES: usize = 40;
+
+/// One template with its values, or one chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// Its number in the run.
@@ -29,8 +32,10 @@ pub struct Case {
     pub statements: Vec<String>,
     /// The values file, each line of which can be left out.
     pub values: String,
-    /// `--set` arguments.
+    /// `--set=…` and its kin.
     pub set: Vec<String>,
+    /// A whole chart as path and text, instead of one template; empty if there is a template.
+    pub chart: Vec<(String, String)>,
 }
 
 /// Both answers to one case, where they differ.
@@ -70,11 +75,21 @@ pub struct Verdict {
 pub fn cases(seed: u64, first: usize, count: usize) -> Vec<Case> {
     let mut choices = Choices::seeded(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ first as u64);
     let (values, set) = (grammar::values(&mut choices), grammar::sets(&mut choices));
-    let case = |number| Case {
-        number,
-        statements: grammar::template(&mut choices),
-        values: values.clone(),
-        set: set.clone(),
+    let case = |number| {
+        let mut case = Case {
+            number,
+            statements: Vec::new(),
+            values: values.clone(),
+            set: set.clone(),
+            chart: Vec::new(),
+        };
+        if number % TREES == TREES - 1 {
+            (case.chart, case.values) = grammar::tree(&mut choices);
+            case.set.clear();
+        } else {
+            case.statements = grammar::template(&mut choices);
+        }
+        case
     };
     (first..first + count).map(case).collect()
 }
@@ -91,15 +106,15 @@ pub fn compare(helm: &Helm, profile: Profile, mut cases: Vec<Case>) -> io::Resul
     {
         verdict.add(cases.remove(0), helm, profile)?;
         // Values nobody can read answer one question only; the others get plain ones.
-        for case in &mut cases {
+        for case in cases.iter_mut().filter(|case| case.chart.is_empty()) {
             grammar::PLAIN.clone_into(&mut case.values);
             case.set.clear();
         }
     }
     // What fails for us likely fails for Helm as well: ask for those alone at once.
-    let (together, alone): (Vec<_>, Vec<_>) = cases
-        .drain(..)
-        .partition(|case| answer(std::slice::from_ref(case), profile).is_ok());
+    let (together, alone): (Vec<_>, Vec<_>) = cases.drain(..).partition(|case| {
+        case.chart.is_empty() && answer(std::slice::from_ref(case), profile).is_ok()
+    });
     for case in alone {
         verdict.add(case, helm, profile)?;
     }
@@ -180,6 +195,11 @@ fn failing(error: &str, cases: &[Case]) -> Option<usize> {
 }
 
 fn files(cases: &[Case]) -> Vec<(String, String)> {
+    if let [case] = cases
+        && !case.chart.is_empty()
+    {
+        return case.chart.clone();
+    }
     let mut files = vec![
         ("Chart.yaml".to_owned(), METADATA.to_owned()),
         ("a.txt".to_owned(), "l1\nl2\n".to_owned()),
@@ -208,7 +228,11 @@ fn ask(helm: &Helm, cases: &[Case]) -> io::Result<Answer> {
     }
     std::fs::create_dir_all(chart.join("templates"))?;
     for (name, text) in files(cases) {
-        std::fs::write(chart.join(name), text)?;
+        let path = chart.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, text)?;
     }
     let values = helm.folder().join("values.yaml");
     std::fs::write(&values, &first.values)?;

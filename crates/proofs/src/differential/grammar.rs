@@ -3,13 +3,17 @@
 //! the network, the order of Go's maps.
 
 mod choices;
+mod documents;
 mod expressions;
 mod mistakes;
+mod odd;
 mod statements;
+mod trees;
 mod values;
 
 pub use choices::Choices;
 pub use statements::template;
+pub use trees::tree;
 pub use values::{PLAIN, sets, values};
 
 /// Stands in a template for the number of its case, so that names it defines are its own.
@@ -27,6 +31,7 @@ mod tests {
                 values(&mut choices),
                 sets(&mut choices),
                 template(&mut choices),
+                tree(&mut choices),
             )
         };
         assert_eq!(case(7), case(7));

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use helm_chart::Profile;
 
@@ -25,7 +26,10 @@ impl Helm {
     /// # Errors
     /// If its folder cannot be made.
     pub fn new(binary: &Path) -> io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("helm-differential-{}", std::process::id()));
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("helm-differential-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(folder.join("home"))?;
         Ok(Self {
             binary: binary.to_owned(),
@@ -73,9 +77,7 @@ impl Helm {
         for file in values {
             command.arg("-f").arg(file);
         }
-        for argument in set {
-            command.args(["--set", argument]);
-        }
+        command.args(set);
         let output = command.output()?;
         if output.status.success() {
             return Ok(Ok(String::from_utf8_lossy(&output.stdout).into_owned()));
@@ -117,17 +119,30 @@ pub struct Release<'a> {
     pub namespace: &'a str,
 }
 
-/// The error's own words: after `Error: `, without the hint at `--debug`.
+/// The error's own words: after `Error: `, without the command's advice.
 fn complaint(text: &str) -> String {
     let start = text
         .match_indices("Error: ")
         .find(|(at, _)| *at == 0 || text.as_bytes()[at - 1] == b'\n');
     let words = start.map_or(text, |(at, found)| &text[at + found.len()..]);
     let words = words.strip_suffix('\n').unwrap_or(words);
-    words
+    let words = words
         .strip_suffix("\n\nUse --debug flag to render out invalid YAML")
+        .unwrap_or(words);
+    without_advice(words).to_owned()
+}
+
+/// What `helm template` says before the engine's complaint about missing subcharts.
+const ADVICE: [&str; 2] = [
+    "an error occurred while checking for chart dependencies. You may need to run 'helm dependency build' to fetch missing dependencies: ",
+    "An error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies: ",
+];
+
+fn without_advice(words: &str) -> &str {
+    ADVICE
+        .iter()
+        .find_map(|advice| words.strip_prefix(advice))
         .unwrap_or(words)
-        .to_owned()
 }
 
 #[cfg(test)]
@@ -139,5 +154,7 @@ mod tests {
         let text = "level=WARN msg=\"Error: not this\"\nError: template: a\nb \n\nUse --debug flag to render out invalid YAML\n";
         assert_eq!(complaint(text), "template: a\nb ");
         assert_eq!(complaint("Error: a\n"), "a");
+        let missing = format!("Error: {}found in Chart.yaml\n", super::ADVICE[1]);
+        assert_eq!(complaint(&missing), "found in Chart.yaml");
     }
 }

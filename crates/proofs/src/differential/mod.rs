@@ -4,6 +4,7 @@
 //! small. It refuses to know what is right: Helm is.
 
 pub mod batch;
+pub mod chance;
 pub mod charts;
 pub mod grammar;
 pub mod helm;

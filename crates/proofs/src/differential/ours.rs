@@ -9,7 +9,8 @@ use helm_chart::{Chart, Environment, Profile, Values};
 
 use super::helm::{Answer, Release};
 
-/// The user's values from files as name and text, and `--set` arguments.
+/// The user's values from files as name and text, and arguments of `--set` and its kin, each as
+/// `--set=…`.
 ///
 /// # Errors
 /// In Helm's words.
@@ -18,9 +19,18 @@ pub fn values(
     set: &[String],
     profile: Profile,
 ) -> Result<Values, String> {
+    let of = |flag: &str| -> Vec<String> {
+        set.iter()
+            .filter_map(|argument| argument.strip_prefix(flag)?.strip_prefix('='))
+            .map(str::to_owned)
+            .collect()
+    };
     let options = ValueOptions {
         files: files.to_vec(),
-        set: set.to_vec(),
+        set: of("--set"),
+        set_string: of("--set-string"),
+        set_json: of("--set-json"),
+        set_literal: of("--set-literal"),
         ..ValueOptions::default()
     };
     options

@@ -65,6 +65,16 @@ fn candidates(case: &Case) -> Vec<Case> {
             candidates.push(smaller);
         }
     }
+    for (index, (_, text)) in case.chart.iter().enumerate() {
+        let lines: Vec<&str> = text.lines().collect();
+        for left_out in 0..lines.len() {
+            let mut smaller = case.clone();
+            let kept = lines.iter().enumerate();
+            let kept = kept.filter(|(line, _)| *line != left_out);
+            smaller.chart[index].1 = kept.map(|(_, line)| format!("{line}\n")).collect();
+            candidates.push(smaller);
+        }
+    }
     let lines: Vec<&str> = case.values.lines().collect();
     let unused = |line: &&&str| line.split_once(':').is_some_and(|(key, _)| !case.uses(key));
     let without: Vec<&str> = lines.iter().filter(|line| !unused(line)).copied().collect();

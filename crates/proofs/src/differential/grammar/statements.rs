@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::Choices;
 use super::expressions::{TYPES, Type, any, expression};
 use super::mistakes::BROKEN;
+use super::{Choices, odd};
 
 /// One template in so many has a statement that does not parse or stops it.
 const STOP: usize = 40;
@@ -28,7 +28,7 @@ fn text(choices: &mut Choices, depth: usize) -> String {
 fn statement(choices: &mut Choices, text: &mut String, depth: usize) {
     let trim_left = choices.pick(&["{{ ", "{{- ", "{{"]);
     let trim_right = choices.pick(&[" }}", " -}}", "}}"]);
-    match choices.below(if depth == 0 { 5 } else { 14 }) {
+    match choices.below(if depth == 0 { 5 } else { 19 }) {
         0 => text.push_str(choices.pick(&[
             "text ",
             "\n",
@@ -108,6 +108,24 @@ fn statement(choices: &mut Choices, text: &mut String, depth: usize) {
                 "{trim_left}range {count}{trim_right}{{{{ . }}}}{{{{ {value} }}}}{{{{ end }}}}"
             );
         }
+        13 => {
+            let (call, show) = (odd::call(choices), choices.pick(&SHOWN));
+            let _ = write!(text, "{trim_left}{call} | {show}{trim_right}");
+        }
+        14 => {
+            let call = odd::formatted(choices);
+            let _ = write!(text, "{trim_left}{call}{trim_right}");
+        }
+        15 => mutation(choices, text, depth),
+        16 => scopes(choices, text, depth),
+        17 => {
+            let (left, right) = (odd::value(choices), odd::value(choices));
+            let compare = choices.pick(&["eq", "ne", "lt", "le", "gt", "ge", "and", "or"]);
+            let _ = write!(
+                text,
+                "{trim_left}if {compare} {left} {right}{trim_right}yes{{{{ else }}}}no{{{{ end }}}}"
+            );
+        }
         _ => {
             let value = any(choices, depth - 1);
             let filter = choices.pick(&[
@@ -123,6 +141,110 @@ fn statement(choices: &mut Choices, text: &mut String, depth: usize) {
             let _ = write!(text, "{trim_left}{value} | {filter}{trim_right}");
         }
     }
+}
+
+/// How the answer of any function is shown.
+const SHOWN: [&str; 6] = [
+    "toJson",
+    "toString | quote",
+    "typeOf",
+    "toYaml",
+    "printf \"%v|%T\" 1",
+    "kindOf",
+];
+
+/// Tables changed under several names, and looked at under each.
+fn mutation(choices: &mut Choices, text: &mut String, depth: usize) {
+    let table = expression(choices, Type::Table, depth - 1);
+    let other = expression(choices, Type::Table, depth - 1);
+    let value = odd::value(choices);
+    let _ = write!(
+        text,
+        "{{{{- $d := {} }}}}{{{{- $e := dict \"in\" $d \"l\" (list $d) }}}}",
+        choices.pick(&[
+            "dict \"a\" (dict \"b\" 1)",
+            "deepCopy .Values.m",
+            "merge (dict) .Values.m"
+        ])
+    );
+    for _ in 0..=choices.below(2) {
+        text.push_str("{{ $_ := ");
+        let _ = match choices.below(8) {
+            0 => write!(text, "set $d \"x\" {value}"),
+            1 => write!(text, "merge $d {table} {other}"),
+            2 => write!(text, "mergeOverwrite $d {table}"),
+            3 => write!(text, "unset $e.in \"a\""),
+            4 => write!(text, "set (get $e \"in\") \"deep\" (deepCopy $d)"),
+            5 => write!(text, "merge {table} $d"),
+            6 => write!(text, "set (first $e.l) \"y\" (pick $d \"a\" \"x\")"),
+            _ => write!(text, "mustMergeOverwrite (deepCopy $d) {table} {other}"),
+        };
+        text.push_str(" }}");
+    }
+    text.push_str(choices.pick(&[
+        "{{ $d | toJson }}{{ $e.in | toYaml }}",
+        "{{ toJson $e.l }}{{ $d }}",
+        "{{ range $k, $v := $d }}{{ $k }}={{ $v | toJson }} {{ end }}",
+        "{{ $e.in.a }}|{{ $d.x | kindOf }}|{{ len $d }}",
+        "{{ $l := splitList \",\" \"b,a\" }}{{ sortAlpha $l }}{{ $l }}",
+    ]));
+}
+
+/// Variables, dots and loops within each other.
+fn scopes(choices: &mut Choices, text: &mut String, depth: usize) {
+    let list = expression(choices, Type::List, depth - 1);
+    let table = expression(choices, Type::Table, depth - 1);
+    let value = odd::value(choices);
+    let _ = match choices.below(9) {
+        0 => write!(
+            text,
+            "{{{{ $n := 0 }}}}{{{{ range $i, $e := {list} }}}}{{{{ $n = add $n $i 1 }}}}{{{{ $i := {value} }}}}{{{{ $i }}}}{{{{ end }}}}{{{{ $n }}}}"
+        ),
+        1 => write!(
+            text,
+            "{{{{ range {list} }}}}{{{{ if kindIs \"string\" . }}}}{{{{ continue }}}}{{{{ end }}}}{{{{ with $.Values.m }}}}{{{{ .a }}}}{{{{ if eq 1 1 }}}}{{{{ break }}}}{{{{ end }}}}{{{{ end }}}}x{{{{ else }}}}none{{{{ end }}}}"
+        ),
+        2 => write!(
+            text,
+            "{{{{ with $x := {value} }}}}{{{{ $x }}}}{{{{ . }}}}{{{{ $x = 2 }}}}{{{{ $x }}}}{{{{ else with $y := {table} }}}}{{{{ $y | toJson }}}}{{{{ $x }}}}{{{{ else }}}}{{{{ $x }}}}none{{{{ end }}}}"
+        ),
+        3 => write!(
+            text,
+            "{{{{ range $k, $v := {table} }}}}{{{{ range $w := list $v $k }}}}{{{{ $w }}}}/{{{{ end }}}}{{{{ $.Release.Name }}}}{{{{ end }}}}"
+        ),
+        4 => write!(
+            text,
+            "{{{{ if $x := {value} }}}}[{{{{ $x }}}}]{{{{ else if $y := not $x }}}}{{{{ $y }}}}{{{{ end }}}}"
+        ),
+        5 => write!(
+            text,
+            "{{{{ range $i := {} }}}}{{{{ $i }}}}{{{{ else }}}}none{{{{ end }}}}",
+            choices.pick(&[
+                "3",
+                "0",
+                "-1",
+                ".Values.n",
+                "(int .Values.n)",
+                "2.0",
+                "(int64 2)",
+                "nil",
+                "\"ab\"",
+                "true"
+            ])
+        ),
+        6 => write!(
+            text,
+            "{{{{ range $i, $c := {value} }}}}{{{{ $i }}}}:{{{{ $c }}}},{{{{ else }}}}none{{{{ end }}}}"
+        ),
+        7 => write!(
+            text,
+            "a {{{{- /* one\n two */ -}}}} b\n{{{{- \"\" }}}}\n  {{{{ {value} -}}}}  \n\t c \n {{{{- \"d\" -}}}}\r\n e"
+        ),
+        _ => write!(
+            text,
+            "{{{{ (dict \"f\" {value}).f }}}}{{{{ (index (list {table}) 0).a }}}}{{{{ $v := {table} }}}}{{{{ $v.a }}}}{{{{ $v.b.c }}}}"
+        ),
+    };
 }
 
 fn branch(choices: &mut Choices, text: &mut String, depth: usize) {

@@ -1,8 +1,8 @@
-//! Values files and `--set` arguments.
+//! Values files and the arguments of `--set` and its kin.
 
 use std::fmt::Write;
 
-use super::Choices;
+use super::{Choices, documents};
 
 /// Texts that stress quoting, folding, numbers in disguise and encodings.
 pub(super) const TEXTS: [&str; 34] = [
@@ -53,6 +53,9 @@ pub fn values(choices: &mut Choices) -> String {
         let _ = write!(text, "k{index}: ");
         node(choices, &mut text, 3);
         text.push('\n');
+    }
+    if choices.one_in(2) {
+        documents::table(choices, &mut text, 0, 2);
     }
     text
 }
@@ -130,22 +133,81 @@ pub(super) fn whole(choices: &mut Choices) -> i64 {
     }
 }
 
-/// `--set` arguments.
+const PATHS: [&str; 24] = [
+    "s", "s.a", "m.new", "l2[0]", "l2[1].a", "k0x", "m.c.d", "m.c.e.f", "l[0]", "l[5]", "l[-1]",
+    "m.a.b", "t.x", "a\\.b", "a\\=b", "", ".x", "x.", "x[0][1]", "x[a]", "x[", "a b", "é", "k1[1]",
+];
+
+const SET: [&str; 32] = [
+    "1",
+    "1.5",
+    "007",
+    "true",
+    "null",
+    "a\\,b",
+    "{a,b}",
+    "x y",
+    "0",
+    "-4",
+    "{}",
+    "",
+    "+4",
+    "TRUE",
+    "Null",
+    "1e6",
+    "0x1F",
+    "{1,2.5,null}",
+    "{a\\,b,c}",
+    "{a,",
+    "{a}b",
+    "a=b",
+    "\"q\"",
+    "'q'",
+    "\\\\",
+    "a\\",
+    "[1,2]",
+    "9223372036854775807",
+    "9223372036854775808",
+    "é,z=1",
+    "1,",
+    ",,",
+];
+
+const JSON: [&str; 14] = [
+    "1",
+    "1.5",
+    "\"x\"",
+    "[1,{\"a\":null}]",
+    "{\"a\":{\"b\":[]}}",
+    "null",
+    "true",
+    "",
+    "{",
+    "1e3",
+    "12345678901234567890",
+    "\"\\u00e9\"",
+    "[1, 2],z=3",
+    "tru",
+];
+
+/// Arguments of `--set` and its kin, as `helm template` takes them.
 pub fn sets(choices: &mut Choices) -> Vec<String> {
     (0..choices.below(4))
-        .map(|index| {
-            let value = choices.pick(&[
-                "1", "1.5", "007", "true", "null", "a\\,b", "{a,b}", "x y", "0", "-4", "{}", "",
-            ]);
-            let path = choices.pick(&["s", "s.a", "m.new", "l2[0]", "l2[1].a", "k0x"]);
-            format!(
-                "{path}{}={value}",
-                if path.ends_with(']') {
-                    String::new()
-                } else {
-                    index.to_string()
-                }
-            )
+        .map(|_| {
+            let path = choices.pick(&PATHS);
+            match choices.below(8) {
+                0 => format!("--set-string={path}={}", choices.pick(&SET)),
+                1 => format!("--set-literal={path}={}", choices.pick(&SET)),
+                2 => format!("--set-json={path}={}", choices.pick(&JSON)),
+                3 => format!(
+                    "--set={path}={},{}={}",
+                    choices.pick(&SET),
+                    choices.pick(&PATHS),
+                    choices.pick(&SET)
+                ),
+                4 => format!("--set={}", choices.pick(&SET)),
+                _ => format!("--set={path}={}", choices.pick(&SET)),
+            }
         })
         .collect()
 }
