@@ -148,12 +148,7 @@ impl Arguments {
     }
 
     /// Both programs on the same input; the bytes must be the same.
-    fn both(
-        &self,
-        input: &Input,
-        count: usize,
-        workers: usize,
-    ) -> Result<(Took, Took), String> {
+    fn both(&self, input: &Input, count: usize, workers: usize) -> Result<(Took, Took), String> {
         let warm = std::env::current_exe()
             .map_err(|error| error.to_string())?
             .with_file_name("warm");

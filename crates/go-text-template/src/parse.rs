@@ -11,7 +11,9 @@ use crate::error::{Error, ErrorKind, Frame};
 use crate::fmt::quote;
 use crate::function::Functions;
 use crate::lex::{Keywords, Kind, Lexer, Token};
-use crate::node::{Branch, Command, Definition, Expr, ExprKind, Node, Pipe, Target, TemplateCall, Unit};
+use crate::node::{
+    Branch, Command, Definition, Expr, ExprKind, Node, Pipe, Target, TemplateCall, Unit,
+};
 use crate::unquote::unquote;
 
 /// Blocks and parentheses may nest this deeply; Go allows 10,000 parentheses.
