@@ -17,6 +17,17 @@ use crate::pki::{Authority, Leaf};
 use crate::process::{Process, free_port};
 use crate::{Component, Missing};
 
+/// What a control plane has besides the usual.
+#[derive(Debug, Clone, Default)]
+pub struct ControlPlaneOptions {
+    /// The socket of the proxy through which the API server reaches pods and nodes
+    /// ([`Egress`](crate::Egress)); without one it dials them.
+    pub egress: Option<PathBuf>,
+    /// Users whose requests are written to [`ControlPlane::audit`], when they arrive and when they
+    /// are answered.
+    pub audited: Vec<String>,
+}
+
 /// A running control plane; dropping it stops everything and removes its folder.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -26,6 +37,7 @@ pub struct ControlPlane {
     tools: PathBuf,
     processes: Mutex<Vec<Process>>,
     keep: AtomicBool,
+    options: ControlPlaneOptions,
 }
 
 /// A control plane that did not come up.
@@ -38,6 +50,9 @@ pub enum ControlPlaneError {
     /// Files or processes failed.
     #[error("the control plane cannot be set up")]
     Io(#[from] io::Error),
+    /// The API server's bare interface cannot be used.
+    #[error("no HTTP client can be made")]
+    Http(#[from] reqwest::Error),
     /// A certificate could not be made.
     #[error("a certificate cannot be made")]
     Certificate(#[from] rcgen::Error),
@@ -62,6 +77,14 @@ impl ControlPlane {
     /// What is missing, failed, or did not become ready within two minutes; whatever had started
     /// is stopped.
     pub fn start() -> Result<Self, ControlPlaneError> {
+        Self::start_with(ControlPlaneOptions::default())
+    }
+
+    /// The same with more than the usual.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(options: ControlPlaneOptions) -> Result<Self, ControlPlaneError> {
         let tools = Component::ControlPlane.locate()?;
         let folder = std::env::temp_dir().join(format!(
             "aks-airflow-e2e-{}-{}",
@@ -76,6 +99,7 @@ impl ControlPlane {
             tools,
             processes: Mutex::default(),
             keep: AtomicBool::new(false),
+            options,
         };
         plane.write_certificates()?;
         plane.start_etcd()?;
@@ -102,6 +126,23 @@ impl ControlPlane {
     /// A kubeconfig for a member of `system:masters`.
     pub fn admin_kubeconfig(&self) -> String {
         fs::read_to_string(self.folder.join("admin.kubeconfig")).unwrap_or_default()
+    }
+
+    /// A kubeconfig for a user of these groups, with a certificate of its own.
+    ///
+    /// # Errors
+    /// When no certificate can be made.
+    pub fn kubeconfig_of(
+        &self,
+        user: &str,
+        group: Option<&str>,
+    ) -> Result<String, ControlPlaneError> {
+        Ok(self.kubeconfig(&self.authority.client(user, group)?))
+    }
+
+    /// The requests of the audited users, a JSON document a line.
+    pub fn audit(&self) -> PathBuf {
+        self.folder.join("audit.log")
     }
 
     /// The file that holds [`admin_kubeconfig`](Self::admin_kubeconfig), for other programs.
@@ -177,7 +218,9 @@ impl ControlPlane {
             leaf.write(&self.folder, stem)?;
             fs::write(file(&format!("{stem}.kubeconfig")), self.kubeconfig(&leaf))?;
         }
-        let pair = rcgen::KeyPair::generate()?;
+        // RS256, as AKS signs: the one algorithm Entra takes from an external issuer.
+        let pair =
+            rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)?;
         fs::write(file("sa.key"), pair.serialize_pem())?;
         fs::write(file("sa.pub"), pair.public_key_pem())?;
         Ok(())
@@ -264,7 +307,41 @@ impl ControlPlane {
         ] {
             arguments.push(format!("--{flag}={}", self.path(file)));
         }
+        arguments.extend(self.extra_arguments()?);
         self.launch("kube-apiserver", &arguments)
+    }
+
+    fn extra_arguments(&self) -> io::Result<Vec<String>> {
+        let mut arguments = Vec::new();
+        if let Some(socket) = &self.options.egress {
+            let config = serde_json::json!({
+                "apiVersion": "apiserver.k8s.io/v1beta1", "kind": "EgressSelectorConfiguration",
+                "egressSelections": [{"name": "cluster", "connection": {
+                    "proxyProtocol": "HTTPConnect",
+                    "transport": {"uds": {"udsName": socket}},
+                }}],
+            });
+            fs::write(self.folder.join("egress.json"), config.to_string())?;
+            // Services are resolved to ready pods, as there is no kube-proxy.
+            arguments.push("--enable-aggregator-routing=true".to_owned());
+            let file = self.path("egress.json");
+            arguments.push(format!("--egress-selector-config-file={file}"));
+        }
+        if !self.options.audited.is_empty() {
+            let policy = serde_json::json!({
+                "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+                "omitStages": ["ResponseStarted"],
+                "rules": [
+                    {"level": "Metadata", "users": self.options.audited},
+                    {"level": "None"},
+                ],
+            });
+            fs::write(self.folder.join("audit.json"), policy.to_string())?;
+            let (policy, log) = (self.path("audit.json"), self.path("audit.log"));
+            arguments.push(format!("--audit-policy-file={policy}"));
+            arguments.push(format!("--audit-log-path={log}"));
+        }
+        Ok(arguments)
     }
 
     fn start_controllers(&self) -> Result<(), ControlPlaneError> {
@@ -379,6 +456,18 @@ impl ControlPlane {
         drop(old);
         self.start_api_server()?;
         self.wait_for_api_server()
+    }
+
+    /// Sends a signal to one of the programs: `STOP` pauses it, `CONT` lets it go on.
+    ///
+    /// # Errors
+    /// When it does not run, or no signal can be sent.
+    pub fn signal(&self, program: &str, signal: &str) -> io::Result<()> {
+        let processes = self.processes();
+        let found = processes.iter().find(|one| one.name() == program);
+        found
+            .ok_or_else(|| io::Error::other(format!("{program} does not run")))?
+            .signal(signal)
     }
 
     /// The program's log so far; empty where there is none.

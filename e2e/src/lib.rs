@@ -4,19 +4,28 @@
 //! [`Component`] says where a program is expected and how to get it; [`ControlPlane`] boots etcd,
 //! kube-apiserver, kube-controller-manager and kube-scheduler with their own certificates, and kwok's
 //! nodes on demand; [`Helm`] is the real command; [`sample`] a small chart. [`Azurite`], [`Registry`]
-//! and [`StaticServer`] are storage and chart sources, [`RealAirflow`] is Airflow itself,
-//! [`GitDaemon`] where its DAGs come from. The harness refuses to pass a test whose component is
-//! missing: such tests are *ignored*, or fail if `E2E_REQUIRE` names the component.
+//! and [`StaticServer`] are storage and chart sources, [`RealAirflow`] is Airflow itself. [`Aks`] is
+//! the guide's cluster: a real control plane, the simulated Azure that takes its tokens, storage,
+//! External Secrets (*operator simulated*) and a page for Airflow.
+//!
+//! The harness refuses to pass a test whose component is missing: such tests are *ignored*, or fail if
+//! `E2E_REQUIRE` names the component.
 
 pub mod airflow;
+mod aks;
+mod api;
+mod audit;
 pub mod azurite;
 mod component;
 mod control_plane;
+mod egress;
+mod external_secrets;
 mod git;
 mod helm;
 mod nodes;
 mod pki;
 mod process;
+mod provisioner;
 pub mod registry;
 pub mod sample;
 mod service;
@@ -24,9 +33,13 @@ mod trial;
 mod web;
 
 pub use airflow::RealAirflow;
+pub use aks::{Aks, AksError, DEPLOYER, Generation, NAMESPACE};
+pub use api::{Api, ApiError};
+pub use audit::{Audit, Audited, longest_chain};
 pub use azurite::Azurite;
 pub use component::{Component, Missing, is_required};
-pub use control_plane::{ControlPlane, ControlPlaneError};
+pub use control_plane::{ControlPlane, ControlPlaneError, ControlPlaneOptions};
+pub use egress::Egress;
 pub use git::{GitDaemon, SyncedTree};
 pub use helm::{Helm, HelmFailed};
 pub use nodes::{forward_to, let_migrations_through, let_waiting_pods_run, make_namespace};

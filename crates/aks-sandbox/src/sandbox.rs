@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::azure::{self, AzureState};
+use crate::azure::{self, AzureState, ExternalIssuer};
 use crate::controllers::Controllers;
 use crate::kubernetes;
 use crate::mount::{Certificates, Listener, Pipe, Router, Scheme, TlsError};
@@ -31,6 +31,7 @@ pub struct Sandbox {
     folder: Option<PathBuf>,
     certificates: Mutex<Option<Certificates>>,
     listeners: Mutex<Vec<Listener>>,
+    pages: Mutex<Vec<tokio::task::JoinHandle<()>>>,
     _controllers: Controllers,
 }
 
@@ -67,6 +68,9 @@ pub struct Endpoints {
     pub authority: String,
     /// A kubeconfig with the administrator's certificate.
     pub kubeconfig: String,
+    /// An HTTP proxy behind which Azure's hosts have their own names, over TLS under
+    /// [`authority`](Self::authority): a value for `HTTPS_PROXY`. Other hosts are refused.
+    pub proxy: String,
 }
 
 impl Sandbox {
@@ -134,6 +138,7 @@ impl Sandbox {
             folder,
             certificates: Mutex::default(),
             listeners: Mutex::default(),
+            pages: Mutex::default(),
             _controllers: controllers,
         }
     }
@@ -203,13 +208,16 @@ impl Sandbox {
         let plain = Listener::bind(self.router.clone(), Scheme::Http).await?;
         let secure =
             Listener::bind(self.router.clone(), Scheme::Https(certificates.clone())).await?;
+        let proxy =
+            Listener::bind(self.router.clone(), Scheme::Proxy(certificates.clone())).await?;
         let http = format!("http://{}", plain.address());
+        let proxy_url = format!("http://{}", proxy.address());
         let kubernetes = format!("https://{}", secure.address());
         let kubeconfig = kubeconfig(&self.spec().cluster, &kubernetes, &certificates);
         self.listeners
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .extend([plain, secure]);
+            .extend([plain, secure, proxy]);
         self.world.update(|state| {
             let cluster = state.spec.cluster.to_ascii_lowercase();
             state.azure.kubeconfigs.insert(cluster, kubeconfig.clone());
@@ -219,7 +227,26 @@ impl Sandbox {
             kubernetes,
             authority: certificates.authority,
             kubeconfig,
+            proxy: proxy_url,
         })
+    }
+
+    /// Serves the page that looks like Airflow's web server on a free port of 127.0.0.1, for a
+    /// cluster whose pods run nothing; it stops with the sandbox.
+    ///
+    /// # Errors
+    /// The socket's error.
+    pub async fn serve_airflow(
+        &self,
+        namespace: &str,
+        version: &str,
+    ) -> std::io::Result<std::net::SocketAddr> {
+        let (address, task) = kubernetes::serve_airflow(&self.world, namespace, version).await?;
+        self.pages
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(task);
+        Ok(address)
     }
 
     fn certificates(&self) -> Result<Certificates, TlsError> {
@@ -269,9 +296,37 @@ impl Sandbox {
         self.world.update(|state| change(&mut state.faults));
     }
 
+    /// Lets a real API server be the cluster: Resource Manager names its issuer, and Entra takes
+    /// the ServiceAccount tokens that this key set (its `/openid/v1/jwks`) verifies. The world's
+    /// own Kubernetes is still there, but its tokens are no longer federated.
+    pub fn federate_with(&self, issuer: impl Into<String>, keys: Value) {
+        let issuer = ExternalIssuer::new(issuer, keys);
+        self.world.update(|state| {
+            for cluster in state.azure.resources.values_mut() {
+                let profile = cluster.body.pointer_mut("/properties/oidcIssuerProfile");
+                if let Some(profile) = profile.filter(|profile| profile["enabled"] == true) {
+                    profile["issuerURL"] = issuer.url.clone().into();
+                }
+            }
+            state.azure.external_issuer = Some(issuer);
+        });
+    }
+
     /// Forgets the changes watches could resume from, so that older positions get 410.
     pub fn compact(&self) {
         self.world.update(|state| state.store.compact());
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let pages = self
+            .pages
+            .get_mut()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for page in pages {
+            page.abort();
+        }
     }
 }
 

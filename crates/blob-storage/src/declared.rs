@@ -18,6 +18,11 @@ pub(crate) struct Declared {
     pub(crate) change: Option<Change>,
 }
 
+/// Whether the server leaves the declared value out: `false` is how an absent `readOnly` reads.
+fn is_left_out(change: &FieldChange) -> bool {
+    change.before.is_none() && change.after == Some(serde_json::Value::Bool(false))
+}
+
 /// Looks at an object and asks the server, by a dry-run, what it says to what is declared.
 /// `immutable` tells which paths cannot change once the object is there.
 pub(crate) async fn look(
@@ -34,7 +39,8 @@ pub(crate) async fn look(
         fields.extend(
             differences(&wanted, live)
                 .iter()
-                .map(|difference| difference.to_change(MANAGER)),
+                .map(|difference| difference.to_change(MANAGER))
+                .filter(|change| !is_left_out(change)),
         );
         let fixed: Vec<FieldChange> = fields
             .iter()

@@ -2,12 +2,17 @@
 //! checks; each finding says how to mend it.
 
 use aks_identity::{ClusterFacts, Severity, findings};
+use futures::{StreamExt as _, stream};
 use kube_cluster::{AccessQuestion, Kind, ObjectRef, Query};
 use serde::Serialize;
 
 use crate::charts::Charts;
 use crate::document::Deployment;
+use crate::rights::{Only, RIGHTS};
 use crate::world::{World, cluster_id, resource_group};
+
+/// How many access reviews are asked at once.
+const AT_ONCE: usize = 8;
 
 /// What a preflight found.
 #[derive(Debug, Clone, Serialize)]
@@ -253,32 +258,43 @@ impl Deployment {
     }
 
     async fn check_rights(&self, world: &World, diagnosis: &mut Diagnosis) {
-        const RIGHTS: [(&str, &str, &str); 7] = [
-            ("create", "", "namespaces"),
-            ("create", "", "serviceaccounts/token"),
-            ("create", "", "secrets"),
-            ("patch", "apps", "deployments"),
-            ("create", "", "pods/portforward"),
-            ("create", "", "persistentvolumes"),
-            (
-                "create",
-                "apiextensions.k8s.io",
-                "customresourcedefinitions",
-            ),
-        ];
-        let mut denied = Vec::new();
-        for (verb, group, resource) in RIGHTS {
+        let questions = RIGHTS.iter().flat_map(|right| {
+            right.verbs.iter().map(|verb| AccessQuestion {
+                verb: (*verb).into(),
+                group: right.group.into(),
+                resource: right.resource.into(),
+                namespace: right.namespaced.then(|| self.namespace.clone()),
+                name: match right.only {
+                    Only::Any => None,
+                    Only::Namespace => Some(self.namespace.clone()),
+                    Only::ServiceAccount => Some(self.identity.service_account.clone()),
+                },
+            })
+        });
+        let answers = stream::iter(questions)
+            .map(|question| async move {
+                let denial = format!("{} {}", question.verb, question.resource);
+                let decision = world.cluster.review_access(question).await;
+                decision
+                    .is_ok_and(|decision| !decision.allowed)
+                    .then_some(denial)
+            })
+            .buffered(AT_ONCE)
+            .collect::<Vec<_>>();
+        let mut denied: Vec<String> = answers.await.into_iter().flatten().collect();
+        // A new namespace needs more than an existing one.
+        let place = ObjectRef::cluster_wide("v1", "Namespace", &self.namespace);
+        if let Ok(None) = world.cluster.get(place).await {
             let question = AccessQuestion {
-                verb: verb.into(),
-                group: group.into(),
-                resource: resource.into(),
-                namespace: Some(self.namespace.clone()),
+                verb: "create".into(),
+                group: String::new(),
+                resource: "namespaces".into(),
+                namespace: None,
                 name: None,
             };
-            if let Ok(decision) = world.cluster.review_access(question).await
-                && !decision.allowed
-            {
-                denied.push(format!("{verb} {resource}"));
+            let decision = world.cluster.review_access(question).await;
+            if decision.is_ok_and(|decision| !decision.allowed) {
+                denied.push("create namespaces".into());
             }
         }
         if denied.is_empty() {
@@ -289,7 +305,7 @@ impl Deployment {
                 None,
             );
         } else {
-            let fix = "grant these verbs, or run as somebody who has them";
+            let fix = "grant these verbs (examples/rbac.yaml has them all), or run as somebody who has them";
             diagnosis.add(
                 "rights in the cluster",
                 Verdict::Bad,

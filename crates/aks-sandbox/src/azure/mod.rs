@@ -16,7 +16,8 @@
 //! - Access policies of a vault in role mode are kept and ignored.
 //!
 //! # What is not modelled
-//! RS256 signatures and MSAL's instance discovery; throttling counters; Azure Policy, locks, tags
+//! RS256 signatures of its own tokens (those of an [`ExternalIssuer`] are checked) and MSAL's
+//! instance discovery; throttling counters; Azure Policy, locks, tags
 //! as a resource; custom roles, deny assignments, conditions, groups; regions and quotas; private
 //! endpoints (a vault's firewall is: it refuses); vault-level soft delete; keys and certificates;
 //! SAS, leases, snapshots, versions, tiers, append and page blobs; the running of lifecycle rules.
@@ -25,6 +26,7 @@ mod arm;
 mod blob;
 mod caller;
 mod entra;
+mod external_issuer;
 mod reply;
 mod roles;
 mod seed;
@@ -34,6 +36,7 @@ mod state;
 mod token;
 mod vault;
 
+pub use external_issuer::ExternalIssuer;
 pub use reply::Reply;
 pub use service::mount;
 pub(crate) use state::hex;

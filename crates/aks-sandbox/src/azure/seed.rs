@@ -19,6 +19,7 @@ impl AzureState {
             subscription: spec.subscription.clone(),
             deployer: deployer.to_owned(),
             issuer: Issuer::seeded(spec.issuer_url(), seed),
+            external_issuer: None,
             delays: Delays::default(),
             resources: BTreeMap::new(),
             secrets: BTreeMap::new(),

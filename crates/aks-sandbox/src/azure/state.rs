@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::Issuer;
+use super::{ExternalIssuer, Issuer};
 use crate::world::Faults;
 
 /// The simulated Azure. Part of the world that persists between commands.
@@ -25,6 +25,9 @@ pub struct AzureState {
     pub deployer: String,
     /// Who signs tokens.
     pub issuer: Issuer,
+    /// The issuer of the cluster's ServiceAccount tokens, where that is a real API server.
+    #[serde(default)]
+    pub external_issuer: Option<ExternalIssuer>,
     /// How long things take.
     pub delays: Delays,
     /// Every resource of Resource Manager, by its id in lower case.
@@ -217,6 +220,14 @@ impl AzureState {
     pub fn identity(&self, client_id: &str) -> Option<&Resource> {
         self.of_kind("Microsoft.ManagedIdentity/userAssignedIdentities")
             .find(|identity| identity.body["properties"]["clientId"] == client_id)
+    }
+
+    /// The issuer URL of the cluster.
+    pub fn issuer_url(&self) -> &str {
+        match &self.external_issuer {
+            Some(external) => &external.url,
+            None => &self.issuer.url,
+        }
     }
 
     /// Takes the lock of `what` for as long as a write takes; `false` if it is taken.

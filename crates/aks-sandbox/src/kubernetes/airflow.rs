@@ -5,6 +5,7 @@
 //! There is one DAG. The login is the password in a Secret of the namespace under the key
 //! `admin-password`, else the chart's `admin`; any user name goes with it.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -16,7 +17,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::target::decode;
 use crate::mount::{Body, full, json as json_answer};
@@ -58,25 +61,48 @@ pub(super) fn connect(world: &Arc<World>, pod: &Value, port: u16) -> Option<Dupl
         version,
     };
     let (client, server) = tokio::io::duplex(64 * 1024);
-    tokio::spawn(async move {
-        let service = service_fn(move |request: Request<Incoming>| {
-            let place = place.clone();
-            async move {
-                let (parts, body) = request.into_parts();
-                let body = body
-                    .collect()
-                    .await
-                    .map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
-                Ok::<_, std::convert::Infallible>(place.respond(&Request::from_parts(parts, body)))
-            }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(server), service);
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a simulated page's connection ended early");
+    tokio::spawn(serve(place, server));
+    Some(client)
+}
+
+/// The page of one version on a free port of 127.0.0.1, for clusters whose pods run nothing.
+pub(crate) async fn listen(
+    world: &Arc<World>,
+    namespace: &str,
+    version: &str,
+) -> std::io::Result<(SocketAddr, JoinHandle<()>)> {
+    let place = Place {
+        world: Arc::clone(world),
+        namespace: namespace.to_owned(),
+        version: version.to_owned(),
+    };
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = socket.local_addr()?;
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = socket.accept().await {
+            tokio::spawn(serve(place.clone(), stream));
         }
     });
-    Some(client)
+    Ok((address, task))
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(place: Place, stream: S) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let place = place.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body
+                .collect()
+                .await
+                .map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+            Ok::<_, std::convert::Infallible>(place.respond(&Request::from_parts(parts, body)))
+        }
+    });
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a simulated page's connection ended early");
+    }
 }
 
 #[derive(Clone)]

@@ -72,6 +72,15 @@ pub(crate) fn fill(kind: &str, object: &mut Value) {
                 "Retain",
             );
             set(&mut object["spec"], "volumeMode", "Filesystem");
+            // `omitempty` in the type: the server keeps no `readOnly: false`.
+            let source = object
+                .pointer_mut("/spec/csi")
+                .and_then(Value::as_object_mut);
+            if let Some(source) = source
+                && source.get("readOnly") == Some(&Value::Bool(false))
+            {
+                source.remove("readOnly");
+            }
         }
         "Secret" => secret(object),
         "RoleBinding" | "ClusterRoleBinding" => binding(object),

@@ -37,4 +37,5 @@ mod validate;
 mod watch;
 mod write;
 
+pub(crate) use airflow::listen as serve_airflow;
 pub use service::mount;

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Certificates, Router, connection};
+use super::{Certificates, Router, connection, proxy};
 
 /// How a listener speaks.
 #[derive(Debug, Clone)]
@@ -19,6 +19,10 @@ pub enum Scheme {
     /// TLS with the sandbox's certificates. Clients show its client certificate or a bearer token;
     /// others are anonymous (401 from the Kubernetes service).
     Https(Certificates),
+    /// An HTTP proxy (`HTTPS_PROXY`) behind which the world's hosts have their own names, over TLS
+    /// with the sandbox's certificates: for clients that know no other address than Azure's.
+    /// Every other host is refused, so nothing leaves the machine.
+    Proxy(Certificates),
 }
 
 /// A loopback listener; dropping it stops accepting.
@@ -38,9 +42,10 @@ impl Listener {
     /// # Errors
     /// The socket's error, or the certificates' as [`std::io::ErrorKind::InvalidData`].
     pub async fn bind(router: Router, scheme: Scheme) -> std::io::Result<Self> {
+        let is_proxy = matches!(scheme, Scheme::Proxy(_));
         let acceptor = match scheme {
             Scheme::Http => None,
-            Scheme::Https(certificates) => {
+            Scheme::Https(certificates) | Scheme::Proxy(certificates) => {
                 Some(TlsAcceptor::from(certificates.server_config().map_err(
                     |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error),
                 )?))
@@ -48,7 +53,7 @@ impl Listener {
         };
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = socket.local_addr()?;
-        let task = tokio::spawn(accept(socket, acceptor, router));
+        let task = tokio::spawn(accept(socket, acceptor, router, is_proxy));
         Ok(Self { address, task })
     }
 
@@ -64,7 +69,12 @@ impl Drop for Listener {
     }
 }
 
-async fn accept(socket: TcpListener, acceptor: Option<TlsAcceptor>, router: Router) {
+async fn accept(
+    socket: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    is_proxy: bool,
+) {
     let acceptor = acceptor.map(Arc::new);
     loop {
         let Ok((stream, _)) = socket.accept().await else {
@@ -72,11 +82,16 @@ async fn accept(socket: TcpListener, acceptor: Option<TlsAcceptor>, router: Rout
         };
         let router = router.clone();
         let acceptor = acceptor.clone();
-        tokio::spawn(async move { greet(stream, acceptor, router).await });
+        tokio::spawn(async move { greet(stream, acceptor, router, is_proxy).await });
     }
 }
 
-async fn greet(stream: TcpStream, acceptor: Option<Arc<TlsAcceptor>>, router: Router) {
+async fn greet(
+    mut stream: TcpStream,
+    acceptor: Option<Arc<TlsAcceptor>>,
+    router: Router,
+    is_proxy: bool,
+) {
     // Nagle's algorithm would hold back small watch events.
     if stream.set_nodelay(true).is_err() {
         return;
@@ -84,6 +99,13 @@ async fn greet(stream: TcpStream, acceptor: Option<Arc<TlsAcceptor>>, router: Ro
     let Some(acceptor) = acceptor else {
         return connection::serve(router, stream, None, None).await;
     };
+    let mut host = None;
+    if is_proxy {
+        match proxy::connect(&mut stream, &router).await {
+            Ok(wanted) => host = Some(wanted),
+            Err(error) => return tracing::debug!(%error, "the proxy opened no tunnel"),
+        }
+    }
     match acceptor.accept(stream).await {
         Ok(stream) => {
             let shown = stream
@@ -91,7 +113,7 @@ async fn greet(stream: TcpStream, acceptor: Option<Arc<TlsAcceptor>>, router: Ro
                 .1
                 .peer_certificates()
                 .is_some_and(|chain| !chain.is_empty());
-            connection::serve(router, stream, None, Some(ShownCertificate(shown))).await;
+            connection::serve(router, stream, host, Some(ShownCertificate(shown))).await;
         }
         Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
     }

@@ -1,5 +1,6 @@
 //! How requests get to the services: one [`Router`] by host name, mounted on in-memory pipes
-//! ([`Pipe`]) and on loopback listeners ([`Listener`]). It owns transport, request order and cut
+//! ([`Pipe`]), on loopback listeners ([`Listener`]) and behind a loopback proxy
+//! ([`Scheme::Proxy`]). It owns transport, request order and cut
 //! connections; it refuses to know any protocol.
 //!
 //! A service is a [`Handler`]: an `async fn(Request<Bytes>) -> Response<Body>`, registered under a
@@ -11,6 +12,7 @@ mod body;
 mod connection;
 mod listener;
 mod pipe;
+mod proxy;
 mod router;
 mod tls;
 

@@ -41,7 +41,8 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> TlsError {
 }
 
 impl Certificates {
-    /// Makes an authority, a leaf for `localhost` and 127.0.0.1, and a client certificate.
+    /// Makes an authority, a leaf for `localhost`, 127.0.0.1 and Azure's hosts, and a client
+    /// certificate.
     ///
     /// # Errors
     /// [`TlsError`] when the machine gives no randomness.
@@ -56,7 +57,20 @@ impl Certificates {
         let authority_pem = authority.self_signed(&authority_key).map_err(failed)?.pem();
         let issuer = Issuer::new(authority, authority_key);
 
-        let names = ["localhost", "127.0.0.1", "kubernetes.default.svc"].map(String::from);
+        // A wildcard stands for one label, as every name of a vault, account or registry is.
+        let names = [
+            "localhost",
+            "127.0.0.1",
+            "kubernetes.default.svc",
+            "login.microsoftonline.com",
+            "management.azure.com",
+            "*.vault.azure.net",
+            "*.blob.core.windows.net",
+            "*.azurecr.io",
+            "charts.external-secrets.io",
+            "airflow.apache.org",
+        ]
+        .map(String::from);
         let mut server = CertificateParams::new(names).map_err(failed)?;
         server
             .distinguished_name

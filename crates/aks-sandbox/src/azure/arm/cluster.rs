@@ -20,7 +20,7 @@ pub(super) fn cluster(
         .resource(&named.id)
         .map(|old| old.body["properties"].clone());
     let location = body["location"].as_str().unwrap_or_default().to_owned();
-    let issuer = state.issuer.url.clone();
+    let issuer = state.issuer_url().to_owned();
     let kubelet = json!({
         "clientId": state.new_guid("kubelet client"),
         "objectId": state.new_guid("kubelet object"),

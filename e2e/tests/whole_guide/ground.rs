@@ -1,0 +1,190 @@
+//! [`Ground`]: the guide's cluster of one generation, and running its document there. It owns
+//! booting once and ending; it refuses to know what is proven.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aks_airflow_e2e::{Aks, DEPLOYER, Generation, NAMESPACE};
+use converge::Observer;
+use futures::StreamExt as _;
+use libtest_mimic::Failed;
+use orchestrate::{Deployment, Plan, Policy, Report, StepResult, World};
+use serde_json::Value;
+
+use super::{Proof, official_charts};
+
+/// The cluster of the generation that is being proven.
+static CLUSTER: Mutex<Option<Arc<Aks>>> = Mutex::new(None);
+
+/// The cluster and the document.
+pub(crate) struct Ground {
+    pub(crate) aks: Arc<Aks>,
+    pub(crate) generation: Generation,
+    pub(crate) deployment: Deployment,
+}
+
+/// One run.
+#[derive(Debug)]
+pub(crate) struct Up {
+    pub(crate) report: Report,
+}
+
+/// Runs one proof on the generation's cluster.
+pub(crate) fn run(generation: Generation, proof: Proof) -> Result<(), Failed> {
+    let aks = {
+        let mut kept = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some(aks) => Arc::clone(aks),
+            None => {
+                let aks = Aks::start(generation, &official_charts());
+                let aks = Arc::new(aks.map_err(|error| words(&error))?);
+                *kept = Some(Arc::clone(&aks));
+                aks
+            }
+        }
+    };
+    let ground = Ground {
+        aks,
+        generation,
+        deployment: Aks::document(generation).map_err(|error| words(&error))?,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(proof(&ground))
+}
+
+/// Ends the cluster there is; after a failure its logs stay.
+pub(crate) fn end(failed: bool) {
+    let mut kept = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(aks) = kept.take() {
+        if failed {
+            aks.plane.keep_logs();
+            say_once(&format!("logs: {}", aks.plane.folder().display()));
+        }
+        aks.end();
+    }
+}
+
+/// Tells the person at the terminal, once.
+pub(crate) fn say_once(text: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.insert(text.to_owned()) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+}
+
+impl Ground {
+    /// New clients of the deployer.
+    pub(crate) async fn world(&self) -> Result<World, Failed> {
+        let kubeconfig = self.kubeconfig()?;
+        let world = self.aks.world(&kubeconfig).await;
+        world.map_err(|error| words(&error).into())
+    }
+
+    /// A plan, by a new process.
+    pub(crate) async fn plan(&self) -> Result<Plan, Failed> {
+        let world = self.world().await?;
+        let plan = self.deployment.plan(&world).await;
+        plan.map_err(|error| words(&error).into())
+    }
+
+    /// Plans and carries out, by a new process.
+    pub(crate) async fn up(&self) -> Result<Up, Failed> {
+        self.up_in(&self.world().await?, &Policy::default()).await
+    }
+
+    /// Plans and carries out.
+    pub(crate) async fn up_in(&self, world: &World, policy: &Policy) -> Result<Up, Failed> {
+        let observer = Observer::default();
+        let plan = self.deployment.plan_with(world, policy, &observer).await;
+        let plan = plan.map_err(|error| words(&error))?;
+        let mut run = plan.apply(world, policy).map_err(|error| words(&error))?;
+        while run.next().await.is_some() {}
+        let report = run.report().ok_or("no report")?.clone();
+        Ok(Up { report })
+    }
+
+    /// Uids of the namespace's pods, sorted, without those of Jobs.
+    pub(crate) async fn pods(&self) -> Result<Vec<String>, Failed> {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+        let mut uids: Vec<String> = self
+            .items(&path)
+            .await?
+            .iter()
+            .map(|pod| format!("{} {}", pod["metadata"]["name"], pod["metadata"]["uid"]))
+            .collect();
+        uids.sort();
+        Ok(uids)
+    }
+
+    /// Back to the cluster and the Azure that the first run found.
+    pub(crate) async fn reset(&self) -> Result<(), Failed> {
+        let done = self.aks.reset().await;
+        done.map_err(|error| words(&error).into())
+    }
+
+    /// The kubeconfig of the user who has exactly the shipped rights.
+    pub(crate) fn kubeconfig(&self) -> Result<String, Failed> {
+        let text = self.aks.plane.kubeconfig_of(DEPLOYER, None);
+        text.map_err(|error| words(&error).into())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failed> {
+        let found = self.aks.api.get(path).await?;
+        found.ok_or_else(|| format!("{path} is not there").into())
+    }
+
+    pub(crate) async fn items(&self, path: &str) -> Result<Vec<Value>, Failed> {
+        Ok(self.aks.api.items(path).await?)
+    }
+}
+
+impl Up {
+    /// The report, once every step is done.
+    pub(crate) fn succeeded(&self) -> Result<&Report, Failed> {
+        if self.report.succeeded() {
+            return Ok(&self.report);
+        }
+        Err(failures(&self.report).into())
+    }
+}
+
+/// A report with what each failed step said.
+pub(crate) fn failures(report: &Report) -> String {
+    let mut text = report.to_string();
+    for step in &report.steps {
+        if let StepResult::Failed { causes, code, .. } = &step.result {
+            let code = code.as_deref().unwrap_or("no code");
+            text.push_str(&format!("{} [{code}] {}\n", step.step, causes.join(": ")));
+        }
+    }
+    text
+}
+
+/// An error and its causes, related ones too.
+pub(crate) fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// Fails with a reason.
+pub(crate) fn expect(holds: bool, why: impl FnOnce() -> String) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(why().into()) }
+}
+
+/// Fails unless both are equal.
+pub(crate) fn same<T: std::fmt::Debug + PartialEq + ?Sized>(
+    is: &T,
+    want: &T,
+) -> Result<(), Failed> {
+    expect(is == want, || format!("{is:?} is not {want:?}"))
+}

@@ -1,0 +1,102 @@
+//! The whole guide with the official archives on a real control plane: Azure is the sandbox, which
+//! takes the real API server's tokens; External Secrets' CRDs are real API objects and its
+//! operator is simulated by the harness.
+//!
+//! One control plane for each generation. Without the programs or the archives the tests are
+//! *ignored*; named in `E2E_REQUIRE` they fail.
+
+mod ground;
+mod neighbours;
+mod rights;
+mod whole;
+
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use aks_airflow_e2e::{Component, Generation, is_required};
+use ground::Ground;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+type Proof = for<'g> fn(&'g Ground) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + 'g>>;
+
+/// A test of one generation: what it needs besides the control plane and nodes, and itself.
+macro_rules! proof {
+    ($generation:ident, $module:ident :: $name:ident $(, $need:ident)*) => {
+        proof(
+            Generation::$generation,
+            concat!(stringify!($generation), "::", stringify!($module), "::", stringify!($name)),
+            &[$(Component::$need),*],
+            |ground| Box::pin($module::$name(ground)),
+        )
+    };
+}
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // They take the same cluster's one guide through its life, in this order.
+    arguments.test_threads = Some(1);
+    let mut failed = false;
+    for trials in [
+        vec![
+            proof!(Guide2024, whole::the_guide_installs),
+            proof!(Guide2024, whole::a_second_run_writes_nothing),
+            proof!(Guide2024, rights::the_manifest_grants_what_doctor_asks_for),
+            proof!(Guide2024, rights::a_missing_right_is_named),
+            proof!(Guide2024, rights::a_run_without_a_right_says_which),
+            proof!(Guide2024, neighbours::two_runs_at_once_do_not_mix),
+            proof!(Guide2024, neighbours::the_api_server_may_go_away),
+        ],
+        vec![
+            proof!(Current, whole::the_guide_installs),
+            proof!(Current, whole::a_second_run_writes_nothing),
+        ],
+    ] {
+        failed |= libtest_mimic::run(&arguments, trials).has_failed();
+        ground::end(failed);
+    }
+    if failed {
+        std::process::exit(101);
+    }
+}
+
+fn proof(generation: Generation, name: &'static str, needs: &[Component], proof: Proof) -> Trial {
+    let (ignored, missing) = lookup(needs);
+    Trial::test(name, move || match missing {
+        Some(missing) => Err(missing.into()),
+        None => ground::run(generation, proof),
+    })
+    .with_ignored_flag(ignored)
+}
+
+/// Whether to ignore a test for what is missing, and what is missing.
+fn lookup(needs: &[Component]) -> (bool, Option<String>) {
+    let needs = [Component::ControlPlane, Component::Kwok]
+        .into_iter()
+        .chain(needs.iter().copied());
+    let mut required = false;
+    let mut missing = None;
+    for component in needs {
+        if let Err(why) = component.locate() {
+            required |= is_required(component);
+            missing = Some(why.to_string());
+        }
+    }
+    let archive = official_charts().join("airflow-1.15.0.tgz");
+    if missing.is_none() && !archive.is_file() {
+        missing = Some(format!("needs {}", archive.display()));
+    }
+    let ignored = missing.is_some() && !required;
+    if let (true, Some(why)) = (ignored, &missing) {
+        ground::say_once(why);
+    }
+    (ignored, missing)
+}
+
+/// The official archives, outside of the project.
+fn official_charts() -> PathBuf {
+    let shared = std::env::var_os("AKS_AIRFLOW_SHARED").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        PathBuf::from,
+    );
+    shared.join("charts")
+}

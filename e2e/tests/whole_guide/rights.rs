@@ -1,0 +1,143 @@
+//! The shipped rights: the deployer of every other proof here has exactly these. That they suffice
+//! is shown by those; here, that a missing one is named.
+
+use std::collections::BTreeSet;
+
+use aks_airflow_e2e::{DEPLOYER, NAMESPACE};
+use libtest_mimic::Failed;
+use orchestrate::{RIGHTS, Verdict};
+use serde_json::{Value, json};
+
+use crate::ground::{Ground, expect, failures, same};
+
+type Rights = BTreeSet<(String, String, String)>;
+
+/// The manifest grants everything that `doctor` asks for.
+pub(crate) async fn the_manifest_grants_what_doctor_asks_for(
+    ground: &Ground,
+) -> Result<(), Failed> {
+    let world = ground.world().await?;
+    let diagnosis = ground.deployment.doctor(&world).await;
+    let rights = diagnosis
+        .checks
+        .iter()
+        .find(|check| check.subject == "rights in the cluster");
+    let rights = rights.ok_or("doctor does not look at rights")?;
+    expect(rights.verdict == Verdict::Good, || rights.seen.clone())?;
+    let mut granted = Rights::new();
+    for path in [role(), cluster_role()] {
+        for rule in rules(&ground.get(&path).await?) {
+            granted.extend(triples(&rule));
+        }
+    }
+    let asked: Rights = RIGHTS
+        .iter()
+        .flat_map(|right| {
+            right
+                .verbs
+                .iter()
+                .map(|verb| triple(right.group, right.resource, verb))
+        })
+        .collect();
+    let missing: Vec<_> = asked.difference(&granted).collect();
+    expect(missing.is_empty(), || format!("not granted: {missing:?}"))?;
+    Ok(())
+}
+
+/// Without any one rule `doctor` names what is missing, before anything is written.
+pub(crate) async fn a_missing_right_is_named(ground: &Ground) -> Result<(), Failed> {
+    for path in [role(), cluster_role()] {
+        let whole = ground.get(&path).await?;
+        for (number, rule) in rules(&whole).into_iter().enumerate() {
+            let known = triples(&rule).into_iter().any(|(group, resource, verb)| {
+                RIGHTS.iter().any(|right| {
+                    (right.group, right.resource) == (group.as_str(), resource.as_str())
+                        && right.verbs.contains(&verb.as_str())
+                })
+            });
+            // `escalate` and `bind` go by the charts' names; `doctor`'s own reads are its own.
+            if !known {
+                continue;
+            }
+            let removal = json!([{"op": "remove", "path": format!("/rules/{number}")}]);
+            ground.aks.api.patch(&path, &removal).await?;
+            let world = ground.world().await?;
+            let diagnosis = ground.deployment.doctor(&world).await;
+            let put_back = json!([{"op": "replace", "path": "/rules", "value": whole["rules"]}]);
+            ground.aks.api.patch(&path, &put_back).await?;
+            let seen: Vec<_> = diagnosis
+                .checks
+                .iter()
+                .filter(|check| check.verdict == Verdict::Bad)
+                .map(|check| check.seen.as_str())
+                .collect();
+            let resource = rule["resources"][0].as_str().unwrap_or_default();
+            let verb = rule["verbs"][0].as_str().unwrap_or_default();
+            let named = format!("{verb} {resource}");
+            expect(seen.iter().any(|seen| seen.contains(&named)), || {
+                format!("without {rule}: {seen:?}")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// A run without one of them stops with an error that names the verb and the resource.
+pub(crate) async fn a_run_without_a_right_says_which(ground: &Ground) -> Result<(), Failed> {
+    ground.reset().await?;
+    let path = cluster_role();
+    let whole = ground.get(&path).await?;
+    let rules = rules(&whole);
+    let at = rules
+        .iter()
+        .position(|rule| rule["resources"][0] == "persistentvolumes")
+        .ok_or("no such rule")?;
+    let removal = json!([{"op": "remove", "path": format!("/rules/{at}")}]);
+    ground.aks.api.patch(&path, &removal).await?;
+    let outcome = ground.up().await;
+    let put_back = json!([{"op": "replace", "path": "/rules", "value": whole["rules"]}]);
+    ground.aks.api.patch(&path, &put_back).await?;
+    let said = match outcome {
+        Ok(up) => failures(&up.report),
+        Err(error) => error.message().unwrap_or_default().to_owned(),
+    };
+    expect(
+        said.contains("persistentvolumes") && said.contains(DEPLOYER),
+        || format!("not named: {said}"),
+    )?;
+    ground.up().await?.succeeded()?;
+    same(&ground.plan().await?.is_noop(), &true)
+}
+
+fn role() -> String {
+    format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/{DEPLOYER}")
+}
+
+fn cluster_role() -> String {
+    format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{DEPLOYER}")
+}
+
+fn rules(role: &Value) -> Vec<Value> {
+    role["rules"].as_array().cloned().unwrap_or_default()
+}
+
+fn triple(group: &str, resource: &str, verb: &str) -> (String, String, String) {
+    (group.to_owned(), resource.to_owned(), verb.to_owned())
+}
+
+fn triples(rule: &Value) -> Vec<(String, String, String)> {
+    let list = |key: &str| {
+        let list = rule[key].as_array().cloned().unwrap_or_default();
+        let texts = list.iter().filter_map(Value::as_str).map(str::to_owned);
+        texts.collect::<Vec<_>>()
+    };
+    let mut found = Vec::new();
+    for group in list("apiGroups") {
+        for resource in list("resources") {
+            for verb in list("verbs") {
+                found.push(triple(&group, &resource, &verb));
+            }
+        }
+    }
+    found
+}
