@@ -89,16 +89,12 @@ async fn tunnel(mut client: UnixStream, ports: &Ports) -> io::Result<()> {
         Some(target) => TcpStream::connect(target).await,
         None => Err(io::ErrorKind::ConnectionRefused.into()),
     };
-    match connected {
-        Ok(mut server) => {
-            server.set_nodelay(true)?;
-            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
-            copy_bidirectional(&mut client, &mut server).await?;
-            Ok(())
-        }
-        Err(_) => {
-            let refusal = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
-            client.write_all(refusal).await
-        }
-    }
+    let Ok(mut server) = connected else {
+        let refusal = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+        return client.write_all(refusal).await;
+    };
+    server.set_nodelay(true)?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+    copy_bidirectional(&mut client, &mut server).await?;
+    Ok(())
 }

@@ -51,7 +51,7 @@ async fn is_seen(guide: &Guide, words: &[&str]) {
         let claims = guide.deployment.verify(&world).await;
         (status.expect("a status"), claims.expect("claims"))
     };
-    let (status, claims) = guide.bounded(look).await;
+    let (status, claims) = guide.bounded(Box::pin(look)).await;
     assert_eq!(guide.writes_since(mark), []);
     assert!(!status.is_healthy(), "{status:?}");
     let fails = |claim: &airflow_helm::Finding| claim.essential && !claim.readiness.is_current();

@@ -34,14 +34,13 @@ pub(crate) struct Up {
 pub(crate) fn run(generation: Generation, proof: Proof) -> Result<(), Failed> {
     let aks = {
         let mut kept = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some(aks) => Arc::clone(aks),
-            None => {
-                let aks = Aks::start(generation, &official_charts());
-                let aks = Arc::new(aks.map_err(|error| words(&error))?);
-                *kept = Some(Arc::clone(&aks));
-                aks
-            }
+        if let Some(aks) = &*kept {
+            Arc::clone(aks)
+        } else {
+            let aks = Aks::start(generation, &official_charts());
+            let aks = Arc::new(aks.map_err(|error| words(&error))?);
+            *kept = Some(Arc::clone(&aks));
+            aks
         }
     };
     let ground = Ground {

@@ -21,7 +21,7 @@ impl Place<'_> {
     /// The line, from one.
     pub fn line(&self) -> u32 {
         let before = &self.source.as_bytes()[..self.offset.min(self.source.len())];
-        before.iter().filter(|byte| **byte == b'\n').count() as u32 + 1
+        before.split(|byte| *byte == b'\n').count() as u32
     }
 }
 

@@ -18,9 +18,9 @@ pub struct List {
 }
 
 struct Items {
-    items: Vec<Value>,
+    given: Vec<Value>,
     /// The items in order, once the list was sorted; sorting again changes nothing.
-    sorted: OnceCell<Box<Vec<Value>>>,
+    sorted: OnceCell<Box<[Value]>>,
     nil: bool,
 }
 
@@ -35,7 +35,7 @@ impl List {
         Self {
             list_type,
             items: Rc::new(Items {
-                items,
+                given: items,
                 sorted: OnceCell::new(),
                 nil: false,
             }),
@@ -47,7 +47,7 @@ impl List {
         Self {
             list_type,
             items: Rc::new(Items {
-                items: Vec::new(),
+                given: Vec::new(),
                 sorted: OnceCell::new(),
                 nil: true,
             }),
@@ -82,9 +82,9 @@ impl List {
     pub fn sort(&self) {
         if self.list_type == ListType::STRING {
             self.items.sorted.get_or_init(|| {
-                let mut sorted = self.items.items.clone();
+                let mut sorted = self.items.given.clone();
                 sorted.sort_by(|left, right| left.as_text().cmp(&right.as_text()));
-                Box::new(sorted)
+                sorted.into_boxed_slice()
             });
         }
     }
@@ -105,8 +105,8 @@ impl Deref for List {
     type Target = [Value];
 
     fn deref(&self) -> &[Value] {
-        let Items { items, sorted, .. } = &*self.items;
-        sorted.get().map_or(items, |sorted| sorted)
+        let Items { given, sorted, .. } = &*self.items;
+        sorted.get().map_or(given, |sorted| sorted)
     }
 }
 
@@ -136,7 +136,7 @@ impl Items {
     /// The items, if nobody else holds this list.
     fn into_items(this: Rc<Self>) -> Vec<Value> {
         Rc::try_unwrap(this)
-            .map_or_else(|_| Vec::new(), |mut items| std::mem::take(&mut items.items))
+            .map_or_else(|_| Vec::new(), |mut items| std::mem::take(&mut items.given))
     }
 }
 
@@ -148,8 +148,8 @@ impl List {
 
 impl Drop for Items {
     fn drop(&mut self) {
-        if self.items.iter().any(types::is_container) {
-            types::dismantle(std::mem::take(&mut self.items));
+        if self.given.iter().any(types::is_container) {
+            types::dismantle(std::mem::take(&mut self.given));
         }
     }
 }

@@ -122,7 +122,7 @@ impl Blame {
     ) -> Self {
         let mut files = BTreeMap::new();
         for (name, lines) in finished {
-            let text = rendered.files.files.get(&name).map_or("", String::as_str);
+            let text = rendered.files.files.get(&name).map_or("", |text| &**text);
             let mut documents = Vec::new();
             let mut from = 0;
             for document in split_documents(text, profile) {

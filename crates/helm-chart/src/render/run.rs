@@ -360,7 +360,7 @@ fn check<'c>(
     } else {
         Keep::Compiled
     };
-    let values = Json::Object(resolved.values);
+    let values = Json::Object(std::mem::take(&mut resolved.values));
     validate_value(&resolved.root, &values, keep)?;
     if let Json::Object(values) = values {
         resolved.values = values;

@@ -190,9 +190,8 @@ impl Coalescing<'_> {
             Some(_) => None,
         };
         let mut globals = match dest.get_mut("global") {
-            None => Table::new(),
             Some(Value::Object(table)) if source.is_some() => std::mem::take(table),
-            Some(Value::Object(_)) => Table::new(),
+            None | Some(Value::Object(_)) => Table::new(),
             Some(_) => {
                 let text = "warning: skipping globals because destination global is not a table.";
                 self.warnings.push(text.to_owned());

@@ -107,7 +107,7 @@ fn values_files(path: &Path) -> Vec<(String, Vec<u8>)> {
         files
             .iter()
             .filter(|file| file.name.starts_with("ci/"))
-            .map(|file| (file.name.clone(), file.data.to_vec()))
+            .map(|file| (file.name.clone(), file.data.clone()))
             .collect()
     };
     files.retain(|(name, _)| is_values(name));
@@ -130,13 +130,13 @@ fn one(
     }
     let ask = || -> io::Result<Answer> {
         let answer = helm.template(&RELEASE, path, &files, &[])?;
-        Ok(answer.map_err(|error| without_paths(error, helm, path)))
+        Ok(answer.map_err(|error| without_paths(&error, helm, path)))
     };
     let start = Instant::now();
     let mut theirs = vec![ask()?];
     let helm_took = start.elapsed();
     let start = Instant::now();
-    let ours = render(path, values, profile).map_err(|error| without_paths(error, helm, path));
+    let ours = render(path, values, profile).map_err(|error| without_paths(&error, helm, path));
     let ours_took = start.elapsed();
     let mut verdict = chance::judge(&theirs, &ours);
     while theirs.len() < ASKED && matches!(verdict, Verdict::Different(_)) {
@@ -175,13 +175,13 @@ fn render(path: &Path, values: Option<(String, Vec<u8>)>, profile: Profile) -> A
 
 /// An error without the places of its files, which are Helm's way to point at them, and without
 /// why a schema could not be fetched: there is no network, or it is not asked.
-fn without_paths(error: String, helm: &Helm, chart: &Path) -> String {
+fn without_paths(error: &str, helm: &Helm, chart: &Path) -> String {
     let fetched = error
         .find("failing loading \"http")
         .and_then(|at| Some(at + error.get(at..)?.find("\": ")?));
     error
         .get(..fetched.unwrap_or(error.len()))
-        .unwrap_or(&error)
+        .unwrap_or(error)
         .replace(&format!("{}/", helm.folder().display()), "")
         .replace(&format!("{}/", chart.display()), "")
         .replace(&chart.display().to_string(), "CHART")

@@ -51,7 +51,7 @@ pub(super) fn why(
     let wanted_objects = Wanted::parse(wanted);
     let hooks = rendered.hooks().iter().filter(|hook| {
         let tests = hook.events.contains(&HookEvent::Test);
-        !args.no_hooks && !(args.skip_tests && tests)
+        !(args.no_hooks || args.skip_tests && tests)
     });
     let objects = rendered
         .manifests()
