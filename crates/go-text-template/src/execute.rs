@@ -299,8 +299,15 @@ impl<'s, O: Observer> Execution<'s, O> {
         let Some((loaded, index)) = self.find(name) else {
             return Err(missing(name, name));
         };
-        self.run(&loaded, index, &Operand::concrete(dot))?;
-        Ok(self.out.as_bytes())
+        if O::ACTIVE {
+            self.observer.open();
+        }
+        let result = self.run(&loaded, index, &Operand::concrete(dot));
+        if O::ACTIVE {
+            self.observer
+                .close(&String::from_utf8_lossy(self.out.as_bytes()));
+        }
+        result.map(|()| self.out.as_bytes())
     }
 
     /// Runs a template and takes its output off the buffer.

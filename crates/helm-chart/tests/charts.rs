@@ -83,7 +83,7 @@ fn unusable_charts_are_refused_in_helms_words() {
     );
     refused(
         &[("Chart.yaml", METADATA), ("values.yaml", "a: b: c")],
-        "cannot load values.yaml: error converting YAML to JSON: yaml: mapping values are not allowed in this context",
+        "cannot load values.yaml: cannot unmarshal yaml document: error converting YAML to JSON: yaml: mapping values are not allowed in this context",
     );
     refused(
         &[(

@@ -355,7 +355,8 @@ fn a_schema_elsewhere_is_refused_not_fetched() {
     }
 }
 
-/// Values as YAML can hold them: what a control character or a non-finite number needs is refused.
+/// Values as YAML can hold them: what a control character or a non-finite number needs is refused,
+/// and U+0085 comes back as a space, here as in Go.
 fn value() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         "[ -~]{0,12}",
@@ -392,7 +393,6 @@ fn value() -> impl Strategy<Value = Value> {
             "{}",
             "[]",
             "\u{2028}",
-            "\u{85}",
             "\u{feff}",
             "",
         ])
