@@ -9,7 +9,7 @@ use aks_airflow_e2e::{Aks, DEPLOYER, Generation, NAMESPACE};
 use converge::Observer;
 use futures::StreamExt as _;
 use libtest_mimic::Failed;
-use orchestrate::{Deployment, Plan, Policy, Report, StepResult, World};
+use orchestrate::{Deployment, Plan, PlanError, Policy, Report, StepResult, World};
 use serde_json::Value;
 
 use super::{Proof, official_charts};
@@ -88,7 +88,7 @@ impl Ground {
     pub(crate) async fn plan(&self) -> Result<Plan, Failed> {
         let world = self.world().await?;
         let plan = self.deployment.plan(&world).await;
-        plan.map_err(|error| words(&error).into())
+        plan.map_err(|error| plan_words(&error).into())
     }
 
     /// Plans and carries out, by a new process.
@@ -100,7 +100,7 @@ impl Ground {
     pub(crate) async fn up_in(&self, world: &World, policy: &Policy) -> Result<Up, Failed> {
         let observer = Observer::default();
         let plan = self.deployment.plan_with(world, policy, &observer).await;
-        let plan = plan.map_err(|error| words(&error))?;
+        let plan = plan.map_err(|error| plan_words(&error))?;
         let mut run = plan.apply(world, policy).map_err(|error| words(&error))?;
         while run.next().await.is_some() {}
         let report = run.report().ok_or("no report")?.clone();
@@ -164,7 +164,16 @@ pub(crate) fn failures(report: &Report) -> String {
     text
 }
 
-/// An error and its causes, related ones too.
+/// Why there is no plan, with the causes of each step.
+fn plan_words(error: &PlanError) -> String {
+    let PlanError::Steps(steps) = error else {
+        return words(error);
+    };
+    let steps: Vec<String> = steps.iter().map(|step| words(step)).collect();
+    steps.join("\n")
+}
+
+/// An error and its causes.
 pub(crate) fn words(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
