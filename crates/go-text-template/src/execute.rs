@@ -9,6 +9,7 @@ mod compare;
 mod complex;
 mod escape;
 mod field;
+mod limits;
 mod observer;
 mod output;
 mod pipeline;
@@ -19,6 +20,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub use limits::Limits;
 pub use observer::{Observer, Place};
 
 use crate::error::{Error, ErrorKind, Frame};
@@ -27,29 +29,6 @@ use crate::function::{Engine, FunctionError, Purity};
 use crate::node::{At, Branch, Definition, Node, TemplateCall, Unit};
 use crate::templates::{Templates, TextCache};
 use crate::value::{Text, Value};
-
-/// What an execution may spend. Exceeding a budget is an error of kind [`ErrorKind::Limit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Template nodes and pipeline stages executed, and what functions return: a step for eight
-    /// bytes of text, and for each item of a list; 100 million by default.
-    pub steps: u64,
-    /// Bytes of one template's output, and of everything included in it together; 1 GiB by default.
-    pub output: u64,
-    /// Templates running inside one another; 10,000 by default (Go: 100,000).
-    pub depth: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            steps: 100_000_000,
-            output: 1 << 30,
-            depth: 10_000,
-        }
-    }
-}
 
 /// A run of templates over shared values.
 ///
