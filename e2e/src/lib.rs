@@ -46,5 +46,5 @@ pub use nodes::{forward_to, let_migrations_through, let_waiting_pods_run, make_n
 pub use process::{Listening, Process};
 pub use registry::Registry;
 pub use service::ServiceError;
-pub use trial::trial;
+pub use trial::{Failed, told, trial};
 pub use web::StaticServer;

@@ -1,13 +1,29 @@
-//! [`trial`]: a test over real components. It owns what happens when one is missing; it refuses to
-//! let such a test pass.
+//! [`trial`]: a test over real components. It owns what happens when one is missing, and how a
+//! failure is told; it refuses to let a test pass whose component is missing.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 
 use crate::{Component, is_required};
+
+/// Why a test over real components failed: any error, or a sentence.
+pub type Failed = Box<dyn Error + Send + Sync>;
+
+/// The failure as the test runner prints it: every error of the chain, one a line.
+#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
+pub fn told(failed: Failed) -> libtest_mimic::Failed {
+    let mut lines = vec![failed.to_string()];
+    let mut source = failed.source();
+    while let Some(error) = source {
+        lines.push(error.to_string());
+        source = error.source();
+    }
+    lines.join("\n  because: ").into()
+}
 
 /// A test that needs these components: *ignored* if one of them is missing (said once at the
 /// terminal, with how to get it), failing if a missing one is named in `E2E_REQUIRE`. It runs in a
@@ -41,6 +57,7 @@ where
             .enable_all()
             .build()?
             .block_on(test())
+            .map_err(told)
     };
     Trial::test(name, run).with_ignored_flag(ignored)
 }

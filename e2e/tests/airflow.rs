@@ -12,6 +12,7 @@ use airflow_helm::{
     AirflowApi, AirflowSettings, Followed, ForwardedApi, Login, PodTarget, RunState, chart_values,
     conformance, trigger_and_follow,
 };
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::airflow::{
     BAD_DAG, BROKEN_FILE, ConfigOption, GOOD_DAG, PASSWORD, SAID, USER, dag_file,
 };
@@ -21,7 +22,7 @@ use azure::{Azure, AzureOptions};
 use blob_storage::{AccountKey, BlobLogStore, LogContainer, LogStore as _};
 use converge::{Observer, Secret};
 use kube_cluster::{ClusterError, MockCluster, Object, ObjectList, PodStream, PortForward};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use serde_json::{Map, json};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::process::Command;
 use std::sync::Arc;
 
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::registry::{PASSWORD, USER};
 use aks_airflow_e2e::{Component, Registry, StaticServer, trial};
 use converge::Secret;
@@ -17,7 +18,7 @@ use helm_registry::{
     ChartRef, ChartSource, HttpOptions, HttpRepository, Login, OciOptions, OciRepository,
     SourceErrorKind,
 };
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 
 type Behaviour = fn(Subject) -> Pin<Box<dyn Future<Output = ()>>>;
 

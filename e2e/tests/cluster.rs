@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use aks_airflow_e2e::{Component, ControlPlane, is_required};
+use aks_airflow_e2e::{Failed, told};
 use converge::Secret;
 use kube_cluster::conformance::{Gaps, Subject};
 use kube_cluster::{Cluster, ConnectOptions, KubeCluster, Object, ObjectRef, WriteOptions};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 
 type Behaviour = fn(Subject) -> Pin<Box<dyn Future<Output = ()>>>;
 
@@ -28,11 +29,11 @@ fn main() {
         let _ = writeln!(std::io::stderr(), "{missing}");
     }
     let trial = |name: &str, behaviour: Behaviour| {
-        Trial::test(name, move || run(behaviour)).with_ignored_flag(ignore)
+        Trial::test(name, move || run(behaviour).map_err(told)).with_ignored_flag(ignore)
     };
     let mut trials = vec![
         Trial::test("a_control_plane_boots_on_loopback_only", || {
-            plane().map(|_| ())
+            plane().map(|_| ()).map_err(told)
         })
         .with_ignored_flag(ignore),
     ];

@@ -11,6 +11,7 @@ use airflow_helm::{
     AirflowApi as _, AirflowSettings, Followed, ForwardedApi, Login, Pair, PodTarget, RunState,
     UiServer, chart_values, trigger_and_follow,
 };
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::airflow::{ConfigOption, GOOD_DAG, PASSWORD, USER};
 use aks_airflow_e2e::{Component, ControlPlane, RealAirflow, forward_to, make_namespace, trial};
 use converge::{Observer, Secret};
@@ -18,7 +19,7 @@ use kube_cluster::{
     Cluster, DeleteOptions, KubeCluster, Object, ObjectRef, PortForward as _, Target, WriteOptions,
     wait_until,
 };
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use serde_json::{Map, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -83,7 +84,8 @@ async fn pod(cluster: &Arc<KubeCluster>, target: &PodTarget, name: &str) -> Resu
         "spec": {"containers": [
             {"name": "web", "image": "airflow", "ports": [{"containerPort": target.port}]},
         ]},
-    }))?;
+    }))
+    .map_err(|value| format!("not an object: {value}"))?;
     let reference = pod.reference();
     cluster.create(pod, WriteOptions::default()).await?;
     let seam: Arc<dyn Cluster> = Arc::clone(cluster) as _;

@@ -8,12 +8,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::{Azurite, Component, azurite, trial};
 use azure::{Azure, AzureOptions};
 use blob_storage::conformance::LogSubject;
 use blob_storage::{AccountKey, BlobLogStore, LogContainer, ProveLogStore};
 use converge::{RequestClass, Secret, Slot, StepContext};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use tokio::sync::Mutex;
 
 type Behaviour = fn(LogSubject) -> Pin<Box<dyn Future<Output = ()>>>;

@@ -51,7 +51,8 @@ pub trait AirflowApi: fmt::Debug + Send + Sync + 'static {
     async fn dags(&self) -> Result<Vec<String>, ApiError>;
 
     /// Unpauses a DAG, starts a run of it now, and returns the run's id; `None` if there is no
-    /// such DAG.
+    /// such DAG. The id is chosen before Airflow is asked (`aks-airflow__` and the time), so a lost
+    /// answer does not start a second run.
     ///
     /// # Errors
     /// Every [`ApiErrorKind`]; the DAG may be unpaused.
@@ -216,6 +217,22 @@ pub enum ApiErrorKind {
         help("another version than expected may be running")
     )]
     Unreadable(String),
+}
+
+impl ApiErrorKind {
+    /// Whether the same request may be answered a moment later. A pod that is not ready and an
+    /// answer that took too long are not of this kind: they have been waited for.
+    fn may_be_momentary(&self) -> bool {
+        match self {
+            Self::Connection { .. } => true,
+            Self::Answer { status, .. } => *status >= 500 || *status == 429,
+            _ => false,
+        }
+    }
+
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Answer { status: 409, .. })
+    }
 }
 
 impl ApiError {

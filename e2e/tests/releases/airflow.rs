@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::{Component, Helm, let_migrations_through};
 use converge::{Observer, RequestClass};
 use helm_chart::Chart;
 use helm_release::{Policy, ReleaseIntent, ReleaseName, Releases as _};
-use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, assert_ready, expect, same, words};

@@ -1,10 +1,10 @@
 //! Real Helm goes on with what we installed, and we go on with what real Helm installed.
 
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::{Component, Helm, sample};
 use converge::Observer;
 use helm_release::{Releases as _, Revision, RollbackOptions, UninstallOptions};
 use kube_cluster::FieldOwners;
-use libtest_mimic::Failed;
 use serde_json::json;
 
 use crate::ground::{Ground, assert_ready, expect, same, words};

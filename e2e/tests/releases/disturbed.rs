@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::{Component, Helm, let_waiting_pods_run, sample};
 use converge::Written;
 use helm_release::{Policy, ReleaseError, ReleaseErrorKind};
 use kube_cluster::{Cluster as _, Kind, Query};
-use libtest_mimic::Failed;
 use serde_json::json;
 
 use crate::ground::{Ground, expect, same, words};

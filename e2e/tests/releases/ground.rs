@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::{ControlPlane, make_namespace, sample};
 use converge::{Observer, RequestClass};
 use helm_release::conformance::Subject;
@@ -13,7 +14,6 @@ use helm_release::{
     Releases as _,
 };
 use kube_cluster::{Cluster as _, Kind, KubeCluster, Object, ObjectRef, Query};
-use libtest_mimic::Failed;
 use serde_json::Value;
 
 use super::{Behaviour, Proof};

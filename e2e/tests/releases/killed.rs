@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::Duration;
 
+use aks_airflow_e2e::Failed;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use helm_release::{Policy, Releases as _};
-use libtest_mimic::Failed;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};

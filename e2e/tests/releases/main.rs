@@ -15,9 +15,10 @@ use std::path::PathBuf;
 use std::pin::Pin;
 
 use aks_airflow_e2e::{Component, is_required};
+use aks_airflow_e2e::{Failed, told};
 use ground::Ground;
 use helm_release::conformance::Subject;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 
 type Proof = fn(Ground) -> Pin<Box<dyn Future<Output = Result<(), Failed>>>>;
 type Behaviour = fn(Subject) -> Pin<Box<dyn Future<Output = ()>>>;
@@ -72,7 +73,7 @@ fn proof(name: &'static str, needs: &[Component], proof: Proof) -> Trial {
     let (ignored, missing) = lookup(needs);
     Trial::test(name, move || match missing {
         Some(missing) => Err(missing.into()),
-        None => ground::run(proof),
+        None => ground::run(proof).map_err(told),
     })
     .with_ignored_flag(ignored)
 }
@@ -80,7 +81,7 @@ fn proof(name: &'static str, needs: &[Component], proof: Proof) -> Trial {
 fn conformance(name: &'static str, behaviour: Behaviour) -> Trial {
     let (ignored, _) = lookup(&[]);
     Trial::test(format!("conformance::{name}"), move || {
-        ground::subject(behaviour)
+        ground::subject(behaviour).map_err(told)
     })
     .with_ignored_flag(ignored)
 }

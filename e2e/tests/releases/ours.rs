@@ -1,11 +1,11 @@
 //! A release of the sample chart, by us alone.
 
+use aks_airflow_e2e::Failed;
 use converge::{ChangeKind, Observer};
 use helm_release::{
     PlannedAction, Policy, ReleaseError, Releases as _, Revision, RollbackOptions,
     UninstallOptions, Uninstalled,
 };
-use libtest_mimic::Failed;
 use serde_json::json;
 
 use crate::ground::{Ground, assert_ready, expect, same, words};

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::{Aks, DEPLOYER, Generation, NAMESPACE};
 use converge::Observer;
 use futures::StreamExt as _;
-use libtest_mimic::Failed;
 use orchestrate::{Deployment, Plan, PlanError, Policy, Report, StepResult, World};
 use serde_json::Value;
 

@@ -14,8 +14,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 
 use aks_airflow_e2e::{Component, Generation, is_required};
+use aks_airflow_e2e::{Failed, told};
 use ground::Ground;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 
 type Proof = for<'g> fn(&'g Ground) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + 'g>>;
 
@@ -63,7 +64,7 @@ fn proof(generation: Generation, name: &'static str, needs: &[Component], proof:
     let (ignored, missing) = lookup(needs);
     Trial::test(name, move || match missing {
         Some(missing) => Err(missing.into()),
-        None => ground::run(generation, proof),
+        None => ground::run(generation, proof).map_err(told),
     })
     .with_ignored_flag(ignored)
 }

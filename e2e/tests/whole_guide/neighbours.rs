@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use libtest_mimic::Failed;
+use aks_airflow_e2e::Failed;
 
 use crate::ground::{Ground, expect, failures, words};
 
@@ -16,7 +16,7 @@ pub(crate) async fn two_runs_at_once_do_not_mix(ground: &Ground) -> Result<(), F
         match outcome {
             Ok(up) if up.report.succeeded() => won += 1,
             Ok(up) => is_named(&failures(&up.report))?,
-            Err(error) => is_named(error.message().unwrap_or_default())?,
+            Err(error) => is_named(&error.to_string())?,
         }
     }
     expect(won > 0, || "both lost".into())?;
@@ -63,7 +63,7 @@ async fn disturbed(
     let said = match outcome {
         Ok(up) if up.report.succeeded() => None,
         Ok(up) => Some(failures(&up.report)),
-        Err(error) => Some(error.message().unwrap_or_default().to_owned()),
+        Err(error) => Some(error.to_string()),
     };
     if let Some(said) = said {
         let named = [

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::{DEPLOYER, NAMESPACE};
-use libtest_mimic::Failed;
 use orchestrate::{RIGHTS, Verdict};
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ pub(crate) async fn a_run_without_a_right_says_which(ground: &Ground) -> Result<
     ground.aks.api.patch(&path, &put_back).await?;
     let said = match outcome {
         Ok(up) => failures(&up.report),
-        Err(error) => error.message().unwrap_or_default().to_owned(),
+        Err(error) => error.to_string(),
     };
     expect(
         said.contains("persistentvolumes") && said.contains(DEPLOYER),

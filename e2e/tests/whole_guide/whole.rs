@@ -1,8 +1,8 @@
 //! The guide from an empty cluster to a proven Airflow, and once more.
 
+use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::{Generation, NAMESPACE};
 use converge::{ProofKind, RequestClass};
-use libtest_mimic::Failed;
 use orchestrate::StepResult;
 use serde_json::Value;
 

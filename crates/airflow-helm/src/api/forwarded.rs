@@ -23,6 +23,15 @@ use crate::{Pair, PodTarget, ready_pod};
 /// The largest answer read, in bytes.
 const LARGEST: usize = 16 * 1024 * 1024;
 
+/// The pauses before a request is sent again, where that may help: Airflow answers 500 while its
+/// database is locked or its pod restarts.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+
 /// A user and their password.
 #[derive(Debug, Clone)]
 pub struct Login {
@@ -68,19 +77,30 @@ impl ForwardedApi {
         }
     }
 
+    /// Asks, and asks again where Airflow could not answer; every question may be asked twice.
     async fn ask(&self, question: Question) -> Result<Option<Value>, ApiError> {
+        for pause in PAUSES {
+            match self.ask_once(&question).await {
+                Err(error) if error.kind.may_be_momentary() => tokio::time::sleep(pause).await,
+                other => return other,
+            }
+        }
+        self.ask_once(&question).await
+    }
+
+    async fn ask_once(&self, question: &Question) -> Result<Option<Value>, ApiError> {
         let verb = question.verb;
         let authorization = if question.login {
             Some(self.authorization().await?)
         } else {
             None
         };
-        let result = self.send(&question, authorization.as_ref()).await;
+        let result = self.send(question, authorization.as_ref()).await;
         match result {
             // A token may be older than the key it was signed with: once, ask for another.
             Err(ApiErrorKind::Login { .. }) if question.login && self.forget_token() => {
                 let again = self.authorization().await?;
-                self.send(&question, Some(&again)).await
+                self.send(question, Some(&again)).await
             }
             other => other,
         }
@@ -285,11 +305,17 @@ impl AirflowApi for ForwardedApi {
         if self.ask(self.dialect.unpause(&dag)).await?.is_none() {
             return Ok(None);
         }
-        let question = self.dialect.trigger(&dag);
-        let verb = question.verb;
-        match self.ask(question).await? {
-            None => Ok(None),
-            Some(mut run) => read(verb, run["dag_run_id"].take()).map(Some),
+        let run = format!("aks-airflow__{}", jiff::Timestamp::now());
+        match self.ask(self.dialect.trigger(&dag, &run)).await {
+            Ok(started) => Ok(started.map(|_| run)),
+            // The run is there where the answer to an earlier attempt was lost.
+            Err(conflict) if conflict.kind.is_conflict() => {
+                match self.ask(self.dialect.run(&dag, &run)).await? {
+                    Some(_) => Ok(Some(run)),
+                    None => Err(conflict),
+                }
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -77,15 +77,16 @@ impl Dialect {
         }
     }
 
-    pub(super) fn trigger(self, dag: &str) -> Question {
+    /// The run's id is the caller's, so that asking again cannot start a second one.
+    pub(super) fn trigger(self, dag: &str, run: &str) -> Question {
         Question {
             verb: "start a run in",
             method: Method::POST,
             path: self.api(&format!("/dags/{}/dagRuns", segment(dag))),
             body: Some(match self {
-                Self::Two => json!({}),
+                Self::Two => json!({"dag_run_id": run}),
                 // The key must be there; null means now.
-                Self::Three => json!({"logical_date": null}),
+                Self::Three => json!({"dag_run_id": run, "logical_date": null}),
             }),
             login: true,
         }
@@ -156,10 +157,13 @@ mod tests {
     fn each_generation_has_its_paths_and_bodies() {
         assert_eq!(Dialect::Two.health().path, "/health");
         assert_eq!(Dialect::Three.health().path, "/api/v2/monitor/health");
-        assert_eq!(Dialect::Two.trigger("a").body, Some(json!({})));
         assert_eq!(
-            Dialect::Three.trigger("a").body,
-            Some(json!({"logical_date": null}))
+            Dialect::Two.trigger("a", "r").body,
+            Some(json!({"dag_run_id": "r"}))
+        );
+        assert_eq!(
+            Dialect::Three.trigger("a", "r").body,
+            Some(json!({"dag_run_id": "r", "logical_date": null}))
         );
         assert_eq!(
             Dialect::Three
