@@ -11,8 +11,8 @@ use converge::{
     Verification,
 };
 use helm_release::{
-    PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseIntent, ReleaseName, ReleasePlan,
-    Releases, Revision,
+    PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseId, ReleaseIntent, ReleaseName,
+    ReleasePlan, Releases, Revision,
 };
 use serde_json::{Map, Value};
 
@@ -34,6 +34,9 @@ pub struct InstallAirflow {
     pub raw: Map<String, Value>,
     /// What may be done on the way.
     pub policy: Policy,
+    /// Change a release that another client made although its pods restart; off means: keep it as
+    /// it is and say so.
+    pub restart: bool,
     /// The keys, from [`EnsureKeys`](crate::EnsureKeys).
     pub keys: Slot<KeysReady>,
     /// Filled once the claim for logs is bound, and DAG credentials are in place.
@@ -210,6 +213,18 @@ impl Step for InstallAirflow {
                 proof: Proof::observed("the deployed revision is as declared"),
             });
         }
+        let kept = plan.kept(&ReleaseId::new(
+            ReleaseName::parse(self.settings.release.clone())
+                .map_err(|error| StepError::before_writes(InstallError::Name(error)))?,
+            self.settings.namespace.clone(),
+        ));
+        if !self.restart && !kept.is_empty() {
+            return Ok(Decision::Keep {
+                output: self.output(pair.clone(), *revision, plan.notes.clone()),
+                proof: Proof::observed("deployed by another client, kept as it is"),
+                kept,
+            });
+        }
         if self.keys.get().is_none() || self.storage.get().is_none() {
             let changes = plan
                 .changes
@@ -294,6 +309,7 @@ mod tests {
             settings: AirflowSettings::default(),
             raw: Map::new(),
             policy: Policy::default(),
+            restart: false,
             keys: Slot::new(),
             storage: Slot::new(),
         }
@@ -321,6 +337,74 @@ mod tests {
         assert_eq!(why, "the chart does not know `schedular`");
     }
 
+    /// A plan that changes a release another client made.
+    fn foreign(path: &str) -> InstallObserved {
+        let field = converge::FieldChange {
+            path: path.into(),
+            before: None,
+            after: None,
+            manager: None,
+        };
+        let row = Change::new(
+            ChangeKind::Update,
+            "Deployment airflow/airflow-scheduler",
+            Verification::Verified,
+        );
+        InstallObserved {
+            pair: AirflowSettings::default().validate().unwrap(),
+            plan: ReleasePlan {
+                action: PlannedAction::Upgrade {
+                    from: Revision::FIRST,
+                    to: Revision(2),
+                },
+                changes: vec![row.with_fields(vec![field])],
+                notes: String::new(),
+                digest: String::new(),
+                random_sources: Vec::new(),
+                warnings: Vec::new(),
+                made_elsewhere: Some(helm_release::RevisionSummary {
+                    revision: Revision::FIRST,
+                    status: helm_release::Status::Deployed,
+                    updated: None,
+                    chart: "airflow".into(),
+                    chart_version: "1.15.0".into(),
+                    app_version: None,
+                    description: String::new(),
+                }),
+            },
+            revision: Some(Revision::FIRST),
+        }
+    }
+
+    #[test]
+    fn another_clients_release_is_kept_where_pods_would_restart_and_nobody_named_it() {
+        let template = "spec.template.spec.containers[name=scheduler].image";
+        let Decision::Keep { kept, output, .. } =
+            step("1.15.0").decide(&foreign(template)).unwrap()
+        else {
+            panic!("its pods would restart");
+        };
+        assert_eq!(output.revision, Some(Revision::FIRST));
+        assert!(kept.iter().all(|row| row.kind == ChangeKind::Keep));
+        assert!(
+            kept[0]
+                .note
+                .as_ref()
+                .unwrap()
+                .contains("`--restart airflow`")
+        );
+        assert_eq!(kept[1].fields[0].path, template);
+        // A label rolls no pod, and a named restart is allowed.
+        for (restart, path) in [(false, "metadata.labels.team"), (true, template)] {
+            let step = InstallAirflow {
+                restart,
+                ..step("1.15.0")
+            };
+            let decision = step.decide(&foreign(path)).unwrap();
+            assert!(matches!(decision, Decision::Later { .. }), "{decision:?}");
+        }
+    }
+
     #[tokio::test]
     async fn before_keys_and_storage_the_plan_is_predicted() {
         let mut releases = helm_release::MockReleases::new();
@@ -339,6 +423,7 @@ mod tests {
                 digest: String::new(),
                 random_sources: Vec::new(),
                 warnings: Vec::new(),
+                made_elsewhere: None,
             })
         });
         let step = InstallAirflow {

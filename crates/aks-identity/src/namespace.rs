@@ -164,6 +164,7 @@ mod tests {
             Ok(Decision::Done { .. }) => "done".to_owned(),
             Ok(Decision::Act { changes, .. }) => changes[0].kind.to_string(),
             Ok(Decision::Later { .. }) => "later".to_owned(),
+            Ok(other) => format!("{other:?}"),
             Err(error) => error.to_string(),
         };
         let labelled = step(&[("team", "data")]);

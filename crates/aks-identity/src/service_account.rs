@@ -10,7 +10,9 @@ use converge::{
     Change, ChangeKind, Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome,
     Verification,
 };
-use kube_cluster::{Cluster, Object, ObjectRef, differences};
+use kube_cluster::{
+    Cluster, Object, ObjectRef, differences, take_declared_fields, take_over_from_kubectl,
+};
 
 use crate::namespace::{MANAGER, apply};
 use crate::{IdentityError, IdentityFacts, NamespaceName, ServiceAccountName};
@@ -33,6 +35,14 @@ pub struct ServiceAccountStep {
     pub identity: Slot<IdentityFacts>,
     /// Take annotations other managers own; off means: stop and name them.
     pub take: bool,
+}
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct ServiceAccountAction {
+    declared: Object,
+    /// The account as `kubectl apply` left it, if only its owner changes.
+    adopt: Option<Object>,
 }
 
 /// What was seen.
@@ -60,7 +70,7 @@ impl ServiceAccountStep {
 #[async_trait]
 impl Step for ServiceAccountStep {
     type Observed = ServiceAccountSeen;
-    type Action = Object;
+    type Action = ServiceAccountAction;
     type Output = ObjectRef;
 
     fn name(&self) -> &'static str {
@@ -82,7 +92,10 @@ impl Step for ServiceAccountStep {
         })
     }
 
-    fn decide(&self, seen: &ServiceAccountSeen) -> Result<Decision<Object, ObjectRef>, StepError> {
+    fn decide(
+        &self,
+        seen: &ServiceAccountSeen,
+    ) -> Result<Decision<ServiceAccountAction, ObjectRef>, StepError> {
         let change =
             |kind, verification| Change::new(kind, self.target().to_string(), verification);
         let Some(identity) = &seen.identity else {
@@ -99,11 +112,25 @@ impl Step for ServiceAccountStep {
                 Verification::Predicted
             };
             return Ok(Decision::Act {
-                action: declared,
+                action: ServiceAccountAction {
+                    declared,
+                    adopt: None,
+                },
                 changes: vec![change(ChangeKind::Create, verification)],
             });
         };
         let found = differences(&declared, live);
+        if found.is_empty() && take_declared_fields(&declared, live, MANAGER).is_some() {
+            let row = change(ChangeKind::Adopt, Verification::Verified);
+            return Ok(Decision::Adopt {
+                action: ServiceAccountAction {
+                    declared,
+                    adopt: Some(live.clone()),
+                },
+                output: self.target(),
+                changes: vec![row.with_note("its annotations were applied by kubectl")],
+            });
+        }
         if found.is_empty() {
             return Ok(Decision::Done {
                 output: self.target(),
@@ -121,20 +148,32 @@ impl Step for ServiceAccountStep {
             ChangeKind::Update
         };
         Ok(Decision::Act {
-            action: declared,
+            action: ServiceAccountAction {
+                declared,
+                adopt: None,
+            },
             changes: vec![change(kind, Verification::Verified).with_fields(fields)],
         })
     }
 
     async fn perform(
         &self,
-        declared: Object,
+        action: ServiceAccountAction,
         _context: &StepContext,
     ) -> Result<StepOutcome<ObjectRef>, StepError> {
-        apply(self.cluster.as_ref(), declared, self.take).await?;
+        let did = if let Some(live) = &action.adopt {
+            let cluster = self.cluster.as_ref();
+            take_over_from_kubectl(cluster, &action.declared, live, MANAGER)
+                .await
+                .map_err(|error| StepError::before_writes(IdentityError::Cluster(error)))?;
+            "adopted"
+        } else {
+            apply(self.cluster.as_ref(), action.declared, self.take).await?;
+            "annotated"
+        };
         Ok(StepOutcome {
             output: self.target(),
-            did: "annotated".into(),
+            did: did.into(),
             proof: Proof::observed("both annotations"),
         })
     }
@@ -252,8 +291,10 @@ mod tests {
             });
         let step = step(cluster);
         let declared = step.declared(&identity());
-        step.perform(declared, &StepContext::default())
-            .await
-            .unwrap();
+        let action = ServiceAccountAction {
+            declared,
+            adopt: None,
+        };
+        step.perform(action, &StepContext::default()).await.unwrap();
     }
 }

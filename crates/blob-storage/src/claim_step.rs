@@ -11,7 +11,7 @@ use converge::{
 };
 use kube_cluster::{Cluster, Object, Target, wait_until};
 
-use crate::declared::{Declared, declare, look};
+use crate::declared::{Declared, adopt, declare, look};
 use crate::{VolumeError, VolumeSettings};
 
 /// Keeps the claim as declared and waits until it is bound.
@@ -45,6 +45,8 @@ pub struct BoundClaim {
 pub struct ClaimAction {
     /// The claim to declare, unless it is as declared.
     wanted: Option<Object>,
+    /// The declaration and the claim as `kubectl apply` left it, if only its owner changes.
+    adopt: Option<(Object, Object)>,
 }
 
 impl EnsureClaim {
@@ -66,6 +68,9 @@ impl EnsureClaim {
         action: ClaimAction,
         context: &StepContext,
     ) -> Result<(), VolumeError> {
+        if let Some((wanted, live)) = action.adopt {
+            return adopt(&*self.cluster, &wanted, &live).await;
+        }
         if let Some(wanted) = action.wanted {
             declare(&*self.cluster, wanted, self.take_fields).await?;
         }
@@ -129,6 +134,7 @@ impl Step for EnsureClaim {
             return Ok(Decision::Act {
                 action: ClaimAction {
                     wanted: Some(declared.wanted.clone()),
+                    adopt: None,
                 },
                 changes: vec![change.clone()],
             });
@@ -138,13 +144,26 @@ impl Step for EnsureClaim {
             .as_ref()
             .is_some_and(|live| self.is_bound(live))
         {
+            if let Some((row, live)) = declared.adoption() {
+                return Ok(Decision::Adopt {
+                    action: ClaimAction {
+                        wanted: None,
+                        adopt: Some((declared.wanted.clone(), live)),
+                    },
+                    output: self.output(),
+                    changes: vec![row],
+                });
+            }
             return Ok(Decision::Done {
                 output: self.output(),
                 proof: proof(),
             });
         }
         Ok(Decision::Act {
-            action: ClaimAction { wanted: None },
+            action: ClaimAction {
+                wanted: None,
+                adopt: None,
+            },
             changes: vec![
                 Change::new(ChangeKind::Run, target, Verification::Verified)
                     .with_note("it is there and not bound: it is waited for"),
@@ -158,6 +177,11 @@ impl Step for EnsureClaim {
         context: &StepContext,
     ) -> Result<StepOutcome<Self::Output>, StepError> {
         let writes = action.wanted.is_some();
+        let did = if action.adopt.is_some() {
+            "adopted"
+        } else {
+            "Bound"
+        };
         self.bring_about(action, context)
             .await
             .map_err(|error| match error {
@@ -166,7 +190,7 @@ impl Step for EnsureClaim {
             })?;
         Ok(StepOutcome {
             output: self.output(),
-            did: "Bound".into(),
+            did: did.into(),
             proof: proof(),
         })
     }

@@ -100,6 +100,30 @@ pub(crate) async fn look(
     })
 }
 
+impl Declared {
+    /// The plan's row if the object is as declared and still `kubectl apply`'s, and the object.
+    pub(crate) fn adoption(&self) -> Option<(Change, Object)> {
+        let live = self.live.as_ref().filter(|_| self.change.is_none())?;
+        kube_cluster::take_declared_fields(&self.wanted, live, MANAGER)?;
+        let target = self.wanted.reference().to_string();
+        let row = Change::new(ChangeKind::Adopt, target, Verification::Verified)
+            .with_note("it was applied by kubectl");
+        Some((row, live.clone()))
+    }
+}
+
+/// Takes the declared fields over from `kubectl apply`.
+pub(crate) async fn adopt(
+    cluster: &dyn Cluster,
+    wanted: &Object,
+    live: &Object,
+) -> Result<(), VolumeError> {
+    kube_cluster::take_over_from_kubectl(cluster, wanted, live, MANAGER)
+        .await
+        .map(|_| ())
+        .map_err(VolumeError::cluster(&wanted.reference()))
+}
+
 /// Declares an object by server-side apply.
 pub(crate) async fn declare(
     cluster: &dyn Cluster,

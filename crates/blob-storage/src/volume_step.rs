@@ -11,7 +11,7 @@ use converge::{
 use kube_cluster::{Cluster, ClusterError, Kind, Object, ObjectRef, Query, WriteOptions, insist};
 use serde_json::json;
 
-use crate::declared::{Declared, declare, look};
+use crate::declared::{Declared, adopt, declare, look};
 use crate::volume::{DRIVER, Holder};
 use crate::{AccountAccess, ContainerName, VolumeError, VolumeSettings, VolumeSource};
 
@@ -49,6 +49,8 @@ pub struct VolumeAction {
     conflicted: bool,
     /// The uid of the gone claim whose reference is cleared.
     release: Option<String>,
+    /// The declaration and the volume as `kubectl apply` left it, if only its owner changes.
+    adopt: Option<(Object, Object)>,
 }
 
 impl EnsureVolume {
@@ -106,6 +108,9 @@ impl EnsureVolume {
 
     async fn bring_about(&self, action: VolumeAction) -> Result<(), VolumeError> {
         let target = self.settings.volume_ref();
+        if let Some((wanted, live)) = action.adopt {
+            return adopt(&*self.cluster, &wanted, &live).await;
+        }
         if let Some(wanted) = action.wanted {
             declare(&*self.cluster, wanted, self.take_fields).await?;
         }
@@ -176,6 +181,20 @@ impl Step for EnsureVolume {
                     .with_note("released by a claim that is gone; its reference is cleared"),
             );
         }
+        if changes.is_empty()
+            && let Some((row, live)) = declared.adoption()
+        {
+            return Ok(Decision::Adopt {
+                action: VolumeAction {
+                    wanted: None,
+                    conflicted: false,
+                    release: None,
+                    adopt: Some((declared.wanted.clone(), live)),
+                },
+                output: self.settings.volume.clone(),
+                changes: vec![row],
+            });
+        }
         if changes.is_empty() {
             let phase = declared.live.as_ref();
             let phase = phase.and_then(|live| live.text("/status/phase"));
@@ -190,6 +209,7 @@ impl Step for EnsureVolume {
                 wanted: change.map(|_| declared.wanted.clone()),
                 conflicted: change.is_some_and(|change| change.kind == ChangeKind::Conflict),
                 release,
+                adopt: None,
             },
             changes,
         })
@@ -203,6 +223,7 @@ impl Step for EnsureVolume {
         let first_write_may_fail = action.wanted.is_none() || action.release.is_none();
         let did = match (&action.wanted, &action.release) {
             (_, Some(_)) => "taken into use again",
+            _ if action.adopt.is_some() => "adopted",
             _ if action.conflicted && self.take_fields => "fields taken",
             _ => "applied",
         };

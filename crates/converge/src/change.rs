@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub enum ChangeKind {
     /// Nothing: it is as declared.
     None,
+    /// It stays as it was found, though it differs: changing it would restart or lose something, and
+    /// nobody has named that yet.
+    Keep,
     /// It comes into being.
     Create,
     /// Declared fields change.
@@ -29,6 +32,7 @@ impl fmt::Display for ChangeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::None => "unchanged",
+            Self::Keep => "keep",
             Self::Create => "create",
             Self::Update => "change",
             Self::Adopt => "adopt",
@@ -120,6 +124,11 @@ impl Change {
 
     /// Whether carrying the plan out would write because of this row.
     pub fn writes(&self) -> bool {
-        !matches!(self.kind, ChangeKind::None)
+        !matches!(self.kind, ChangeKind::None | ChangeKind::Keep)
+    }
+
+    /// Whether the row says something: it writes, or what differs is kept.
+    pub fn is_shown(&self) -> bool {
+        self.kind != ChangeKind::None
     }
 }

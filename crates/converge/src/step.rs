@@ -68,6 +68,26 @@ pub enum Decision<Action, Output> {
         /// How that is known.
         proof: Proof,
     },
+    /// It is as declared and belongs to another tool; only whose it is changes. Later steps need not
+    /// wait to be planned.
+    Adopt {
+        /// What to do.
+        action: Action,
+        /// What later steps may use, before and after.
+        output: Output,
+        /// The rows of the plan.
+        changes: Vec<Change>,
+    },
+    /// It is not as declared and stays so: what it would take must be named first. Later steps go
+    /// on with what is there.
+    Keep {
+        /// What later steps may use.
+        output: Output,
+        /// How that is known.
+        proof: Proof,
+        /// The rows of the plan, each of kind [`Keep`](crate::ChangeKind::Keep).
+        kept: Vec<Change>,
+    },
     /// Something must be done; what changes is listed.
     Act {
         /// What to do.
@@ -303,6 +323,16 @@ impl<S: Step> ErasedStep for Wired<S> {
                 self.slot.fill(output);
                 Vec::new()
             }
+            Decision::Adopt {
+                output, changes, ..
+            } => {
+                self.slot.fill(output);
+                changes
+            }
+            Decision::Keep { output, kept, .. } => {
+                self.slot.fill(output);
+                kept
+            }
             Decision::Act { changes, .. } | Decision::Later { changes } => changes,
         })
     }
@@ -311,7 +341,8 @@ impl<S: Step> ErasedStep for Wired<S> {
         let observed = self.step.observe(context).await?;
         let (output, did, proof) = match self.step.decide(&observed)? {
             Decision::Done { output, proof } => (output, "unchanged".to_owned(), proof),
-            Decision::Act { action, .. } => {
+            Decision::Keep { output, proof, .. } => (output, "kept as found".to_owned(), proof),
+            Decision::Act { action, .. } | Decision::Adopt { action, .. } => {
                 let outcome = self.step.perform(action, context).await?;
                 (outcome.output, outcome.did, outcome.proof)
             }

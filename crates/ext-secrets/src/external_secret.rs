@@ -14,7 +14,7 @@ use kube_cluster::{Cluster, Object, ObjectRef, WriteOptions, insist};
 use serde_json::json;
 
 use crate::patience::Patience;
-use crate::store::{Verdict, declare, row, verdict};
+use crate::store::{Verdict, adopt_from_kubectl, adoption, declare, row, verdict};
 use crate::{ExternalSecretSettings, StoreError, StoreReady, VaultFacts, VaultSecrets};
 
 /// Keeps the ExternalSecret as declared and proves what it makes.
@@ -65,6 +65,8 @@ pub struct SecretAction {
     /// It exists and had failed: nudge it past its back-off.
     nudge: bool,
     apply: bool,
+    /// It is as `kubectl apply` left it, and only its owner changes.
+    adopt: Option<(Object, Proof)>,
 }
 
 impl EnsureExternalSecret {
@@ -281,6 +283,18 @@ impl Step for EnsureExternalSecret {
         let change = row(wanted, observed.live.as_ref(), self.take_fields);
         let namespace = wanted.namespace().unwrap_or_default();
         if let (None, true, Some(Ok(proof))) = (&change, observed.ready, &observed.proof) {
+            if let Some((row, live)) = adoption(wanted, observed.live.as_ref()) {
+                return Ok(Decision::Adopt {
+                    action: SecretAction {
+                        wanted: wanted.clone(),
+                        nudge: false,
+                        apply: false,
+                        adopt: Some((live, proof.clone())),
+                    },
+                    output: self.output(namespace),
+                    changes: vec![row],
+                });
+            }
             return Ok(Decision::Done {
                 output: self.output(namespace),
                 proof: proof.clone(),
@@ -290,6 +304,7 @@ impl Step for EnsureExternalSecret {
             wanted: wanted.clone(),
             nudge: observed.live.is_some(),
             apply: change.is_some(),
+            adopt: None,
         };
         let change = change.unwrap_or_else(|| {
             let why = match &observed.proof {
@@ -315,6 +330,16 @@ impl Step for EnsureExternalSecret {
         context: &StepContext,
     ) -> Result<StepOutcome<Self::Output>, StepError> {
         let namespace = action.wanted.namespace().unwrap_or_default().to_owned();
+        if let Some((live, proof)) = action.adopt {
+            adopt_from_kubectl(&*self.cluster, &action.wanted, &live)
+                .await
+                .map_err(StepError::before_writes)?;
+            return Ok(StepOutcome {
+                output: self.output(&namespace),
+                did: "adopted".into(),
+                proof,
+            });
+        }
         let applied = action.apply;
         let target = action.wanted.reference();
         if applied {

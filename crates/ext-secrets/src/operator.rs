@@ -42,6 +42,9 @@ pub struct EnsureOperator {
     /// How long CRDs and webhook may take once the release is applied; two minutes by default in
     /// [`OperatorSettings::gate`].
     pub gate: Duration,
+    /// Change a release that another client made although the operator's pods restart; off means:
+    /// keep it as it is and say so.
+    pub restart: bool,
 }
 
 /// Where the operator comes from.
@@ -381,6 +384,18 @@ impl EnsureOperator {
         }
     }
 
+    /// What stays as it is of a release another client made.
+    fn kept(&self, plan: Option<&ReleasePlan>) -> Result<Vec<Change>, StepError> {
+        let (OperatorMode::Install { settings, .. }, Some(plan), false) =
+            (&self.mode, plan, self.restart)
+        else {
+            return Ok(Vec::new());
+        };
+        let name = ReleaseName::parse(settings.release.clone())
+            .map_err(|error| StepError::before_writes(OperatorError::Name(error)))?;
+        Ok(plan.kept(&ReleaseId::new(name, settings.namespace.clone())))
+    }
+
     async fn apply(
         &self,
         context: &StepContext,
@@ -469,10 +484,18 @@ impl Step for EnsureOperator {
                 .map(|plan| plan.notes.clone())
                 .unwrap_or_default(),
         };
+        let kept = self.kept(observed.plan.as_ref())?;
         Ok(match (&observed.plan, &observed.gate) {
-            (Some(plan), _) if plan.action != PlannedAction::Nothing => Decision::Act {
-                action: OperatorAction::Apply,
-                changes: plan.changes.clone(),
+            (Some(plan), _) if plan.action != PlannedAction::Nothing && kept.is_empty() => {
+                Decision::Act {
+                    action: OperatorAction::Apply,
+                    changes: plan.changes.clone(),
+                }
+            }
+            (_, Ok(api)) if !kept.is_empty() => Decision::Keep {
+                output: facts(*api),
+                proof: Proof::effect(ADMITTED),
+                kept,
             },
             (_, Ok(api)) => Decision::Done {
                 output: facts(*api),

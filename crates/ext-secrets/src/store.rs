@@ -272,6 +272,45 @@ pub(crate) fn row(wanted: &Object, live: Option<&Object>, take: bool) -> Option<
     Some(Change::new(kind, target, Verification::Verified).with_fields(fields))
 }
 
+/// The plan's row for an object that is as declared and still `kubectl apply`'s, and the object.
+pub(crate) fn adoption(wanted: &Object, live: Option<&Object>) -> Option<(Change, Object)> {
+    let live = live?;
+    kube_cluster::take_declared_fields(wanted, live, MANAGER)?;
+    let target = wanted.reference().to_string();
+    let row = Change::new(ChangeKind::Adopt, target, Verification::Verified)
+        .with_note("it was applied by kubectl");
+    Some((row, live.clone()))
+}
+
+/// Takes the declared fields over from `kubectl apply`.
+pub(crate) async fn adopt_from_kubectl(
+    cluster: &dyn Cluster,
+    wanted: &Object,
+    live: &Object,
+) -> Result<(), StoreError> {
+    kube_cluster::take_over_from_kubectl(cluster, wanted, live, MANAGER)
+        .await
+        .map(|_| ())
+        .map_err(StoreError::cluster(&wanted.reference()))
+}
+
+/// Azure gives a vault's address with a slash at its end, so a store made by hand has it; that is
+/// the same vault, and no reason to change a store.
+fn keep_spelling(wanted: &mut Object, live: &Object) {
+    const PLACE: &str = "/spec/provider/azurekv/vaultUrl";
+    let Some(theirs) = live.text(PLACE).map(str::to_owned) else {
+        return;
+    };
+    let same = wanted
+        .text(PLACE)
+        .is_some_and(|ours| ours.trim_end_matches('/') == theirs.trim_end_matches('/'));
+    if let (true, Some(spec)) = (same, wanted.as_map_mut().get_mut("spec"))
+        && let Some(url) = spec.pointer_mut("/provider/azurekv/vaultUrl")
+    {
+        *url = theirs.into();
+    }
+}
+
 /// Our field manager for objects that belong to no release.
 const MANAGER: &str = "aks-airflow";
 
@@ -287,6 +326,15 @@ pub struct StoreObserved {
     api: Option<StoreApi>,
     live: Option<Object>,
     readiness: Readiness,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub struct StoreAction {
+    api: StoreApi,
+    wanted: Object,
+    /// The store as `kubectl apply` left it, if only its owner changes.
+    adopt: Option<Object>,
 }
 
 impl EnsureStore {
@@ -308,6 +356,9 @@ impl EnsureStore {
             .get(target.clone())
             .await
             .map_err(StoreError::cluster(&target))?;
+        if let (Some(live), Some(wanted)) = (&observed.live, &mut observed.wanted) {
+            keep_spelling(wanted, live);
+        }
         if let Some(live) = &observed.live {
             observed.readiness = verdict(&*self.cluster, live).await.readiness;
         }
@@ -360,7 +411,7 @@ impl EnsureStore {
 #[async_trait]
 impl Step for EnsureStore {
     type Observed = StoreObserved;
-    type Action = (StoreApi, Object);
+    type Action = StoreAction;
     type Output = StoreReady;
 
     fn name(&self) -> &'static str {
@@ -389,11 +440,23 @@ impl Step for EnsureStore {
         };
         let change = row(wanted, observed.live.as_ref(), self.take_fields);
         if change.is_none() && observed.readiness.is_current() {
+            let output = StoreReady {
+                api,
+                settings: self.settings.clone(),
+            };
+            if let Some((row, live)) = adoption(wanted, observed.live.as_ref()) {
+                return Ok(Decision::Adopt {
+                    action: StoreAction {
+                        api,
+                        wanted: wanted.clone(),
+                        adopt: Some(live),
+                    },
+                    output,
+                    changes: vec![row],
+                });
+            }
             return Ok(Decision::Done {
-                output: StoreReady {
-                    api,
-                    settings: self.settings.clone(),
-                },
+                output,
                 proof: Self::proof(),
             });
         }
@@ -411,16 +474,33 @@ impl Step for EnsureStore {
             });
         }
         Ok(Decision::Act {
-            action: (api, wanted.clone()),
+            action: StoreAction {
+                api,
+                wanted: wanted.clone(),
+                adopt: None,
+            },
             changes: vec![change],
         })
     }
 
     async fn perform(
         &self,
-        (api, wanted): Self::Action,
+        StoreAction { api, wanted, adopt }: Self::Action,
         context: &StepContext,
     ) -> Result<StepOutcome<Self::Output>, StepError> {
+        if let Some(live) = adopt {
+            adopt_from_kubectl(&*self.cluster, &wanted, &live)
+                .await
+                .map_err(StepError::before_writes)?;
+            return Ok(StepOutcome {
+                output: StoreReady {
+                    api,
+                    settings: self.settings.clone(),
+                },
+                did: "adopted".into(),
+                proof: Self::proof(),
+            });
+        }
         let live = declare(&*self.cluster, wanted, self.take_fields)
             .await
             .map_err(StepError::before_writes)?;

@@ -221,7 +221,7 @@ mod tests {
             let found = match step.decide(&observed).unwrap() {
                 Decision::Done { .. } => ChangeKind::None,
                 Decision::Act { changes, .. } => changes[0].kind,
-                Decision::Later { .. } => panic!("the value is known"),
+                other => panic!("the value is known: {other:?}"),
             };
             assert_eq!(found, expected, "{held:?} {enabled}");
         }

@@ -9,6 +9,7 @@ use kube_cluster::{Target as Wanted, WaitError, wait_until};
 
 use crate::assess::Assessed;
 use crate::decide::Step;
+use crate::earlier::newest;
 use crate::engine::ClusterReleases;
 use crate::error::ReleaseErrorKind;
 use crate::manifest::Declared;
@@ -21,8 +22,8 @@ use crate::stages::Operation;
 use crate::storage::{self, Stored};
 use crate::undo::undo;
 use crate::{
-    Outcome, Policy, Profile, ReleaseError, ReleaseIntent, ReleasePlan, Revision, RollbackOptions,
-    Status,
+    Outcome, Policy, Profile, ReleaseError, ReleaseIntent, ReleasePlan, Revision, RevisionSummary,
+    RollbackOptions, Status, reading,
 };
 
 /// How often a run starts anew because somebody else finished in between.
@@ -49,6 +50,8 @@ pub(crate) async fn plan(
     let survey = planned
         .await
         .map_err(|kind: ReleaseErrorKind| ReleaseError::before_writes("plan", &release, kind))?;
+    let made_elsewhere = made_elsewhere(&survey.history)
+        .map_err(|kind| ReleaseError::before_writes("plan", &release, kind))?;
     Ok(ReleasePlan {
         action: survey.action(),
         changes: survey.changes(&release),
@@ -56,7 +59,19 @@ pub(crate) async fn plan(
         digest: survey.digest,
         random_sources: survey.target.random_sources,
         warnings: survey.target.warnings,
+        made_elsewhere,
     })
+}
+
+/// The deployed revision, unless one of the history was made here: Helm drops our marks from the
+/// records it rewrites, and writes none.
+fn made_elsewhere(history: &[Stored]) -> Result<Option<RevisionSummary>, ReleaseErrorKind> {
+    if history.iter().any(|stored| stored.marks.digest.is_some()) {
+        return Ok(None);
+    }
+    let deployed = newest(history, Status::Deployed);
+    let record = deployed.map(Stored::record).transpose()?;
+    Ok(record.as_ref().map(reading::summary))
 }
 
 /// Brings the release to the intent.

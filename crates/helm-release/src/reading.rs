@@ -131,7 +131,7 @@ fn failed_to_read(release: &ReleaseId) -> impl FnOnce(ReleaseErrorKind) -> Relea
     |kind| ReleaseError::before_writes("read", release, kind)
 }
 
-fn summary(record: &Record) -> RevisionSummary {
+pub(crate) fn summary(record: &Record) -> RevisionSummary {
     RevisionSummary {
         revision: record.revision,
         status: record.info.status,

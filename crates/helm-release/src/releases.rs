@@ -4,7 +4,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use converge::{Change, ChangeKind, Observer};
+use converge::{Change, ChangeKind, Observer, Verification};
 use kube_cluster::ObjectRef;
 use serde::{Deserialize, Serialize};
 
@@ -109,9 +109,60 @@ pub struct ReleasePlan {
     pub random_sources: Vec<String>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// The deployed revision, where another client made it and none that is kept was made here.
+    pub made_elsewhere: Option<RevisionSummary>,
 }
 
 impl ReleasePlan {
+    /// The rows that would end running pods: a changed template of a Deployment, StatefulSet or
+    /// DaemonSet, or one of these deleted.
+    pub fn restarts(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| {
+            let kind = change.target.split(' ').next().unwrap_or_default();
+            let ends = match change.kind {
+                ChangeKind::Delete => true,
+                ChangeKind::Update => change
+                    .fields
+                    .iter()
+                    .any(|field| field.path.starts_with("spec.template")),
+                _ => false,
+            };
+            ends && matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet")
+        })
+    }
+
+    /// What stays as it is until somebody names the release: where another client made it and
+    /// taking it over would end running pods, a row that says so and one for each workload; empty
+    /// otherwise.
+    pub fn kept(&self, release: &ReleaseId) -> Vec<Change> {
+        let Some(theirs) = &self.made_elsewhere else {
+            return Vec::new();
+        };
+        let workloads: Vec<Change> = self
+            .restarts()
+            .map(|change| Change {
+                kind: ChangeKind::Keep,
+                ..change.clone().with_note("a change restarts its pods")
+            })
+            .collect();
+        if workloads.is_empty() {
+            return workloads;
+        }
+        let note = format!(
+            "revision {} of chart {} {} was made by another client; changing it restarts {} workloads: `--restart {}`",
+            theirs.revision,
+            theirs.chart,
+            theirs.chart_version,
+            workloads.len(),
+            release.name,
+        );
+        let target = format!("release {}/{}", release.namespace, release.name);
+        let mut rows =
+            vec![Change::new(ChangeKind::Keep, target, Verification::Verified).with_note(note)];
+        rows.extend(workloads);
+        rows
+    }
+
     /// Whether applying would write nothing.
     pub fn is_noop(&self) -> bool {
         self.action == PlannedAction::Nothing

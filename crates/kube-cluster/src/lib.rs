@@ -7,6 +7,7 @@
 //!
 //! This crate alone names the `kube` crate. It refuses to know what any object is for.
 
+mod adoption;
 mod api_server;
 mod cluster;
 #[cfg(feature = "conformance")]
@@ -24,6 +25,7 @@ mod quantity;
 mod readiness;
 mod wait;
 
+pub use adoption::{KUBECTL_APPLY, take_declared_fields, take_over_from_kubectl};
 pub use api_server::{ConnectOptions, KubeCluster, ServerAddress, TokenError, TokenSource};
 #[cfg(any(test, feature = "mock"))]
 pub use cluster::MockCluster;

@@ -100,7 +100,7 @@ fn descend<'a>(fields: &'a Value, step: &FieldStep) -> Option<&'a Value> {
     }
 }
 
-fn step_of(name: &str) -> Option<FieldStep> {
+pub(crate) fn step_of(name: &str) -> Option<FieldStep> {
     let (kind, rest) = name.split_once(':')?;
     match kind {
         "f" => Some(FieldStep::Field(rest.to_owned())),
@@ -179,7 +179,7 @@ pub fn hand_over_fields(live: &Object, client_side: &[&str], server_side: &str) 
 }
 
 /// The union of two sets of fields.
-fn unite(into: &mut Value, from: &Value) {
+pub(crate) fn unite(into: &mut Value, from: &Value) {
     let Some(from) = from.as_object() else {
         return;
     };

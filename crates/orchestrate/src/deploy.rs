@@ -7,6 +7,7 @@ use std::sync::Arc;
 use converge::{Observer, StepContext, StepError};
 use miette::Diagnostic;
 
+use crate::adoption;
 use crate::charts::{ChartError, Charts};
 use crate::document::Deployment;
 use crate::graph::{Fate, Graph};
@@ -131,12 +132,16 @@ impl Deployment {
             .map_err(PlanError::Chart)?;
         let graph = wire(self, world, &charts, policy).map_err(PlanError::Wiring)?;
         let steps = plan_steps(&graph, observer).await?;
+        let traps = adoption::find(self, world, &steps)
+            .await
+            .map_err(|failure| PlanError::Steps(vec![failure]))?;
         Ok(Plan {
             format: PLAN_FORMAT,
             deployment: self.name.clone(),
             document_digest: self.digest(),
             steps,
             deviations: deviations(self),
+            traps,
             prepared: Some(Arc::new(Prepared {
                 deployment: self.clone(),
                 charts,

@@ -8,6 +8,7 @@
 //! another needs. It refuses to print, to read the process environment, and to keep state of its
 //! own: the world is the state.
 
+mod adoption;
 mod charts;
 mod deploy;
 mod destroy;
@@ -25,6 +26,7 @@ mod status;
 mod wiring;
 mod world;
 
+pub use adoption::FoundTrap;
 pub use charts::{
     AIRFLOW_REPOSITORY, ChartError, ChartLibrary, Charts, EXTERNAL_SECRETS_REPOSITORY, OneSource,
 };

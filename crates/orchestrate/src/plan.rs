@@ -8,6 +8,7 @@ use converge::{Change, ChangeKind, Verification};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::adoption::FoundTrap;
 use crate::deploy::Prepared;
 
 /// The version of a saved plan's format.
@@ -27,6 +28,9 @@ pub struct Plan {
     pub steps: Vec<StepPlan>,
     /// Where the guide is not followed to the letter, and why.
     pub deviations: Vec<Deviation>,
+    /// What the guide's own commands led into, found in what they left behind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traps: Vec<FoundTrap>,
     /// What it takes to carry the plan out; not saved.
     #[serde(skip)]
     pub(crate) prepared: Option<Arc<Prepared>>,
@@ -86,6 +90,17 @@ impl Plan {
         })
     }
 
+    /// What differs and is kept: another client's, whose change would restart or lose something
+    /// that nobody has named.
+    pub fn kept(&self) -> impl Iterator<Item = (&str, &Change)> {
+        self.steps.iter().flat_map(|step| {
+            step.changes
+                .iter()
+                .filter(|change| change.kind == ChangeKind::Keep)
+                .map(move |change| (step.step.as_str(), change))
+        })
+    }
+
     /// Whether a run would write nothing.
     pub fn is_noop(&self) -> bool {
         self.rows().next().is_none()
@@ -107,7 +122,7 @@ impl Plan {
                 ChangeKind::Update | ChangeKind::Adopt | ChangeKind::Run => tally.change += 1,
                 ChangeKind::Delete => tally.delete += 1,
                 ChangeKind::Conflict => tally.conflict += 1,
-                ChangeKind::None => {}
+                ChangeKind::None | ChangeKind::Keep => {}
             }
         }
         tally
@@ -157,7 +172,7 @@ impl fmt::Display for Plan {
             let mut rows = step
                 .changes
                 .iter()
-                .filter(|change| change.writes())
+                .filter(|change| change.is_shown())
                 .peekable();
             if rows.peek().is_none() {
                 continue;
@@ -193,10 +208,23 @@ impl fmt::Display for Plan {
                 }
             }
         }
-        if self.is_noop() {
-            writeln!(f, "nothing to do: the world is as declared")?;
+        if !self.traps.is_empty() {
+            writeln!(f, "traps of the guide, found in what is there")?;
+            for found in &self.traps {
+                writeln!(f, "  {:<4} {}", found.trap, found.found)?;
+                writeln!(f, "       {}", found.remedy)?;
+            }
+        }
+        let kept = self.kept().count();
+        match (self.is_noop(), kept) {
+            (true, 0) => writeln!(f, "nothing to do: the world is as declared")?,
+            (true, _) => writeln!(f, "nothing to do but what is kept until it is named")?,
+            _ => {}
         }
         write!(f, "plan  {}", self.tally())?;
+        if kept > 0 {
+            write!(f, " · {kept} kept")?;
+        }
         if !self.deviations.is_empty() {
             write!(f, " · {} deviations from the guide", self.deviations.len())?;
         }
@@ -207,6 +235,7 @@ impl fmt::Display for Plan {
 fn sign(kind: ChangeKind) -> char {
     match kind {
         ChangeKind::None => ' ',
+        ChangeKind::Keep => '=',
         ChangeKind::Create => '+',
         ChangeKind::Update | ChangeKind::Adopt => '~',
         ChangeKind::Delete => '-',
@@ -243,6 +272,7 @@ mod tests {
                 changes,
             }],
             deviations: Vec::new(),
+            traps: Vec::new(),
             prepared: None,
         }
     }

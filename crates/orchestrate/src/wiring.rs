@@ -42,6 +42,9 @@ pub struct Policy {
     pub take_ownership: bool,
     /// Go on although another client left a release pending, if that client is gone.
     pub take_over: bool,
+    /// Releases made by another client that may be changed although their pods restart, by name:
+    /// `airflow`. Others are kept as they are and named in the plan.
+    pub restart: Vec<String>,
 }
 
 impl Policy {
@@ -52,6 +55,11 @@ impl Policy {
             take_over: self.take_over,
             ..helm_release::Policy::default()
         }
+    }
+
+    /// Whether a release that another client made may restart its pods.
+    fn restarts(&self, release: &str) -> bool {
+        self.restart.iter().any(|named| named == release)
     }
 
     /// Whether fields of objects of this kind may be taken.
@@ -416,6 +424,7 @@ fn wire_secrets(
             mode: operator_mode(deployment, charts, policy),
             namespace: deployment.namespace.clone(),
             gate: Duration::from_secs(120),
+            restart: policy.restarts(&settings.release),
         }),
         &[identity.after_namespace],
     );
@@ -602,6 +611,7 @@ fn wire_airflow(
     before_airflow.push(nodes.add(
         keys.of(EnsureKeys {
             cluster: Arc::clone(&world.cluster),
+            releases: Arc::clone(&world.releases),
             settings: settings.clone(),
             random: world.fresh_random(),
             mirror: std::collections::BTreeMap::new(),
@@ -619,6 +629,7 @@ fn wire_airflow(
             settings: settings.clone(),
             raw: deployment.values.clone(),
             policy: policy.release(),
+            restart: policy.restarts(&settings.release),
             keys: keys.clone(),
             storage,
         }),

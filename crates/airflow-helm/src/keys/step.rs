@@ -11,9 +11,12 @@ use converge::{
     Change, ChangeKind, Decision, Proof, Secret, Slot, Step, StepContext, StepError, StepOutcome,
     Verification,
 };
+use helm_release::{Record, ReleaseError, ReleaseId, ReleaseName, Releases};
 use kube_cluster::{
     Applied, ApplyOptions, Cluster, ClusterError, Created, Object, ObjectRef, WriteOptions, insist,
 };
+
+use serde_json::Value;
 
 use super::{KeyMaterial, KeyNames, RandomBytes, decode, derived_secrets};
 use crate::settings::{AirflowSettings, Database};
@@ -37,6 +40,8 @@ const LEFT_BEHIND: [(&str, &str, &str); 6] = [
 pub struct EnsureKeys {
     /// The cluster.
     pub cluster: Arc<dyn Cluster>,
+    /// Helm releases, to learn the first user's password of one that made its own keys.
+    pub releases: Arc<dyn Releases>,
     /// The settings.
     pub settings: AirflowSettings,
     /// Randomness for new keys, drawn by the caller; not used when the keys are there.
@@ -116,6 +121,15 @@ pub enum KeyError {
     )]
     NoPassword,
 
+    /// The release's record cannot be read.
+    #[error("cannot read the release whose keys are taken over")]
+    #[diagnostic(code(aka::airflow::keys_release))]
+    Release(
+        #[source]
+        #[diagnostic_source]
+        ReleaseError,
+    ),
+
     /// Others own fields of a derived Secret.
     #[error("{target} is owned by another manager: {managers}")]
     #[diagnostic(
@@ -128,6 +142,23 @@ pub enum KeyError {
         /// Who.
         managers: String,
     },
+}
+
+/// The first user's password in a record: what the user said, else the chart's default.
+fn first_password(record: &Record) -> Option<Secret> {
+    let said = Value::Object(record.config.clone());
+    let default = record.chart.get("values").cloned().unwrap_or_default();
+    let find = |values: &Value| {
+        ["/webserver/defaultUser", "/createUserJob/defaultUser"]
+            .iter()
+            .find_map(|place| {
+                values
+                    .pointer(&format!("{place}/password"))?
+                    .as_str()
+                    .map(Secret::new)
+            })
+    };
+    find(&said).or_else(|| find(&default))
 }
 
 fn cluster_error(target: &ObjectRef) -> impl FnOnce(ClusterError) -> KeyError + '_ {
@@ -197,8 +228,25 @@ impl EnsureKeys {
                 known.insert(ours.to_owned(), value);
             }
         }
+        if !known.is_empty()
+            && let Some(password) = self.first_password().await?
+        {
+            known.insert("admin-password".to_owned(), password);
+        }
         known.extend(self.mirror.clone());
         Ok(known)
+    }
+
+    /// The password the first user of an install by the chart alone got: it is in no Secret, and
+    /// creating the user again does not change it.
+    async fn first_password(&self) -> Result<Option<Secret>, KeyError> {
+        let Ok(name) = ReleaseName::parse(self.settings.release.clone()) else {
+            return Ok(None);
+        };
+        let id = ReleaseId::new(name, self.settings.namespace.clone());
+        let record = self.releases.record(id, None).await;
+        let record = record.map_err(KeyError::Release)?;
+        Ok(record.as_ref().and_then(first_password))
     }
 
     async fn guard_database(&self, known: &BTreeMap<String, Secret>) -> Result<(), KeyError> {

@@ -8,6 +8,7 @@ use super::*;
 fn step(cluster: MockCluster) -> EnsureKeys {
     let step = EnsureKeys {
         cluster: Arc::new(cluster),
+        releases: Arc::new(releases()),
         settings: AirflowSettings::default(),
         random: RandomBytes([1; RANDOM_BYTES]),
         mirror: BTreeMap::new(),
@@ -16,6 +17,19 @@ fn step(cluster: MockCluster) -> EnsureKeys {
     };
     step.namespace.fill(());
     step
+}
+
+/// A release whose user was made by the chart's defaults.
+fn releases() -> helm_release::MockReleases {
+    let mut releases = helm_release::MockReleases::new();
+    releases.expect_record().returning(|_, _| {
+        let record = serde_json::json!({
+            "name": "airflow", "version": 1, "info": {"status": "deployed"},
+            "chart": {"values": {"webserver": {"defaultUser": {"password": "admin"}}}},
+        });
+        Ok(Some(serde_json::from_value(record).unwrap()))
+    });
+    releases
 }
 
 fn holding(objects: Vec<Object>) -> MockCluster {

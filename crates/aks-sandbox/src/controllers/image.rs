@@ -11,9 +11,6 @@ pub(super) enum Pull {
     NotFound(String),
 }
 
-/// Repositories that were public once and are gone, so that their absence is as real here.
-const REMOVED: [&str; 1] = ["docker.io/bitnami/"];
-
 /// Asks the world's registry; registries the world does not know have every image that is not
 /// known to be gone.
 pub(super) fn pull(state: &State, image: &str) -> Pull {
@@ -27,7 +24,11 @@ pub(super) fn pull(state: &State, image: &str) -> Pull {
     {
         !state.azure.has_image(&format!("{repository}:{tag}"))
     } else {
-        REMOVED.iter().any(|prefix| repository.starts_with(prefix))
+        state
+            .spec
+            .removed_repositories
+            .iter()
+            .any(|prefix| repository.starts_with(prefix))
     };
     if missing {
         Pull::NotFound(format!(

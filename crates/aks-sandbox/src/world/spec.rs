@@ -61,6 +61,9 @@ pub struct WorldSpec {
     pub kubernetes_version: String,
     /// Number of nodes.
     pub nodes: u32,
+    /// Beginnings of repositories that were public once and are gone, so that their absence is as
+    /// real here; `docker.io/bitnami/`. All other public images are there.
+    pub removed_repositories: Vec<String>,
 }
 
 impl Default for WorldSpec {
@@ -83,6 +86,7 @@ impl Default for WorldSpec {
             issuer_id: "55555555-5555-4555-8555-555555555555".into(),
             kubernetes_version: "v1.33.5".into(),
             nodes: 3,
+            removed_repositories: vec!["docker.io/bitnami/".into()],
         }
     }
 }

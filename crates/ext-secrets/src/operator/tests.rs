@@ -100,6 +100,7 @@ fn step(cluster: MockCluster) -> EnsureOperator {
         mode: OperatorMode::Existing,
         namespace: "airflow".into(),
         gate: Duration::from_secs(120),
+        restart: false,
     }
 }
 

@@ -141,6 +141,10 @@ pub(crate) struct PolicyArgs {
     /// Go on although another client left a release pending, if that client is gone.
     #[arg(long)]
     pub(crate) take_over: bool,
+    /// Change a release that another client made although its pods restart, by name: `airflow`.
+    /// Without it such a release is kept as it is. Repeatable.
+    #[arg(long = "restart", value_name = "RELEASE")]
+    pub(crate) restart: Vec<String>,
 }
 
 /// `plan`.

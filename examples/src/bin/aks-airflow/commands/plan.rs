@@ -98,5 +98,6 @@ pub(crate) fn policy(args: &PolicyArgs) -> Policy {
         take: args.take.clone(),
         take_ownership: args.take_ownership,
         take_over: args.take_over,
+        restart: args.restart.clone(),
     }
 }
