@@ -120,11 +120,7 @@ async fn what_the_guide_left_is_taken_over_without_a_restart() {
         );
 
         guide.up().await.succeeded();
-        assert_eq!(
-            serving(&guide),
-            pods,
-            "{helm:?}: a pod was rolled"
-        );
+        assert_eq!(serving(&guide), pods, "{helm:?}: a pod was rolled");
         assert_eq!(uids(&guide), objects, "{helm:?}");
         assert_eq!(
             secret(&guide, "airflow-keys", "fernet-key"),
