@@ -147,7 +147,7 @@ fn split(fields: &Value, declared: &Value) -> (Option<Value>, Option<Value>) {
 mod tests {
     use super::*;
 
-    fn live(entries: Value) -> Object {
+    fn live(entries: &Value) -> Object {
         Object::from_value(
             json!({"kind": "PersistentVolume", "apiVersion": "v1", "metadata": {
             "name": "v", "resourceVersion": "7", "managedFields": entries}}),
@@ -155,7 +155,7 @@ mod tests {
         .unwrap()
     }
 
-    fn kubectl(fields: Value) -> Value {
+    fn kubectl(fields: &Value) -> Value {
         json!({"manager": KUBECTL_APPLY, "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields})
     }
 
@@ -176,7 +176,8 @@ mod tests {
             }},
         });
         let declared = declared(json!({"mountOptions": ["a"], "ports": [{"port": 80}]}));
-        let patch = take_declared_fields(&declared, &live(json!([kubectl(fields)])), "us").unwrap();
+        let patch =
+            take_declared_fields(&declared, &live(&json!([kubectl(&fields)])), "us").unwrap();
         let entries = patch[1]["value"].as_array().unwrap();
         assert_eq!(
             entries[0],
@@ -199,8 +200,8 @@ mod tests {
     fn ours_grows_others_stay_and_a_second_time_there_is_nothing_to_take() {
         let ours = json!({"manager": "us", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:spec": {"f:b": {}}}});
         let binder = json!({"manager": "kube-controller-manager", "operation": "Update", "fieldsV1": {"f:spec": {"f:claimRef": {}}}});
-        let theirs = kubectl(json!({"f:spec": {"f:a": {}}}));
-        let mut object = live(json!([theirs, ours, binder]));
+        let theirs = kubectl(&json!({"f:spec": {"f:a": {}}}));
+        let mut object = live(&json!([theirs, ours, binder]));
         let declared = declared(json!({"a": 1, "b": 2}));
         let patch = take_declared_fields(&declared, &object, "us").unwrap();
         let entries = patch[1]["value"].as_array().unwrap();
@@ -218,11 +219,11 @@ mod tests {
 
     #[test]
     fn what_was_applied_server_side_or_edited_is_nobodys_leftover() {
-        let mut applied = kubectl(json!({"f:spec": {"f:a": {}}}));
+        let mut applied = kubectl(&json!({"f:spec": {"f:a": {}}}));
         applied["operation"] = "Apply".into();
-        let mut edited = kubectl(json!({"f:spec": {"f:a": {}}}));
+        let mut edited = kubectl(&json!({"f:spec": {"f:a": {}}}));
         edited["manager"] = "kubectl-edit".into();
-        let live = live(json!([applied, edited]));
+        let live = live(&json!([applied, edited]));
         assert_eq!(
             take_declared_fields(&declared(json!({"a": 1})), &live, "us"),
             None
