@@ -1,7 +1,9 @@
 //! What a render promises beyond Helm's bytes: order of execution, questions to the cluster,
 //! reproducible randomness, and errors in Helm's words.
 
-use helm_chart::render::{Answers, Query, RenderError, RenderOptions, RenderedFiles};
+use std::error::Error;
+
+use helm_chart::render::{Answers, LookupSource, Query, RenderError, RenderOptions, RenderedFiles};
 use helm_chart::{Chart, ChartFile, Environment, Profile, Release, Values};
 
 fn chart(files: &[(&str, &str)]) -> Chart {
@@ -125,6 +127,37 @@ fn a_question_to_the_cluster_ends_the_render_until_it_is_answered() {
         "the same environment draws the same bytes"
     );
     assert_eq!(answered.sources.len(), 1);
+}
+
+/// A cluster that holds one ConfigMap and refuses Secrets.
+struct OneMap;
+
+impl LookupSource for OneMap {
+    fn answer(&self, query: &Query) -> Result<serde_json::Value, Box<dyn Error + Send + Sync>> {
+        match query {
+            Query::Lookup { kind, name, .. } if kind == "ConfigMap" && name == "there" => {
+                Ok(serde_json::json!({"data": {"k": "v"}}))
+            }
+            Query::Lookup { kind, .. } if kind == "Secret" => Err("secrets is forbidden".into()),
+            _ => Ok(serde_json::json!({})),
+        }
+    }
+}
+
+#[test]
+fn a_source_is_asked_while_templates_run() {
+    let text = |kind, name| format!("{{{{ lookup \"v1\" \"{kind}\" \"ns\" \"{name}\" }}}}");
+    let options = RenderOptions::default().with_answers(Answers::from_source(OneMap));
+    let read = |kind, name| {
+        let text = text(kind, name);
+        let chart = chart(&[("templates/t.yaml", text.as_str())]);
+        render(&chart, &options).map(|rendered| rendered.files["c/templates/t.yaml"].to_string())
+    };
+    assert_eq!(read("ConfigMap", "there").unwrap(), "map[data:map[k:v]]");
+    assert_eq!(read("ConfigMap", "absent").unwrap(), "map[]");
+    let error = read("Secret", "s").unwrap_err().to_string();
+    let wanted = "error calling lookup: secrets is forbidden";
+    assert!(error.contains(wanted), "{error}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! How values of users, parents and charts combine, and which subcharts take part.
 
 use helm_chart::chart::DependencyError;
+use helm_chart::values::ValueOptions;
 use helm_chart::{Chart, ChartFile, Profile, Values};
 use serde_json::{Value, json};
 
@@ -180,5 +181,36 @@ fn a_listed_chart_that_is_not_there_stops_everything() {
     assert_eq!(
         error.to_string(),
         "found in Chart.yaml, but missing in charts/ directory: a, b"
+    );
+}
+
+#[test]
+fn the_grammar_of_set_is_that_of_the_profile() {
+    let merged = |options: &ValueOptions, profile| {
+        let read = |_: &str| Err("no files".to_owned());
+        match options.merge(profile, read) {
+            Ok(values) => serde_json::to_string(values.as_table()).unwrap(),
+            Err(error) => error.to_string(),
+        }
+    };
+    // An index without an end: for Helm 4 the argument ends before it.
+    let open = ValueOptions {
+        set: vec!["a=1,b[0=2".to_owned()],
+        ..ValueOptions::default()
+    };
+    assert_eq!(merged(&open, Profile::Helm4), r#"{"a":1}"#);
+    assert_eq!(
+        merged(&open, Profile::Helm3),
+        "failed parsing --set data: error parsing index: EOF"
+    );
+    // A whole object, which Helm 3 does not know.
+    let object = ValueOptions {
+        set_json: vec![r#"{"a":1}"#.to_owned()],
+        ..ValueOptions::default()
+    };
+    assert_eq!(merged(&object, Profile::Helm4), r#"{"a":1.0}"#);
+    assert_eq!(
+        merged(&object, Profile::Helm3),
+        r#"failed parsing --set-json data {"a":1}"#
     );
 }

@@ -173,7 +173,12 @@ impl Manifests {
     ///
     /// Helm 4.2.4 prints a further blank line before each `---` (helm issue 32565); that is left out.
     pub fn template_text(&self, options: TextOptions) -> String {
-        let mut text = self.text(options).trim().to_owned();
+        self.with_hooks(&self.text(options), options)
+    }
+
+    /// A manifest, trimmed, and the hooks after it.
+    pub(super) fn with_hooks(&self, manifest: &str, options: TextOptions) -> String {
+        let mut text = manifest.trim().to_owned();
         text.push('\n');
         if options.no_hooks {
             return text;

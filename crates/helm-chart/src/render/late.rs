@@ -165,6 +165,10 @@ fn answer(scope: &mut Scope<'_>, query: Query) -> Result<Option<Json>, FunctionE
             Some(answer) => Ok(Some(answer.clone())),
             None => Err(FunctionError::Abort(Box::new(vec![query]))),
         },
+        Answers::Source(source) => match source.answer(&query) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) => Err(error.to_string().into()),
+        },
     }
 }
 

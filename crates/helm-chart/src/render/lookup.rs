@@ -1,6 +1,10 @@
-//! What templates ask of the cluster and the network: [`Query`], and the [`Answers`] they get.
+//! What templates ask of the cluster and the network: [`Query`], the [`Answers`] they get, and the
+//! [`LookupSource`] that may give them.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -26,8 +30,23 @@ pub enum Query {
     },
 }
 
+/// Somebody who answers the questions of templates while they are rendered, as the API server does
+/// under `helm install`.
+///
+/// A source is asked from within the render, once for each call, and the render waits for it. Where
+/// answers come from asynchronous code, use [`Answers::Known`] instead: the render ends with its
+/// questions, and runs again with the answers.
+pub trait LookupSource: Send + Sync {
+    /// The answer: an object, or a list with `items` where the query has no name; an empty table if
+    /// there is none. For [`Query::Host`] the address as text, empty if there is none.
+    ///
+    /// # Errors
+    /// Whatever keeps it from knowing. The template fails with `error calling lookup: …`.
+    fn answer(&self, query: &Query) -> Result<Value, Box<dyn Error + Send + Sync>>;
+}
+
 /// Where `lookup` and `getHostByName` get their answers.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Answers {
     /// Nobody answers, as under `helm template`: objects are `{}`, addresses are empty.
@@ -37,6 +56,8 @@ pub enum Answers {
     /// [`RenderError::Needs`](super::RenderError::Needs). An object that does not exist is an
     /// empty table, an unknown host an empty string.
     Known(BTreeMap<Query, Value>),
+    /// A source is asked at each call.
+    Source(Arc<dyn LookupSource>),
 }
 
 impl Answers {
@@ -45,14 +66,29 @@ impl Answers {
         Self::Known(BTreeMap::new())
     }
 
-    /// Adds an answer.
+    /// A source that is asked at each call.
+    pub fn from_source(source: impl LookupSource + 'static) -> Self {
+        Self::Source(Arc::new(source))
+    }
+
+    /// Adds an answer to those that are known; a source is asked no more.
     #[must_use]
     pub fn with(self, query: Query, answer: Value) -> Self {
         let mut known = match self {
-            Self::Offline => BTreeMap::new(),
             Self::Known(known) => known,
+            Self::Offline | Self::Source(_) => BTreeMap::new(),
         };
         known.insert(query, answer);
         Self::Known(known)
+    }
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offline => f.write_str("Offline"),
+            Self::Known(known) => f.debug_tuple("Known").field(known).finish(),
+            Self::Source(_) => f.write_str("Source(..)"),
+        }
     }
 }

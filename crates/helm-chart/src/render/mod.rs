@@ -38,5 +38,5 @@ mod tracer;
 
 pub use blame::{Blame, BlamedLine, Draw, TemplateLine, Writer};
 pub use error::RenderError;
-pub use lookup::{Answers, Query};
+pub use lookup::{Answers, LookupSource, Query};
 pub use run::{RenderOptions, Rendered, RenderedFiles};

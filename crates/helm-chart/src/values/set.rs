@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Table;
 use super::coalesce::go_type;
+use crate::Profile;
 use crate::json;
 use crate::tree::FloatNumbers;
 
@@ -44,12 +45,18 @@ impl From<String> for Stop {
 
 type Parse<T> = Result<T, Stop>;
 
-/// Applies one argument to `table`.
-pub(super) fn apply(table: &mut Table, argument: &str, mode: Mode<'_>) -> Result<(), SetError> {
+/// Applies one argument to `table`, as `profile` reads it.
+pub(super) fn apply(
+    table: &mut Table,
+    argument: &str,
+    mode: Mode<'_>,
+    profile: Profile,
+) -> Result<(), SetError> {
     let mut parser = Parser {
         text: argument,
         at: 0,
         mode,
+        profile,
     };
     loop {
         match parser.key(table, 0) {
@@ -64,6 +71,7 @@ struct Parser<'t, 'r> {
     text: &'t str,
     at: usize,
     mode: Mode<'r>,
+    profile: Profile,
 }
 
 impl Parser<'_, '_> {
@@ -151,7 +159,11 @@ impl Parser<'_, '_> {
     fn index(&mut self) -> Parse<i64> {
         let (digits, stop) = self.until(&[']']);
         if stop.is_none() {
-            return Err(Stop::End);
+            // Helm 4 takes this for the end of the argument (`errors.Is(err, io.EOF)`).
+            return Err(match self.profile {
+                Profile::Helm3 => Stop::Fail("error parsing index: EOF".to_owned()),
+                Profile::Helm4 => Stop::End,
+            });
         }
         digits.parse().map_err(|_| {
             let reason =

@@ -89,7 +89,7 @@ impl Values {
     /// # Errors
     /// [`ValuesError::Set`] when the argument cannot be read.
     pub fn set(self, argument: &str) -> Result<Self, ValuesError> {
-        self.apply("set", argument, Mode::Typed)
+        self.apply(Profile::Helm4, "set", argument, Mode::Typed)
     }
 
     /// These values after `--set-string ARGUMENT`.
@@ -97,7 +97,7 @@ impl Values {
     /// # Errors
     /// [`ValuesError::Set`] when the argument cannot be read.
     pub fn set_string(self, argument: &str) -> Result<Self, ValuesError> {
-        self.apply("set-string", argument, Mode::Strings)
+        self.apply(Profile::Helm4, "set-string", argument, Mode::Strings)
     }
 
     /// These values after `--set-literal ARGUMENT`.
@@ -105,7 +105,7 @@ impl Values {
     /// # Errors
     /// [`ValuesError::Set`] when the argument cannot be read.
     pub fn set_literal(self, argument: &str) -> Result<Self, ValuesError> {
-        self.apply("set-literal", argument, Mode::Literal)
+        self.apply(Profile::Helm4, "set-literal", argument, Mode::Literal)
     }
 
     /// These values after `--set-file ARGUMENT`; `read` returns the text of a file, or why not.
@@ -117,18 +117,23 @@ impl Values {
         argument: &str,
         mut read: impl FnMut(&str) -> Result<String, String>,
     ) -> Result<Self, ValuesError> {
-        self.apply("set-file", argument, Mode::Files(&mut read))
+        self.apply(Profile::Helm4, "set-file", argument, Mode::Files(&mut read))
     }
 
     /// These values after `--set-json ARGUMENT`: pairs, or a whole object to merge.
     ///
     /// # Errors
     /// [`ValuesError::SetJson`] when the argument cannot be read.
-    pub fn set_json(mut self, argument: &str) -> Result<Self, ValuesError> {
+    pub fn set_json(self, argument: &str) -> Result<Self, ValuesError> {
+        self.apply_json(Profile::Helm4, argument)
+    }
+
+    /// Helm 3 knows pairs only.
+    fn apply_json(mut self, profile: Profile, argument: &str) -> Result<Self, ValuesError> {
         let refused = || ValuesError::SetJson {
             argument: argument.to_owned(),
         };
-        if argument.trim().starts_with('{') {
+        if profile == Profile::Helm4 && argument.trim().starts_with('{') {
             let Ok(Value::Object(table)) = json::parse(argument.trim()) else {
                 let argument = format!("JSON: {argument}");
                 return Err(ValuesError::SetJson { argument });
@@ -136,17 +141,18 @@ impl Values {
             merge_over(&mut self.table, table);
             return Ok(self);
         }
-        apply(&mut self.table, argument, Mode::Json).map_err(|_| refused())?;
+        apply(&mut self.table, argument, Mode::Json, profile).map_err(|_| refused())?;
         Ok(self)
     }
 
     fn apply(
         mut self,
+        profile: Profile,
         flag: &'static str,
         argument: &str,
         mode: Mode<'_>,
     ) -> Result<Self, ValuesError> {
-        apply(&mut self.table, argument, mode)
+        apply(&mut self.table, argument, mode, profile)
             .map_err(|problem| ValuesError::Set { flag, problem })?;
         Ok(self)
     }
@@ -206,19 +212,19 @@ impl ValueOptions {
             values = values.merge(table.into());
         }
         for argument in &self.set_json {
-            values = values.set_json(argument)?;
+            values = values.apply_json(profile, argument)?;
         }
         for argument in &self.set {
-            values = values.set(argument)?;
+            values = values.apply(profile, "set", argument, Mode::Typed)?;
         }
         for argument in &self.set_string {
-            values = values.set_string(argument)?;
+            values = values.apply(profile, "set-string", argument, Mode::Strings)?;
         }
         for argument in &self.set_file {
-            values = values.set_file(argument, &mut read)?;
+            values = values.apply(profile, "set-file", argument, Mode::Files(&mut read))?;
         }
         for argument in &self.set_literal {
-            values = values.set_literal(argument)?;
+            values = values.apply(profile, "set-literal", argument, Mode::Literal)?;
         }
         Ok(values)
     }

@@ -300,6 +300,18 @@ pub(crate) struct RenderArgs {
     /// Write one file per template into this folder instead of printing.
     #[arg(long, value_name = "DIR")]
     pub(crate) output_dir: Option<PathBuf>,
+    /// A program that gets the manifest, without hooks, on its input and answers with the one to
+    /// use: in this folder with `./`, else looked for in `PATH`.
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["output_dir", "why"])]
+    pub(crate) post_renderer: Option<String>,
+    /// An argument for the post-renderer; repeatable.
+    #[arg(
+        long,
+        value_name = "ARG",
+        requires = "post_renderer",
+        allow_hyphen_values = true
+    )]
+    pub(crate) post_renderer_args: Vec<String>,
     /// The repository a chart's name is looked up in.
     #[arg(long, value_name = "URL")]
     pub(crate) repo: Option<String>,

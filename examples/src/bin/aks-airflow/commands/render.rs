@@ -10,6 +10,7 @@
 mod chart;
 mod error;
 mod output_dir;
+mod post_renderer;
 mod randomness;
 mod why;
 
@@ -22,6 +23,7 @@ use helm_chart::values::{Origins, ValueOptions};
 use helm_chart::{Capabilities, Chart, Environment, Profile, Release, Values};
 
 pub(crate) use error::RenderCommandError;
+use post_renderer::Program;
 use why::Why;
 
 use crate::cli::{ProfileArg, RenderArgs};
@@ -237,7 +239,14 @@ fn text(
         text.push_str(shown.as_deref().unwrap_or("\n"));
         return Ok(text);
     }
-    let text = rendered.manifests.template_text(options);
+    let manifests = &rendered.manifests;
+    let text = match &args.post_renderer {
+        Some(name) => {
+            let arguments = &args.post_renderer_args;
+            manifests.template_text_through(options, &Program { name, arguments })?
+        }
+        None => manifests.template_text(options),
+    };
     Ok(show_only(&args.show_only, &text, profile)?.unwrap_or(text))
 }
 

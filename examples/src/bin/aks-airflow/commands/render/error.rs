@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use helm_chart::KubeVersionError;
 use helm_chart::chart::ChartError;
+use helm_chart::manifest::PostRenderError;
 use helm_chart::render::RenderError;
 use helm_chart::values::ValuesError;
 use helm_registry::SourceError;
@@ -46,6 +47,10 @@ pub(crate) enum RenderCommandError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The post-renderer failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    PostRender(#[from] PostRenderError),
     /// The chart cannot be fetched, or its folder cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
