@@ -161,6 +161,14 @@ pub enum ReleaseErrorKind {
     )]
     NoRevision(Revision),
 
+    /// The revision is the first: there is none to go back to.
+    #[error("no revision came before {0}")]
+    #[diagnostic(
+        code(aka::release::no_earlier_revision),
+        help("a release can go back once it was upgraded; to remove it, uninstall it")
+    )]
+    NoEarlierRevision(Revision),
+
     /// Labels that are Helm's own.
     #[error(
         "user supplied labels contains system reserved label name. System labels: [name owner status version createdAt modifiedAt]"

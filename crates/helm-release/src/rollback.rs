@@ -100,7 +100,11 @@ async fn survey(
     } else {
         (None, newest.revision)
     };
-    let wanted = options.to.unwrap_or(Revision(current.0.saturating_sub(1)));
+    let wanted = match options.to {
+        Some(wanted) => wanted,
+        None if current.0 > 1 => Revision(current.0 - 1),
+        None => return Err(ReleaseErrorKind::NoEarlierRevision(current)),
+    };
     let to = history
         .iter()
         .find(|stored| stored.revision == wanted && !stored.status.is_pending())

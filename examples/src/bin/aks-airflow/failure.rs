@@ -1,6 +1,8 @@
 //! [`Failure`]: why a command failed and what was written before. It owns the last words; it
 //! refuses to be typed: this is where errors end.
 
+use converge::Written;
+use helm_release::ReleaseError;
 use miette::Diagnostic;
 
 use crate::console::{Console, Paint, line};
@@ -26,6 +28,14 @@ impl Failure {
         Self {
             error: Box::new(error),
             written: "something was written; run again after the fix",
+        }
+    }
+
+    /// What the release engine says it wrote.
+    pub(crate) fn of_release(error: ReleaseError) -> Self {
+        match error.written {
+            Written::Nothing => Self::before_writes(error),
+            Written::Something => Self::after_writes(error),
         }
     }
 

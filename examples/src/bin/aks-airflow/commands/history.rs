@@ -91,7 +91,7 @@ pub(crate) async fn rollback(args: &RollbackArgs, console: &Console) -> Result<u
         .releases
         .rollback(release(&session)?, options, observer)
         .await
-        .map_err(Failure::after_writes)?;
+        .map_err(Failure::of_release)?;
     session.save().map_err(Failure::after_writes)?;
     console.result(
         &outcome.did,
