@@ -59,6 +59,42 @@ pub trait TreeSink: Sized {
     fn damaged_string(&mut self, value: &[u8]) -> Result<(), Self::Error> {
         self.string(&go_text_template::Text::from(value).to_str())
     }
+    /// A `[]byte`: JSON, and what goes through it, has it in base64.
+    ///
+    /// # Errors
+    /// See [`TreeSink::null`].
+    fn bytes(&mut self, value: &[u8]) -> Result<(), Self::Error> {
+        self.string(&data_encoding::BASE64.encode(value))
+    }
+    /// A nil list or map, which JSON does not tell from nothing.
+    ///
+    /// # Errors
+    /// See [`TreeSink::null`].
+    fn nil_collection(&mut self, _is_map: bool) -> Result<(), Self::Error> {
+        self.null()
+    }
+    /// A moment in time, which JSON has as a string.
+    ///
+    /// # Errors
+    /// See [`TreeSink::null`].
+    fn moment(&mut self, value: &str) -> Result<(), Self::Error> {
+        self.string(value)
+    }
+    /// Whether structs are to show all their fields, by their Go names in lower case, and in
+    /// [`TreeSink::fields`]; else they are the maps that JSON makes of them.
+    fn wants_go_fields(&self) -> bool {
+        false
+    }
+    /// The fields of a struct, in order.
+    ///
+    /// # Errors
+    /// See [`TreeSink::null`].
+    fn fields<'n, T: Tree + 'n>(
+        &mut self,
+        entries: impl ExactSizeIterator<Item = (&'n str, &'n T)>,
+    ) -> Result<(), Self::Error> {
+        self.map(entries)
+    }
     /// A list, in order.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use go_text_template::Function;
+use go_text_template::{Function, Text};
 use helm_chart::functions;
 use helm_chart::{Chart, ChartFile, Environment, Release, Values};
 
@@ -77,7 +77,7 @@ fn render(template: &str, values: &str) -> Result<String, String> {
     let document = &rendered.files.files["c/templates/t.yaml"];
     let encoded = document.trim_end().strip_prefix("out: ").unwrap();
     let bytes = STANDARD.decode(encoded.trim_matches('"')).unwrap();
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(Text::from(bytes).to_string())
 }
 
 #[test]

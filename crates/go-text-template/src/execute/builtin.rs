@@ -236,13 +236,22 @@ impl<O: Observer> Execution<'_, O> {
     }
 }
 
+/// The type that `len` and `index` complain about: they follow pointers first.
+fn pointed_type(value: &Value) -> &str {
+    let name = value.go_type();
+    match value.kind() {
+        Kind::Pointer => name.strip_prefix('*').unwrap_or(name),
+        _ => name,
+    }
+}
+
 fn length(operand: &Operand) -> Result<usize, FunctionError> {
     match &operand.value {
         Value::Nil if operand.interface => Err("len of nil pointer".into()),
         Value::Nil => Err("reflect: call of reflect.Value.Type on zero Value".into()),
         value => value
             .length()
-            .ok_or_else(|| format!("len of type {}", value.go_type()).into()),
+            .ok_or_else(|| format!("len of type {}", pointed_type(value)).into()),
     }
 }
 
@@ -293,7 +302,7 @@ fn index(item: &Operand, indexes: &[Operand]) -> Result<Operand, FunctionError> 
                     interface: element == Type::Any,
                 }
             }
-            other => return Err(format!("can't index item of type {}", other.go_type()).into()),
+            other => return Err(format!("can't index item of type {}", pointed_type(other)).into()),
         };
     }
     Ok(current)

@@ -3,7 +3,7 @@
 use super::Operand;
 use crate::fmt;
 use crate::function::FunctionError;
-use crate::value::Value;
+use crate::value::{Kind, Value};
 
 #[derive(PartialEq)]
 enum Basic<'v> {
@@ -92,7 +92,9 @@ fn equal_others(left: &Value, right: &Value) -> Result<bool, FunctionError> {
         return Ok(is_nil(left) == is_nil(right));
     }
     if let (Value::Object(left), Value::Object(right)) = (left, right) {
-        return Ok(std::rc::Rc::ptr_eq(left, right) || left.deep_equal(right.as_ref()));
+        // Pointers are equal if they point at the same thing, structs if they hold the same.
+        return Ok(std::rc::Rc::ptr_eq(left, right)
+            || left.kind() != Kind::Pointer && left.deep_equal(right.as_ref()));
     }
     let text = fmt::sprintf(b"%s", std::slice::from_ref(right));
     Err(format!("non-comparable type {text}: {}", right.go_type()).into())

@@ -1,6 +1,7 @@
 //! `html`, `js` and `urlquery`.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use crate::fmt::is_printable;
 use crate::value::Text;
@@ -33,14 +34,18 @@ pub(super) fn javascript(text: Text) -> Text {
     if !text.as_bytes().iter().any(special) {
         return text;
     }
-    let mut out = String::with_capacity(text.len() + 16);
-    for character in text.to_str().chars() {
-        let _ = match character {
-            '\\' | '\'' | '"' => write!(out, "\\{character}"),
-            '<' | '>' | '&' | '=' | '\0'..' ' => write!(out, "\\u{:04X}", u32::from(character)),
-            _ if is_printable(character) || character == '\u{7f}' => write!(out, "{character}"),
-            _ => write!(out, "\\u{:04X}", u32::from(character)),
-        };
+    let mut out = Vec::with_capacity(text.len() + 16);
+    for chunk in text.as_bytes().utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let _ = match character {
+                '\\' | '\'' | '"' => write!(out, "\\{character}"),
+                '<' | '>' | '&' | '=' | '\0'..' ' => write!(out, "\\u{:04X}", u32::from(character)),
+                _ if is_printable(character) || character == '\u{7f}' => write!(out, "{character}"),
+                _ => write!(out, "\\u{:04X}", u32::from(character)),
+            };
+        }
+        // Go takes such a byte for U+FFFD, finds that printable, and copies the byte.
+        out.extend_from_slice(chunk.invalid());
     }
     out.into()
 }

@@ -139,9 +139,9 @@ impl Map {
     }
 
     /// Removes an entry and returns its value. Every handle of this map sees the change.
-    pub fn remove(&self, key: &str) -> Option<Value> {
+    pub fn remove(&self, key: impl AsRef<[u8]>) -> Option<Value> {
         let mut entries = self.shared.entries.borrow_mut();
-        let index = entries.find(key.as_bytes()).ok()?;
+        let index = entries.find(key.as_ref()).ok()?;
         Some(Rc::make_mut(&mut entries).0.remove(index).1)
     }
 

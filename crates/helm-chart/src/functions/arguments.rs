@@ -38,6 +38,18 @@ pub(super) fn string(arguments: &[Value], index: usize) -> Result<Cow<'_, str>, 
     text(arguments, index).map(Text::to_str)
 }
 
+/// What `change` makes of a text of any bytes. `change` must look at nothing beyond ASCII: bytes
+/// that are not UTF-8 reach it as other letters, and leave it as the same bytes.
+pub(super) fn bytewise(source: &Text, change: impl Fn(&str) -> String) -> Text {
+    if let Some(text) = source.as_str() {
+        return change(text).into();
+    }
+    let letters: String = source.as_bytes().iter().copied().map(char::from).collect();
+    let changed = change(&letters);
+    let bytes: Vec<u8> = changed.chars().map(|letter| letter as u8).collect();
+    bytes.into()
+}
+
 /// The integer at `index`.
 pub(super) fn int(arguments: &[Value], index: usize) -> Result<i64, FunctionError> {
     any(arguments, index)

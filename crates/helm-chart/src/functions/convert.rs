@@ -5,7 +5,7 @@
 
 use go_text_template::{FunctionError, List, ListType, Map, MapType, Type, Value};
 
-use super::arguments::{Answer, any, string};
+use super::arguments::{Answer, any, text};
 use super::data::TemplateValues;
 use super::entry::Entry;
 use crate::json::{self, WriteError};
@@ -92,10 +92,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         "fromJson",
         TEXT,
         |_, args| {
-            Ok(table(
-                json::parse_with(&string(args, 0)?, &mut TemplateValues),
-                "",
-            ))
+            Ok(
+                match json::parse_partly(text(args, 0)?.as_bytes(), &mut TemplateValues) {
+                    Ok((Value::Map(map), Some(error))) => {
+                        map.insert("Error", error.to_string());
+                        map.into()
+                    }
+                    Ok((value, error)) => table::<String>(Ok(number_if(error.as_ref(), value)), ""),
+                    Err(error) => table(Err(error), ""),
+                },
+            )
         },
         "The map a JSON text holds.",
     ),
@@ -103,20 +109,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         "fromJsonArray",
         TEXT,
         |_, args| {
-            Ok(array(
-                json::parse_with(&string(args, 0)?, &mut TemplateValues),
-                "",
-            ))
+            Ok(
+                match json::parse_partly(text(args, 0)?.as_bytes(), &mut TemplateValues) {
+                    Ok((Value::List(_), Some(error))) | Err(error) => array(Err(error), ""),
+                    Ok((value, error)) => array::<String>(Ok(number_if(error.as_ref(), value)), ""),
+                },
+            )
         },
         "The list a JSON text holds.",
     ),
     Entry::new(
         "mustFromJson",
         TEXT,
-        |_, args| {
-            json::parse_with(&string(args, 0)?, &mut TemplateValues)
-                .map_err(|error| error.to_string().into())
-        },
+        |_, args| from_json(args).map_err(FunctionError::from),
         "The value a JSON text holds, or an error.",
     ),
 ];
@@ -124,9 +129,26 @@ pub(super) const ENTRIES: &[Entry] = &[
 /// What sigs.k8s.io/yaml puts before the complaints of `encoding/json`.
 const YAML_PREFIX: &str = "error unmarshaling JSON: while decoding JSON: ";
 
+/// A number left out for being no `float64` is a number still where another kind is wanted.
+fn number_if(left_out: Option<&json::JsonError>, value: Value) -> Value {
+    match left_out {
+        Some(_) if value.is_nil() => Value::Float64(0.0),
+        _ => value,
+    }
+}
+
+fn from_json(args: &[Value]) -> Result<Value, String> {
+    let source = text(args, 0).map_err(|error| error.to_string())?;
+    match json::parse_partly(source.as_bytes(), &mut TemplateValues) {
+        Ok((value, None)) => Ok(value),
+        Ok((_, Some(error))) | Err(error) => Err(error.to_string()),
+    }
+}
+
 fn from_yaml(args: &[Value]) -> Result<Value, String> {
-    let source = string(args, 0).map_err(|error| error.to_string())?;
-    yaml::parse_with(&source, &mut TemplateValues).map_err(|error| error.to_string())
+    let source = text(args, 0).map_err(|error| error.to_string())?;
+    yaml::parse_bytes_with(source.as_bytes(), &mut TemplateValues)
+        .map_err(|error| error.to_string())
 }
 
 /// Helm's forms without `must` answer with an empty text, except where a limit of ours is met.

@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use go_text_template::{Text, Value};
 
 use super::defaults::is_empty;
-use super::encoding::encode_base64;
 use super::moment::{Moment, Named};
-use super::record::Record;
+use super::record::{Field, Record};
 use crate::tree::{Builder, Tree, TreeSink};
 
 impl Tree for Value {
@@ -24,17 +23,19 @@ impl Tree for Value {
                 Some(text) => sink.string(text),
                 None => sink.damaged_string(text.as_bytes()),
             },
-            Self::Bytes(bytes) => sink.string(&encode_base64(bytes)),
-            Self::List(list) if list.is_nil() => sink.null(),
+            Self::Bytes(bytes) => sink.bytes(bytes),
+            Self::List(list) if list.is_nil() => sink.nil_collection(false),
             Self::List(list) => sink.list(list.iter()),
-            Self::Map(map) if map.is_nil() => sink.null(),
+            Self::Map(map) if map.is_nil() => sink.nil_collection(true),
             Self::Map(map) => {
                 let entries = map.entries();
-                sink.map(
-                    entries
-                        .iter()
-                        .map(|(key, value)| (key.as_str().unwrap_or("\u{FFFD}"), value)),
-                )
+                if entries.iter().all(|(key, _)| key.as_str().is_some()) {
+                    let plain = |(key, value)| (Text::as_str(key).unwrap_or_default(), value);
+                    return sink.map(entries.iter().map(|(key, value)| plain((key, value))));
+                }
+                let keys: Vec<Cow<'_, str>> = entries.iter().map(|(key, _)| key.to_str()).collect();
+                let values = entries.iter().map(|(_, value)| value);
+                sink.map(keys.iter().map(|key| &**key).zip(values))
             }
             Self::Object(_) => accept_object(self, sink),
         }
@@ -44,6 +45,9 @@ impl Tree for Value {
 /// Objects show what their Go types marshal to; one without exported fields is an empty map.
 fn accept_object<S: TreeSink>(value: &Value, sink: &mut S) -> Result<(), S::Error> {
     if let Some(record) = value.downcast::<Record>() {
+        if sink.wants_go_fields() {
+            return GoFields::of(record).accept(sink);
+        }
         let shown = record
             .fields
             .iter()
@@ -52,7 +56,7 @@ fn accept_object<S: TreeSink>(value: &Value, sink: &mut S) -> Result<(), S::Erro
         return sink.map(entries.into_iter());
     }
     if let Some(moment) = value.downcast::<Moment>() {
-        return sink.string(&super::date_format::format(
+        return sink.moment(&super::date_format::format(
             &moment.0,
             "2006-01-02T15:04:05.999999999Z07:00",
         ));
@@ -66,6 +70,39 @@ fn accept_object<S: TreeSink>(value: &Value, sink: &mut S) -> Result<(), S::Erro
         return sink.string(&object.print());
     }
     sink.map(std::iter::empty::<(&str, &Value)>())
+}
+
+/// A struct as go-yaml v3 sees one without tags.
+enum GoFields<'v> {
+    Value(&'v Value),
+    Struct(Vec<(String, GoFields<'v>)>),
+}
+
+impl<'v> GoFields<'v> {
+    fn of(record: &'v Record) -> Self {
+        let shown = |fields: &'v [Field]| {
+            let shown = |field: &'v Field| (field.name.to_lowercase(), Self::Value(&field.value));
+            fields.iter().map(shown).collect()
+        };
+        let Some((name, count)) = record.embedded else {
+            return Self::Struct(shown(&record.fields));
+        };
+        let (inner, outer) = record.fields.split_at(count.min(record.fields.len()));
+        let mut fields = vec![(name.to_lowercase(), Self::Struct(shown(inner)))];
+        fields.extend(shown(outer));
+        Self::Struct(fields)
+    }
+}
+
+impl Tree for GoFields<'_> {
+    fn accept<S: TreeSink>(&self, sink: &mut S) -> Result<(), S::Error> {
+        match self {
+            Self::Value(value) => value.accept(sink),
+            Self::Struct(fields) => {
+                sink.fields(fields.iter().map(|(name, value)| (name.as_str(), value)))
+            }
+        }
+    }
 }
 
 /// Builds template values as Go's `encoding/json` does: every number becomes a `float64`.

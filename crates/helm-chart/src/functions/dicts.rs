@@ -49,7 +49,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "unset",
         &[Type::Map, Type::String],
         |_, args| {
-            map(args, 0)?.remove(&text(args, 1)?.to_str());
+            map(args, 0)?.remove(text(args, 1)?.as_bytes());
             Ok(any(args, 0).clone())
         },
         "Removes a key of the map, and returns the map.",

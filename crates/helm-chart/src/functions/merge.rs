@@ -19,7 +19,7 @@ const MAPS: &[Type] = &[Type::Map, Type::Map];
 const MERGE: Entry = Entry::variadic(
     "merge",
     MAPS,
-    |_, args| Ok(merge(args, false).unwrap_or_else(|_| "".into())),
+    |_, args| swallowed(merge(args, false)),
     "Merges maps into the first, which wins unless its value is empty.",
 )
 .purity(Purity::Mutates);
@@ -27,7 +27,7 @@ const MERGE: Entry = Entry::variadic(
 const OVERWRITE: Entry = Entry::variadic(
     "mergeOverwrite",
     MAPS,
-    |_, args| Ok(merge(args, true).unwrap_or_else(|_| "".into())),
+    |_, args| swallowed(merge(args, true)),
     "Merges maps into the first; the later ones win.",
 )
 .purity(Purity::Mutates);
@@ -35,7 +35,7 @@ const OVERWRITE: Entry = Entry::variadic(
 const MUST_MERGE: Entry = Entry::variadic(
     "mustMerge",
     MAPS,
-    |_, args| merge(args, false),
+    |_, args| Ok(merge(args, false)?),
     "Like merge, and fails where merge returns an empty text.",
 )
 .purity(Purity::Mutates);
@@ -43,7 +43,7 @@ const MUST_MERGE: Entry = Entry::variadic(
 const MUST_OVERWRITE: Entry = Entry::variadic(
     "mustMergeOverwrite",
     MAPS,
-    |_, args| merge(args, true),
+    |_, args| Ok(merge(args, true)?),
     "Like mergeOverwrite, and fails where it returns an empty text.",
 )
 .purity(Purity::Mutates);
@@ -51,8 +51,34 @@ const MUST_OVERWRITE: Entry = Entry::variadic(
 /// Merge functions.
 pub(super) const ENTRIES: &[Entry] = &[MERGE, OVERWRITE, MUST_MERGE, MUST_OVERWRITE];
 
-fn merge(args: &[Value], overwrite: bool) -> Answer {
-    let mut target = map(args, 0)?.clone();
+/// Why maps were not merged.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// What mergo returns; the forms without `must` answer with an empty text.
+    Returned(&'static str),
+    /// A panic of Go's `reflect`, or a limit of ours: no form hides it.
+    Thrown(String),
+}
+
+impl From<Refusal> for FunctionError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Returned(words) => words.into(),
+            Refusal::Thrown(words) => words.into(),
+        }
+    }
+}
+
+fn swallowed(merged: Result<Value, Refusal>) -> Answer {
+    match merged {
+        Err(Refusal::Returned(_)) => Ok("".into()),
+        other => Ok(other?),
+    }
+}
+
+fn merge(args: &[Value], overwrite: bool) -> Result<Value, Refusal> {
+    let missing = |_| Refusal::Thrown("argument 1 is not a map".to_owned());
+    let mut target = map(args, 0).map_err(missing)?.clone();
     let mut left = MAX_MERGED;
     for source in args[1..].iter().filter_map(Value::as_map) {
         if target.is_nil() && !source.is_nil() {
@@ -69,13 +95,14 @@ fn merge_into(
     overwrite: bool,
     depth: usize,
     left: &mut usize,
-) -> Result<(), FunctionError> {
+) -> Result<(), Refusal> {
+    let limit = |words: &str| Refusal::Thrown(words.to_owned());
     let depth = depth
         .checked_sub(1)
-        .ok_or("a map nests too deeply to be merged")?;
+        .ok_or_else(|| limit("a map nests too deeply to be merged"))?;
     *left = left
         .checked_sub(1)
-        .ok_or("a map holds too many others to be merged")?;
+        .ok_or_else(|| limit("a map holds too many others to be merged"))?;
     if target.ptr_eq(source) && !overwrite {
         return Ok(());
     }
@@ -94,15 +121,43 @@ fn merge_into(
             (Some(Value::Object(pointer)), Value::Map(_))
                 if pointer.kind() == Kind::Pointer && !overwrite =>
             {
-                return Err("src and dst must be of same type".into());
+                return Err(Refusal::Returned("src and dst must be of same type"));
             }
+            (old, Value::List(_) | Value::Bytes(_)) => assignable_list(target, old.as_ref(), new)?,
             _ => {}
         }
         if overwrite || old.as_ref().is_none_or(is_empty) {
+            let held = match source.map_type().element() {
+                Type::Any => Type::Any.name(),
+                _ => new.go_type(),
+            };
+            assignable(target, held)?;
             target.insert(key, new.clone());
         }
     }
     Ok(())
+}
+
+/// Refuses a value of this type for a map whose values are strings, such as `split` returns.
+fn assignable(target: &Map, held: &str) -> Result<(), Refusal> {
+    let wanted = target.map_type().element();
+    if wanted == Type::Any || wanted.name() == held {
+        return Ok(());
+    }
+    Err(Refusal::Thrown(format!(
+        "reflect.Value.SetMapIndex: value of type {held} is not assignable to type {}",
+        wanted.name()
+    )))
+}
+
+/// mergo sets a list before it knows whether the old value stays.
+fn assignable_list(target: &Map, old: Option<&Value>, new: &Value) -> Result<(), Refusal> {
+    match (target.map_type().element(), old) {
+        (Type::String, Some(_)) => Err(Refusal::Thrown(
+            "reflect: call of reflect.Value.IsNil on string Value".to_owned(),
+        )),
+        _ => assignable(target, new.go_type()),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use go_text_template::Type;
 
-use super::arguments::string;
+use super::arguments::{bytewise, string, text};
 use super::entry::Entry;
 
 const ONE: &[Type] = &[Type::String];
@@ -11,25 +11,25 @@ const ONE: &[Type] = &[Type::String];
 const BASE: Entry = Entry::new(
     "base",
     ONE,
-    |_, args| Ok(base(&string(args, 0)?).into()),
+    |_, args| Ok(bytewise(text(args, 0)?, |path| base(path).into()).into()),
     "The last element of the path.",
 );
 const DIR: Entry = Entry::new(
     "dir",
     ONE,
-    |_, args| Ok(dir(&string(args, 0)?).into()),
+    |_, args| Ok(bytewise(text(args, 0)?, dir).into()),
     "All but the last element of the path.",
 );
 const CLEAN: Entry = Entry::new(
     "clean",
     ONE,
-    |_, args| Ok(clean(&string(args, 0)?).into()),
+    |_, args| Ok(bytewise(text(args, 0)?, clean).into()),
     "The shortest equal path.",
 );
 const EXT: Entry = Entry::new(
     "ext",
     ONE,
-    |_, args| Ok(ext(&string(args, 0)?).into()),
+    |_, args| Ok(bytewise(text(args, 0)?, |path| ext(path).into()).into()),
     "The extension with its dot.",
 );
 const IS_ABS: Entry = Entry::new(

@@ -36,6 +36,8 @@ pub struct Record {
     pub go_type: &'static str,
     /// The exported fields, in order.
     pub fields: Vec<Field>,
+    /// How many of the fields, from the first on, are those of an embedded struct, and its name.
+    pub embedded: Option<(&'static str, usize)>,
     /// The methods.
     pub methods: &'static [Function],
     /// What `String()` returns, if there is one.
@@ -48,6 +50,7 @@ impl Record {
         Self {
             go_type,
             fields,
+            embedded: None,
             methods: &[],
             text: None,
         }

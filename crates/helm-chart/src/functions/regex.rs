@@ -1,5 +1,6 @@
 //! Regular expressions. Patterns are Go's (RE2); see [`super::re2`].
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -8,7 +9,7 @@ use go_text_template::{FunctionError, Text, Type, Value, fmt};
 
 use regex::bytes::Match;
 
-use super::arguments::{Answer, int, string, text};
+use super::arguments::{Answer, bytewise, int, text};
 use super::entry::Entry;
 use super::re2::Pattern;
 use super::texts::string_list;
@@ -101,19 +102,21 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(
         "regexQuoteMeta",
         &[Type::String],
-        |_, args| {
-            let mut out = String::new();
-            for letter in string(args, 0)?.chars() {
-                if r"\.+*?()|[]{}^$".contains(letter) {
-                    out.push('\\');
-                }
-                out.push(letter);
-            }
-            Ok(out.into())
-        },
+        |_, args| Ok(bytewise(text(args, 0)?, quote_meta).into()),
         "The text with all characters escaped that mean something in a pattern.",
     ),
 ];
+
+fn quote_meta(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    for letter in source.chars() {
+        if r"\.+*?()|[]{}^$".contains(letter) {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+    out
+}
 
 thread_local! {
     /// Templates use few patterns, again and again.
@@ -125,8 +128,11 @@ fn compile(pattern: &Text) -> Result<Rc<Pattern>, String> {
         return Ok(known);
     }
     let source = pattern.as_str().ok_or_else(|| {
-        let source = pattern.to_str();
-        format!("error parsing regexp: invalid UTF-8: `{source}`")
+        // Go quotes the pattern from the first damaged letter on.
+        let valid = pattern.as_bytes().utf8_chunks().next();
+        let start = valid.map_or(0, |chunk| chunk.valid().len());
+        let rest = Text::from(&pattern.as_bytes()[start..]);
+        format!("error parsing regexp: invalid UTF-8: `{rest}`")
     })?;
     let fresh = Rc::new(Pattern::compile(source)?);
     COMPILED.with_borrow_mut(|compiled| {
@@ -146,8 +152,9 @@ fn must(args: &[Value]) -> Result<Rc<Pattern>, FunctionError> {
 fn panicking(args: &[Value]) -> Result<Rc<Pattern>, FunctionError> {
     let pattern = text(args, 0)?;
     compile(pattern).map_err(|error| {
-        let plain =
-            |letter: char| letter != '`' && letter != '\u{7f}' && (letter >= ' ' || letter == '\t');
+        let plain = |letter: char| {
+            !matches!(letter, '`' | '\u{7f}' | '\u{feff}') && (letter >= ' ' || letter == '\t')
+        };
         let quoted = match pattern.as_str() {
             Some(source) if source.chars().all(plain) => format!("`{source}`"),
             _ => fmt::quote(pattern.as_bytes()),
@@ -156,23 +163,67 @@ fn panicking(args: &[Value]) -> Result<Rc<Pattern>, FunctionError> {
     })
 }
 
+/// A text as patterns see it: a byte that is not UTF-8 is the letter U+FFFD.
+struct Subject<'s> {
+    source: &'s [u8],
+    seen: Cow<'s, [u8]>,
+    /// Where such letters end in what is seen.
+    damaged: Vec<usize>,
+}
+
+impl<'s> Subject<'s> {
+    fn of(source: &'s Text) -> Self {
+        let bytes = source.as_bytes();
+        if source.as_str().is_some() {
+            return Self {
+                source: bytes,
+                seen: Cow::Borrowed(bytes),
+                damaged: Vec::new(),
+            };
+        }
+        let (mut seen, mut damaged) = (Vec::new(), Vec::new());
+        for chunk in bytes.utf8_chunks() {
+            seen.extend_from_slice(chunk.valid().as_bytes());
+            for _ in chunk.invalid() {
+                seen.extend_from_slice("\u{fffd}".as_bytes());
+                damaged.push(seen.len());
+            }
+        }
+        Self {
+            source: bytes,
+            seen: Cow::Owned(seen),
+            damaged,
+        }
+    }
+
+    /// Where in the source a position of what is seen lies.
+    fn at(&self, position: usize) -> usize {
+        let before = self.damaged.partition_point(|end| *end <= position);
+        position - before * (char::REPLACEMENT_CHARACTER.len_utf8() - 1)
+    }
+
+    /// The source's bytes of a match.
+    fn bytes(&self, found: &Match<'_>) -> &'s [u8] {
+        &self.source[self.at(found.start())..self.at(found.end())]
+    }
+
+    /// All matches. Go steps by letters, so that no empty match is within one.
+    fn matches<'p>(&'p self, pattern: &'p Pattern) -> impl Iterator<Item = Match<'p>> {
+        let found = pattern.regex.find_iter(&self.seen);
+        found.filter(|found| is_between_letters(&self.seen, found))
+    }
+}
+
 fn is_match(pattern: &Pattern, args: &[Value]) -> bool {
-    text(args, 1).is_ok_and(|source| pattern.regex.is_match(source.as_bytes()))
+    text(args, 1).is_ok_and(|source| pattern.regex.is_match(&Subject::of(source).seen))
 }
 
 fn find(pattern: &Pattern, args: &[Value]) -> Answer {
-    let found = matches(pattern, text(args, 1)?.as_bytes()).next();
+    let subject = Subject::of(text(args, 1)?);
+    let found = subject.matches(pattern).next();
     Ok(found
-        .map_or_else(Text::default, |found| found.as_bytes().into())
+        .map_or_else(Text::default, |found| subject.bytes(&found).into())
         .into())
-}
-
-/// All matches. Go steps by letters, so that no empty match is within one.
-fn matches<'s>(pattern: &Pattern, source: &'s [u8]) -> impl Iterator<Item = Match<'s>> {
-    pattern
-        .regex
-        .find_iter(source)
-        .filter(move |found| is_between_letters(source, found))
 }
 
 /// Whether a match is not an empty one within a UTF-8 sequence. A damaged sequence is as many
@@ -203,8 +254,9 @@ fn limit(args: &[Value]) -> Result<usize, FunctionError> {
 }
 
 fn find_all(pattern: &Pattern, args: &[Value]) -> Answer {
-    let found = matches(pattern, text(args, 1)?.as_bytes()).take(limit(args)?);
-    let texts: Vec<Text> = found.map(|found| found.as_bytes().into()).collect();
+    let subject = Subject::of(text(args, 1)?);
+    let found = subject.matches(pattern).take(limit(args)?);
+    let texts: Vec<Text> = found.map(|found| subject.bytes(&found).into()).collect();
     let none = texts.is_empty();
     Ok(string_list(texts, none))
 }
@@ -214,21 +266,22 @@ fn split(pattern: &Pattern, args: &[Value]) -> Answer {
     if limit == 0 {
         return Ok(string_list(Vec::new(), true));
     }
-    let source = text(args, 1)?.as_bytes();
+    let subject = Subject::of(text(args, 1)?);
+    let source = subject.source;
     let pattern_is_empty = text(args, 0)?.is_empty();
     if source.is_empty() && !pattern_is_empty {
         return Ok(Value::strings([""]));
     }
     let (mut parts, mut begin, mut end) = (Vec::<Text>::new(), 0, 0);
-    for found in matches(pattern, source).take(limit) {
+    for found in subject.matches(pattern).take(limit) {
         if parts.len() + 1 >= limit {
             break;
         }
-        end = found.start();
+        end = subject.at(found.start());
         if found.end() != 0 {
             parts.push(source[begin..end].into());
         }
-        begin = found.end();
+        begin = subject.at(found.end());
     }
     if end != source.len() {
         parts.push(source[begin..].into());
@@ -238,25 +291,27 @@ fn split(pattern: &Pattern, args: &[Value]) -> Answer {
 
 fn replace_all(pattern: &Pattern, args: &[Value], expand: bool) -> Answer {
     let (source, replacement) = (text(args, 1)?, text(args, 2)?);
-    let template = replacement.to_str();
-    let expand = expand && template.contains('$');
+    let subject = Subject::of(source);
+    let template = replacement.as_bytes();
+    let expand = expand && template.contains(&b'$');
     let mut out = Vec::with_capacity(source.len());
     let mut done = 0;
-    for groups in pattern.regex.captures_iter(source.as_bytes()) {
+    for groups in pattern.regex.captures_iter(&subject.seen) {
         let Some(whole) = groups.get(0) else { continue };
-        if !is_between_letters(source.as_bytes(), &whole) {
+        if !is_between_letters(&subject.seen, &whole) {
             continue;
         }
-        out.extend_from_slice(&source.as_bytes()[done..whole.start()]);
+        out.extend_from_slice(&source.as_bytes()[done..subject.at(whole.start())]);
         if expand {
-            expand_into(&mut out, &template, |name| {
-                pattern.group(name).and_then(|group| groups.get(group))
+            expand_into(&mut out, template, |name| {
+                let group = pattern.group(name).and_then(|group| groups.get(group));
+                group.map_or(&b""[..], |group| subject.bytes(&group))
             });
         } else {
-            out.extend_from_slice(replacement.as_bytes());
+            out.extend_from_slice(template);
         }
         super::strings::bounded(out.len())?;
-        done = whole.end();
+        done = subject.at(whole.end());
     }
     if done == 0 && out.is_empty() {
         return Ok(source.clone().into());
@@ -267,27 +322,24 @@ fn replace_all(pattern: &Pattern, args: &[Value], expand: bool) -> Answer {
 
 /// Copies a replacement with `$name`, `${name}` and `$$` resolved. A name is as long as it can be,
 /// so `$1W` is the group called "1W"; what is no name stays as it is.
-fn expand_into<'m>(
-    out: &mut Vec<u8>,
-    template: &str,
-    group: impl Fn(&str) -> Option<regex::bytes::Match<'m>>,
-) {
+fn expand_into<'m>(out: &mut Vec<u8>, template: &[u8], group: impl Fn(&str) -> &'m [u8]) {
     let mut rest = template;
-    while let Some(at) = rest.find('$') {
-        out.extend_from_slice(&rest.as_bytes()[..at]);
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        out.extend_from_slice(&rest[..at]);
         let after = &rest[at + 1..];
-        if let Some(next) = after.strip_prefix('$') {
+        let readable = after.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        if let Some(next) = after.strip_prefix(b"$") {
             out.push(b'$');
             rest = next;
-        } else if let Some((name, next)) = reference(after) {
-            out.extend_from_slice(group(name).map_or(&b""[..], |found| found.as_bytes()));
-            rest = next;
+        } else if let Some((name, next)) = reference(readable) {
+            out.extend_from_slice(group(name));
+            rest = &after[readable.len() - next.len()..];
         } else {
             out.push(b'$');
             rest = after;
         }
     }
-    out.extend_from_slice(rest.as_bytes());
+    out.extend_from_slice(rest);
 }
 
 fn reference(text: &str) -> Option<(&str, &str)> {

@@ -125,12 +125,7 @@ const TRIM_ALL: Entry = Entry::new(
     TWO,
     |_, args| {
         let (cutset, source) = (string(args, 0)?, text(args, 1)?);
-        Ok(match source.as_str() {
-            Some(whole) => {
-                shortened(source, whole.trim_matches(|letter| cutset.contains(letter))).into()
-            }
-            None => trim_bytes(source.as_bytes(), cutset.as_bytes()).into(),
-        })
+        Ok(trim_matches(source, |letter| cutset.contains(letter)).into())
     },
     "Removes all characters of a set around the text.",
 );
@@ -166,17 +161,34 @@ fn shortened(whole: &Text, part: &str) -> Text {
 }
 
 fn trim(source: &Text) -> Text {
-    match source.as_str() {
-        Some(whole) => shortened(source, whole.trim()),
-        None => source.as_bytes().trim_ascii().into(),
-    }
+    trim_matches(source, char::is_whitespace)
 }
 
-fn trim_bytes(source: &[u8], cutset: &[u8]) -> Text {
-    let keep = |byte: &u8| !cutset.contains(byte);
-    let start = source.iter().position(keep).unwrap_or(source.len());
-    let end = source.iter().rposition(keep).map_or(start, |last| last + 1);
-    source[start..end].into()
+/// The text without letters of a kind around it; a byte that is not UTF-8 counts as U+FFFD.
+fn trim_matches(source: &Text, is_cut: impl Fn(char) -> bool) -> Text {
+    if let Some(whole) = source.as_str() {
+        return shortened(source, whole.trim_matches(is_cut));
+    }
+    let letters: Vec<(char, usize)> = source
+        .as_bytes()
+        .utf8_chunks()
+        .flat_map(|chunk| {
+            let valid = chunk.valid().chars();
+            let valid = valid.map(|letter| (letter, letter.len_utf8()));
+            let invalid = chunk.invalid().iter();
+            valid.chain(invalid.map(|_| (char::REPLACEMENT_CHARACTER, 1)))
+        })
+        .collect();
+    let cut = |letters: &mut dyn Iterator<Item = &(char, usize)>| -> usize {
+        let cut = letters.take_while(|(letter, _)| is_cut(*letter));
+        cut.map(|(_, bytes)| bytes).sum()
+    };
+    let start = cut(&mut letters.iter());
+    if start == source.len() {
+        return Text::default();
+    }
+    let end = source.len() - cut(&mut letters.iter().rev());
+    source.as_bytes()[start..end].into()
 }
 
 fn without_prefix(prefix: &Text, source: &Text) -> Text {

@@ -28,13 +28,19 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::variadic(
         "quote",
         &[Type::Any],
-        |_, args| Ok(joined(args, |value| fmt::quote(to_text(value).as_bytes())).into()),
+        |_, args| Ok(joined(args, |value| fmt::quote(to_text(value).as_bytes()).into()).into()),
         "Each value in double quotes with Go escapes, nil ones left out.",
     ),
     Entry::variadic(
         "squote",
         &[Type::Any],
-        |_, args| Ok(joined(args, |value| format!("'{}'", fmt::sprint_value(value))).into()),
+        |_, args| {
+            Ok(joined(args, |value| {
+                let shown = fmt::sprint_value(value);
+                [b"'", shown.as_bytes(), b"'"].concat().into()
+            })
+            .into())
+        },
         "Each value in single quotes without escapes, nil ones left out.",
     ),
     Entry::variadic(
@@ -129,15 +135,9 @@ fn join(separator: &[u8], parts: &[Text]) -> Text {
     }
 }
 
-fn joined(values: &[Value], quote: impl Fn(&Value) -> String) -> String {
-    let mut out = String::new();
-    for value in values.iter().filter(|value| !value.is_nil()) {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(&quote(value));
-    }
-    out
+fn joined(values: &[Value], quote: impl Fn(&Value) -> Text) -> Text {
+    let values = values.iter().filter(|value| !value.is_nil());
+    join(b" ", &values.map(quote).collect::<Vec<Text>>())
 }
 
 fn numbered(parts: Vec<Text>) -> Value {

@@ -4,7 +4,7 @@
 mod read;
 mod write;
 
-pub(crate) use read::parse_prefix;
 pub use read::{JsonError, parse, parse_with};
+pub(crate) use read::{parse_partly, parse_prefix};
 pub(crate) use write::write_string;
 pub use write::{WriteError, to_string, to_string_pretty, to_string_raw};

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use go_text_template::{Text, fmt};
 use serde_json::Value;
 
 use crate::tree::{Builder, FloatNumbers};
@@ -29,17 +30,37 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 /// # Errors
 /// See [`parse`].
 pub fn parse_with<B: Builder>(text: &str, builder: &mut B) -> Result<B::Output, JsonError> {
-    let (value, end) = parse_prefix(text, builder)?;
-    let mut reader = Reader {
-        text,
-        at: end,
-        depth: 0,
-        builder,
+    match parse_partly(text.as_bytes(), builder)? {
+        (value, None) => Ok(value),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// Reads one JSON value with `builder` as far as Go does: a number that is no `float64` is left
+/// out, as null, and the first of them told beside the value. Bytes that are not UTF-8 become
+/// U+FFFD within strings.
+///
+/// # Errors
+/// [`JsonError`] when the bytes are not exactly one JSON value.
+pub(crate) fn parse_partly<B: Builder>(
+    bytes: &[u8],
+    builder: &mut B,
+) -> Result<(B::Output, Option<JsonError>), JsonError> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(Text::from(bytes).to_str().into_owned()),
     };
-    reader.skip_space();
-    match reader.rest().chars().next() {
-        None => Ok(value),
-        Some(_) => Err(reader.unexpected("after top-level value")),
+    let mut reader = Reader::new(&text, builder);
+    let value = reader.value().and_then(|value| {
+        reader.skip_space();
+        match reader.byte() {
+            None => Ok(value),
+            Some(_) => Err(reader.unexpected("after top-level value")),
+        }
+    });
+    match value {
+        Ok(value) => Ok((value, reader.beyond_float)),
+        Err(error) => Err(error.about(bytes)),
     }
 }
 
@@ -48,14 +69,42 @@ pub(crate) fn parse_prefix<B: Builder>(
     text: &str,
     builder: &mut B,
 ) -> Result<(B::Output, usize), JsonError> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        depth: 0,
-        builder,
-    };
+    let mut reader = Reader::new(text, builder);
     let value = reader.value()?;
-    Ok((value, reader.at))
+    match reader.beyond_float {
+        Some(error) => Err(error),
+        None => Ok((value, reader.at)),
+    }
+}
+
+/// A byte as Go shows it: as the character of that number.
+fn quoted(byte: u8) -> String {
+    match byte {
+        b'\'' => "'\\''".to_owned(),
+        b'"' => "'\"'".to_owned(),
+        other => {
+            let quoted = fmt::quote(char::from(other).encode_utf8(&mut [0; 4]).as_bytes());
+            format!("'{}'", quoted.trim_matches('"'))
+        }
+    }
+}
+
+impl JsonError {
+    /// The error with the byte that really is in its place, where U+FFFD stands for it.
+    fn about(mut self, bytes: &[u8]) -> Self {
+        let mut at = 0;
+        for chunk in bytes.utf8_chunks() {
+            at += chunk.valid().len();
+            for byte in chunk.invalid() {
+                if at == self.offset {
+                    let shown = quoted("\u{fffd}".as_bytes()[0]);
+                    self.message = self.message.replacen(&shown, &quoted(*byte), 1);
+                }
+                at += char::REPLACEMENT_CHARACTER.len_utf8();
+            }
+        }
+        self
+    }
 }
 
 struct Reader<'t, 'b, B: Builder> {
@@ -63,9 +112,21 @@ struct Reader<'t, 'b, B: Builder> {
     at: usize,
     depth: usize,
     builder: &'b mut B,
+    /// The first number that is no `float64`.
+    beyond_float: Option<JsonError>,
 }
 
-impl<'t, B: Builder> Reader<'t, '_, B> {
+impl<'t, 'b, B: Builder> Reader<'t, 'b, B> {
+    fn new(text: &'t str, builder: &'b mut B) -> Self {
+        Self {
+            text,
+            at: 0,
+            depth: 0,
+            builder,
+            beyond_float: None,
+        }
+    }
+
     fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }
@@ -89,20 +150,16 @@ impl<'t, B: Builder> Reader<'t, '_, B> {
 
     /// `invalid character 'x' …`, or the complaint about an early end.
     fn unexpected(&self, context: &str) -> JsonError {
-        let shown = match self.rest().chars().next() {
-            None => return self.error("unexpected end of JSON input".to_owned()),
-            Some('\'') => "'\\''".to_owned(),
-            Some('"') => "'\"'".to_owned(),
-            Some('\n') => "'\\n'".to_owned(),
-            Some('\t') => "'\\t'".to_owned(),
-            Some('\r') => "'\\r'".to_owned(),
-            Some('\\') => "'\\\\'".to_owned(),
-            Some(other) if other.is_ascii_control() => format!("'\\x{:02x}'", u32::from(other)),
-            // Go looks at bytes, each printed as the character of that number.
-            Some(other) if other.is_ascii() => format!("'{other}'"),
-            Some(_) => format!("'{}'", char::from(self.byte().unwrap_or_default())),
-        };
-        self.error(format!("invalid character {shown} {context}"))
+        match self.byte() {
+            None => self.error("unexpected end of JSON input".to_owned()),
+            Some(byte) => self.error(format!("invalid character {} {context}", quoted(byte))),
+        }
+    }
+
+    /// The same within a token, where Go takes the end for a space.
+    fn unexpected_in_token(&self, context: &str) -> JsonError {
+        let byte = self.byte().unwrap_or(b' ');
+        self.error(format!("invalid character {} {context}", quoted(byte)))
     }
 
     fn value(&mut self) -> Result<B::Output, JsonError> {
@@ -127,7 +184,7 @@ impl<'t, B: Builder> Reader<'t, '_, B> {
             if self.byte() != Some(expected as u8) {
                 let context = format!("in literal {word} (expecting '{expected}')");
                 debug_assert!(index > 0);
-                return Err(self.unexpected(&context));
+                return Err(self.unexpected_in_token(&context));
             }
             self.at += 1;
         }
@@ -211,12 +268,12 @@ impl<'t, B: Builder> Reader<'t, '_, B> {
         if self.byte() == Some(b'0') {
             self.at += 1;
         } else if self.digits() == 0 {
-            return Err(self.unexpected("in numeric literal"));
+            return Err(self.unexpected_in_token("in numeric literal"));
         }
         if self.byte() == Some(b'.') {
             self.at += 1;
             if self.digits() == 0 {
-                return Err(self.unexpected("after decimal point in numeric literal"));
+                return Err(self.unexpected_in_token("after decimal point in numeric literal"));
             }
         }
         if matches!(self.byte(), Some(b'e' | b'E')) {
@@ -225,7 +282,7 @@ impl<'t, B: Builder> Reader<'t, '_, B> {
                 self.at += 1;
             }
             if self.digits() == 0 {
-                return Err(self.unexpected("in exponent of numeric literal"));
+                return Err(self.unexpected_in_token("in exponent of numeric literal"));
             }
         }
         let text = &self.text[start..self.at];
@@ -234,7 +291,9 @@ impl<'t, B: Builder> Reader<'t, '_, B> {
             _ => {
                 let message =
                     format!("json: cannot unmarshal number {text} into Go value of type float64");
-                Err(self.error(message))
+                let error = self.error(message);
+                self.beyond_float.get_or_insert(error);
+                Ok(self.builder.null())
             }
         }
     }
@@ -294,7 +353,7 @@ impl<'t, B: Builder> Reader<'t, '_, B> {
                 }
                 return Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
             }
-            _ => return Err(self.unexpected("in string escape code")),
+            _ => return Err(self.unexpected_in_token("in string escape code")),
         };
         self.at += 1;
         Ok(character)
@@ -305,7 +364,7 @@ impl<'t, B: Builder> Reader<'t, '_, B> {
         for _ in 0..4 {
             let digit = self.byte().and_then(|byte| char::from(byte).to_digit(16));
             let Some(digit) = digit else {
-                return Err(self.unexpected("in \\u hexadecimal character escape"));
+                return Err(self.unexpected_in_token("in \\u hexadecimal character escape"));
             };
             code = code * 16 + digit;
             self.at += 1;

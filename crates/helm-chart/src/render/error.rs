@@ -1,7 +1,5 @@
 //! [`RenderError`]: why a chart did not render, in Helm's words.
 
-use std::fmt::Write as _;
-
 use go_text_template::{Error, ErrorKind};
 
 use super::lookup::Query;
@@ -139,32 +137,78 @@ fn reformatted(error: &Error) -> Option<String> {
     ) {
         return None;
     }
-    let mut text = String::new();
-    let levels = error.frames().len();
-    for (index, frame) in error.frames().enumerate() {
-        let last = index + 1 == levels;
-        if !last && frame.message != CALLING {
-            return None;
-        }
-        if index > 0 {
-            text.push('\n');
-        }
-        match &frame.executing {
-            Some(executing) => {
-                let column = frame.column.unwrap_or_default();
-                let message = frame.message.trim_end();
-                // Writing to a string cannot fail.
-                let _ = write!(
-                    text,
-                    "{}:{}:{column}\n  executing {} at <{}>:\n    {message}",
-                    frame.file,
-                    frame.line,
-                    go_text_template::fmt::quote(executing.as_bytes()),
-                    frame.node,
-                );
-            }
-            None => text.push_str(&frame.to_string()),
+    let levels: Vec<String> = error.frames().map(ToString::to_string).collect();
+    let mut reaching = error.frames().rev().skip(1);
+    if reaching.any(|frame| frame.message != CALLING) {
+        return None;
+    }
+    let mut traced: Vec<Traced> = Vec::new();
+    for index in 0..levels.len() {
+        let level = Traced::of(&levels[index..].concat())?;
+        // A template that includes itself at one place is told once.
+        if traced.last() != Some(&level) {
+            traced.push(level);
         }
     }
-    Some(text)
+    let text: String = traced.iter().map(ToString::to_string).collect();
+    Some(text.trim().to_owned())
+}
+
+/// One level of an error as Helm 4 takes it apart: by the text alone, at the first `: executing`
+/// and the first `>: `, wherever these happen to be.
+#[derive(Debug, PartialEq, Eq)]
+struct Traced {
+    location: String,
+    executing: String,
+    message: String,
+}
+
+impl Traced {
+    fn of(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("template: ")?;
+        if rest.starts_with("no template ") {
+            return Some(Self {
+                location: String::new(),
+                executing: String::new(),
+                message: text.to_owned(),
+            });
+        }
+        Self::executing(rest).or_else(|| {
+            let (location, message) = rest.rsplit_once(": ")?;
+            Some(Self {
+                location: location.to_owned(),
+                executing: String::new(),
+                message: before_next_level(message).to_owned(),
+            })
+        })
+    }
+
+    fn executing(text: &str) -> Option<Self> {
+        let (location, rest) = text.split_once(": executing ")?;
+        let (name, rest) = rest.strip_prefix('"')?.split_once('"')?;
+        let (node, message) = rest.strip_prefix(" at <")?.split_once(">: ")?;
+        Some(Self {
+            location: location.to_owned(),
+            executing: format!("executing \"{name}\" at <{node}>:"),
+            message: before_next_level(message).to_owned(),
+        })
+    }
+}
+
+fn before_next_level(message: &str) -> &str {
+    message.split(" template:").next().unwrap_or_default()
+}
+
+impl std::fmt::Display for Traced {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = [
+            (&self.location, "\n  "),
+            (&self.executing, "\n    "),
+            (&self.message, "\n"),
+        ];
+        for (part, end) in parts.into_iter().filter(|(part, _)| !part.is_empty()) {
+            write!(out, "{part}{end}")?;
+        }
+        Ok(())
+    }
 }

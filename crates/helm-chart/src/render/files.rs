@@ -106,9 +106,7 @@ fn as_table(arguments: &[Value], text: impl Fn(&[u8]) -> Value) -> Answer {
 }
 
 fn as_config(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
-    as_table(arguments, |bytes| {
-        String::from_utf8_lossy(bytes).into_owned().into()
-    })
+    as_table(arguments, |bytes| Text::from(bytes).into())
 }
 
 fn as_secrets(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {

@@ -29,8 +29,10 @@ pub(super) fn value(
             let inner = Record::new("chart.Metadata", fields);
             let text = format!("{{{} {is_root}}}", go_text_template::Object::print(&inner));
             let mut fields = inner.fields;
+            let embedded = Some(("Metadata", fields.len()));
             fields.push(Field::new("IsRoot", is_root));
             let mut record = Record::new("struct { chart.Metadata; IsRoot bool }", fields);
+            record.embedded = embedded;
             record.text = Some(text);
             Value::object(record)
         }

@@ -1,17 +1,18 @@
 //! Nodes to values: types scalars, follows aliases and merges, turns keys into strings, as
-//! go-yaml v2 and sigs.k8s.io/yaml do together. Refuses documents whose aliases explode.
+//! go-yaml v2 and sigs.k8s.io/yaml do together. Refuses documents whose aliases explode. What JSON
+//! cannot express is judged by [`super::loose`], once the whole document is known to be YAML.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::YamlError;
 use super::compose::{Document, Node, NodeId, NodeKind};
+use super::loose::{Loose, Scalar};
 use super::resolve::{CORE_PREFIX, Resolved, resolve};
 use super::scanner::MAX_DEPTH;
-use crate::number::{write_go_float, write_go_float32};
 use crate::tree::Builder;
 
 type Decode<T> = Result<T, YamlError>;
@@ -45,6 +46,8 @@ pub(super) struct Decoder<'d, 'a, B: Builder, O: Observer> {
     open_aliases: Vec<NodeId>,
     depth: usize,
     duplicates: Vec<String>,
+    /// Something was met that JSON cannot express.
+    beyond_json: bool,
 }
 
 /// Decodes `document` with `builder`.
@@ -64,9 +67,13 @@ pub(super) fn decode<B: Builder, O: Observer>(
         open_aliases: Vec::new(),
         depth: 0,
         duplicates: Vec::new(),
+        beyond_json: false,
     };
     let value = decoder.value(document.root)?;
     if decoder.duplicates.is_empty() {
+        if decoder.beyond_json {
+            return decoder.loose(document.root)?.build(decoder.builder);
+        }
         return Ok(value);
     }
     let lines = decoder.duplicates.join("\n  ");
@@ -158,7 +165,13 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
                 self.merge(*value_id, into)?;
                 continue;
             }
-            let key = self.key(*key_id, *value_id)?;
+            let Some(key) = self.key(*key_id)? else {
+                self.beyond_json = true;
+                self.observer.enter(Step::Key("", key_node));
+                self.value(*value_id)?;
+                self.observer.leave();
+                continue;
+            };
             self.observer.enter(Step::Key(&key, key_node));
             let value = self.value(*value_id)?;
             self.observer.leave();
@@ -173,8 +186,8 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
         Ok(())
     }
 
-    /// A mapping key as the string JSON needs.
-    fn key(&mut self, id: NodeId, value: NodeId) -> Decode<Cow<'d, str>> {
+    /// A mapping key as the string JSON needs; `None` for one that cannot be a string.
+    fn key(&mut self, id: NodeId) -> Decode<Option<Cow<'d, str>>> {
         self.count()?;
         let document = self.document;
         let mut node = &document.nodes[id];
@@ -182,80 +195,82 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             node = &document.nodes[*target];
         }
         let NodeKind::Scalar { text, implicit } = &node.kind else {
-            let shape = self.go_syntax(id)?;
+            let shape = self.loose(id)?.go_syntax();
             return Err(YamlError::syntax(
                 format!("invalid map key: {shape}"),
                 Some(node.mark),
             ));
         };
-        let go_type = match Self::resolve(node, text, *implicit)? {
-            Meaning::Text(text) => return Ok(text),
-            Meaning::Value(Resolved::Bool(value)) => {
-                return Ok(Cow::Borrowed(if value { "true" } else { "false" }));
-            }
-            Meaning::Value(Resolved::Int(value)) => return Ok(Cow::Owned(value.to_string())),
-            Meaning::Value(Resolved::Float(value)) => {
-                let mut key = String::new();
-                match (value.is_nan(), value.is_infinite()) {
-                    (true, _) => key.push_str(".nan"),
-                    (_, true) => key.push_str(if value > 0.0 { ".inf" } else { "-.inf" }),
-                    _ => write_go_float32(&mut key, value),
-                }
-                return Ok(Cow::Owned(key));
-            }
-            Meaning::Value(Resolved::Uint(value)) => format!("uint64, key: {value:#x}"),
-            Meaning::Value(_) => "%!s(<nil>), key: <nil>".to_owned(),
+        let scalar = match Self::resolve(node, text, *implicit)? {
+            Meaning::Text(text) => return Ok(Some(text)),
+            Meaning::Value(value) => plain(value),
         };
-        let mut value = self.go_syntax(value)?;
-        if value == "interface {}(nil)" {
-            "<nil>".clone_into(&mut value);
-        }
-        Err(YamlError::unrepresentable(format!(
-            "unsupported map key of type: {go_type}, value: {value}"
-        )))
+        Ok(scalar
+            .json_key()
+            .ok()
+            .map(|key| Cow::Owned(key.into_owned())))
     }
 
-    /// A value as Go's `%#v` shows it inside a container.
-    fn go_syntax(&mut self, id: NodeId) -> Decode<String> {
+    /// The value as go-yaml decodes it, before it is made fit for JSON.
+    fn loose(&mut self, id: NodeId) -> Decode<Loose> {
         self.count()?;
         let document = self.document;
         let node = &document.nodes[id];
         Ok(match &node.kind {
-            NodeKind::Scalar { text, implicit } => match Self::resolve(node, text, *implicit)? {
-                Meaning::Text(text) => go_text_template::fmt::quote(text.as_bytes()),
-                Meaning::Value(Resolved::Bool(value)) => value.to_string(),
-                Meaning::Value(Resolved::Int(value)) => value.to_string(),
-                Meaning::Value(Resolved::Uint(value)) => format!("{value:#x}"),
-                Meaning::Value(Resolved::Float(value)) => {
-                    let mut text = String::new();
-                    write_go_float(&mut text, value);
-                    text
-                }
-                Meaning::Value(_) => "interface {}(nil)".to_owned(),
-            },
+            NodeKind::Scalar { text, implicit } => {
+                Loose::Scalar(match Self::resolve(node, text, *implicit)? {
+                    Meaning::Text(text) => Scalar::Text(text.into_owned()),
+                    Meaning::Value(value) => plain(value),
+                })
+            }
             NodeKind::Sequence(items) => {
-                let mut shown = Vec::with_capacity(items.len());
-                for item in items {
-                    shown.push(self.go_syntax(*item)?);
-                }
-                format!("[]interface {{}}{{{}}}", shown.join(", "))
+                let items = items.iter().map(|item| self.loose(*item));
+                Loose::List(items.collect::<Decode<_>>()?)
             }
             NodeKind::Mapping(entries) => {
-                let mut shown = Vec::with_capacity(entries.len());
-                for (key, value) in entries {
-                    let (key, value) = (self.go_syntax(*key)?, self.go_syntax(*value)?);
-                    shown.push(format!("{key}:{value}"));
-                }
-                shown.sort_unstable();
-                format!("map[interface {{}}]interface {{}}{{{}}}", shown.join(", "))
+                let mut into = BTreeMap::new();
+                self.loose_mapping(entries, &mut into)?;
+                Loose::Map(into)
             }
             NodeKind::Alias { name, target } => {
                 self.open_alias(name, *target)?;
-                let shown = self.go_syntax(*target)?;
+                let value = self.loose(*target)?;
                 self.open_aliases.pop();
-                shown
+                value
             }
         })
+    }
+
+    fn loose_mapping(
+        &mut self,
+        entries: &'d [(NodeId, NodeId)],
+        into: &mut BTreeMap<Scalar, Loose>,
+    ) -> Decode<()> {
+        let document = self.document;
+        for (key, value) in entries {
+            if is_merge(&document.nodes[*key]) {
+                let sources = match &document.nodes[*value].kind {
+                    NodeKind::Sequence(items) => items.iter().rev().copied().collect(),
+                    _ => vec![*value],
+                };
+                for source in sources {
+                    if let Loose::Map(merged) = self.loose(source)? {
+                        into.extend(merged);
+                    }
+                }
+                continue;
+            }
+            match self.loose(*key)? {
+                Loose::Scalar(key) => into.insert(key, self.loose(*value)?),
+                shape => {
+                    return Err(YamlError::syntax(
+                        format!("invalid map key: {}", shape.go_syntax()),
+                        Some(document.nodes[*key].mark),
+                    ));
+                }
+            };
+        }
+        Ok(())
     }
 
     fn merge(&mut self, id: NodeId, into: &mut Entries<'d, B::Output>) -> Decode<()> {
@@ -299,12 +314,9 @@ impl<'d, 'a, B: Builder, O: Observer> Decoder<'d, 'a, B, O> {
             Meaning::Value(Resolved::Int(value)) => self.builder.int(value),
             Meaning::Value(Resolved::Uint(value)) => self.builder.uint(value),
             Meaning::Value(Resolved::Float(value)) => {
-                if !value.is_finite() {
-                    let mut reason = "json: unsupported value: ".to_owned();
-                    write_go_float(&mut reason, value);
-                    return Err(YamlError::unrepresentable(reason));
-                }
-                self.builder.float(value)
+                self.beyond_json |= !value.is_finite();
+                self.builder
+                    .float(if value.is_finite() { value } else { 0.0 })
             }
             Meaning::Value(_) => self.builder.null(),
         })
@@ -367,6 +379,16 @@ impl<'d> Meaning<'d> {
     }
 }
 
+fn plain(value: Resolved) -> Scalar {
+    match value {
+        Resolved::Bool(value) => Scalar::Bool(value),
+        Resolved::Int(value) => Scalar::Int(value),
+        Resolved::Uint(value) => Scalar::Uint(value),
+        Resolved::Float(value) => Scalar::Float(value),
+        _ => Scalar::Null,
+    }
+}
+
 fn binary<'d>(text: &str) -> Decode<Meaning<'d>> {
     let compact: String = text
         .chars()
@@ -374,7 +396,7 @@ fn binary<'d>(text: &str) -> Decode<Meaning<'d>> {
         .collect();
     match STANDARD.decode(compact) {
         Ok(bytes) => Ok(Meaning::Text(Cow::Owned(
-            String::from_utf8_lossy(&bytes).into_owned(),
+            go_text_template::Text::from(bytes).to_str().into_owned(),
         ))),
         Err(_) => Err(YamlError::syntax(
             "!!binary value contains invalid base64 data",

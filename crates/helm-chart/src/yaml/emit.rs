@@ -12,6 +12,8 @@ use crate::tree::{Tree, TreeSink};
 
 const BEST_WIDTH: usize = 80;
 const BEST_INDENT: usize = 2;
+/// How many letters of base64 go-yaml v3 puts into a line.
+const BASE64_LINE: usize = 70;
 const LONGEST_SIMPLE_KEY: usize = 128;
 /// The longest quoted key the YAML reader accepts when the JSON text is read again.
 const LONGEST_JSON_KEY: usize = 1024;
@@ -435,6 +437,28 @@ impl Emitter<'_> {
     }
 }
 
+impl Emitter<'_> {
+    /// A mapping of these entries, in this order.
+    fn write_entries<T: Tree>(&mut self, entries: Vec<(&str, &T)>) -> Result<(), EmitError> {
+        if entries.is_empty() {
+            self.write_plain_ascii("{}");
+            return Ok(());
+        }
+        self.enter()?;
+        let outer = self.indent;
+        self.indent = Some(outer.map_or(0, |indent| indent + BEST_INDENT));
+        for (key, value) in entries {
+            self.write_indent();
+            self.write_key(key)?;
+            self.context = Context::MappingValue;
+            value.accept(self)?;
+        }
+        self.indent = outer;
+        self.depth -= 1;
+        Ok(())
+    }
+}
+
 impl TreeSink for Emitter<'_> {
     type Error = EmitError;
 
@@ -493,6 +517,43 @@ impl TreeSink for Emitter<'_> {
         Ok(())
     }
 
+    fn damaged_string(&mut self, value: &[u8]) -> Result<(), EmitError> {
+        if self.generation == Generation::V2 {
+            return self.string(&go_text_template::Text::from(value).to_str());
+        }
+        let encoded = data_encoding::BASE64.encode(value);
+        self.write_plain_ascii("!!binary");
+        if encoded.len() < BASE64_LINE {
+            self.write_styled(&encoded, Style::Plain, false);
+        } else {
+            let lines = encoded.as_bytes().chunks(BASE64_LINE);
+            let lines = lines.map(|line| format!("{}\n", String::from_utf8_lossy(line)));
+            self.write_styled(&lines.collect::<String>(), Style::Literal, false);
+        }
+        Ok(())
+    }
+
+    fn bytes(&mut self, value: &[u8]) -> Result<(), EmitError> {
+        match self.generation {
+            Generation::V2 => self.string(&data_encoding::BASE64.encode(value)),
+            Generation::V3 => {
+                let numbers: Vec<serde_json::Value> =
+                    value.iter().map(|byte| (*byte).into()).collect();
+                self.list(numbers.iter())
+            }
+        }
+    }
+
+    fn nil_collection(&mut self, is_map: bool) -> Result<(), EmitError> {
+        let text = match (self.generation, is_map) {
+            (Generation::V2, _) => "null",
+            (Generation::V3, true) => "{}",
+            (Generation::V3, false) => "[]",
+        };
+        self.write_plain_ascii(text);
+        Ok(())
+    }
+
     fn list<'n, T: Tree + 'n>(
         &mut self,
         items: impl ExactSizeIterator<Item = &'n T>,
@@ -522,28 +583,34 @@ impl TreeSink for Emitter<'_> {
         Ok(())
     }
 
+    fn moment(&mut self, value: &str) -> Result<(), EmitError> {
+        match self.generation {
+            Generation::V2 => self.string(value),
+            Generation::V3 => {
+                self.write_plain_ascii(value);
+                Ok(())
+            }
+        }
+    }
+
+    fn wants_go_fields(&self) -> bool {
+        self.generation == Generation::V3
+    }
+
+    fn fields<'n, T: Tree + 'n>(
+        &mut self,
+        entries: impl ExactSizeIterator<Item = (&'n str, &'n T)>,
+    ) -> Result<(), EmitError> {
+        self.write_entries(entries.collect())
+    }
+
     fn map<'n, T: Tree + 'n>(
         &mut self,
         entries: impl ExactSizeIterator<Item = (&'n str, &'n T)>,
     ) -> Result<(), EmitError> {
-        if entries.len() == 0 {
-            self.write_plain_ascii("{}");
-            return Ok(());
-        }
-        self.enter()?;
-        let outer = self.indent;
-        self.indent = Some(outer.map_or(0, |indent| indent + BEST_INDENT));
         let mut entries: Vec<(&str, &T)> = entries.collect();
         sort_entries(&mut entries, self.generation);
-        for (key, value) in entries {
-            self.write_indent();
-            self.write_key(key)?;
-            self.context = Context::MappingValue;
-            value.accept(self)?;
-        }
-        self.indent = outer;
-        self.depth -= 1;
-        Ok(())
+        self.write_entries(entries)
     }
 }
 

@@ -10,6 +10,7 @@ mod emit;
 mod error;
 mod fields;
 mod key_order;
+mod loose;
 mod read;
 mod resolve;
 mod scalar_style;
@@ -22,8 +23,8 @@ pub use emit::{EmitError, to_string, to_string_pretty, write};
 pub use error::YamlError;
 pub(crate) use fields::parse_fields;
 pub use read::{
-    parse, parse_documents, parse_exact, parse_exact_documents, parse_strict, parse_table,
-    parse_with,
+    parse, parse_bytes_with, parse_documents, parse_exact, parse_exact_documents, parse_strict,
+    parse_table, parse_with,
 };
 pub(crate) use scanner::MAX_DEPTH;
 pub use spanned::{Position, Spanned, parse_spanned, parse_spanned_documents};

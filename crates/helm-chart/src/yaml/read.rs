@@ -19,6 +19,42 @@ pub fn parse_with<B: Builder>(text: &str, builder: &mut B) -> Result<B::Output, 
     }
 }
 
+/// Reads the first document of a text that need not be UTF-8, as [`parse_with`] does.
+///
+/// # Errors
+/// See [`parse_with`]; also for the first byte that is not UTF-8.
+pub fn parse_bytes_with<B: Builder>(bytes: &[u8], builder: &mut B) -> Result<B::Output, YamlError> {
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => return parse_with(text, builder),
+        Err(error) => error.valid_up_to(),
+    };
+    // What comes first is found first.
+    if let Some(Ok(text)) = bytes.get(..valid).map(std::str::from_utf8) {
+        Composer::new(text)?;
+    }
+    let damaged = bytes.get(valid..).unwrap_or_default();
+    Err(YamlError::syntax(damage(damaged), None))
+}
+
+/// What go-yaml's reader says of bytes whose first letter is not UTF-8.
+fn damage(bytes: &[u8]) -> &'static str {
+    let width = match bytes {
+        [0xC0..=0xDF, ..] => 2,
+        [0xE0..=0xEF, ..] => 3,
+        [0xF0..=0xF7, ..] => 4,
+        _ => return "invalid leading UTF-8 octet",
+    };
+    let trailing = |byte: &u8| byte & 0xC0 == 0x80;
+    match bytes {
+        _ if bytes.len() < width => "incomplete UTF-8 octet sequence",
+        _ if !bytes[1..width].iter().all(trailing) => "invalid trailing UTF-8 octet",
+        [0xC0 | 0xC1, ..] | [0xE0, ..=0x9F, ..] | [0xF0, ..=0x8F, ..] => {
+            "invalid length of a UTF-8 sequence"
+        }
+        _ => "invalid Unicode character",
+    }
+}
+
 /// Reads the first document as Helm reads values: every number is an `f64`.
 ///
 /// # Errors

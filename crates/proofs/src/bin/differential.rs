@@ -33,6 +33,9 @@ struct Arguments {
     /// How many random cases.
     #[arg(long, default_value_t = 2000)]
     cases: usize,
+    /// Only these cases of the seed, by the numbers that a report shows; may be repeated.
+    #[arg(long = "case", value_name = "N", conflicts_with = "charts")]
+    only: Vec<usize>,
     /// Whose behaviour is meant; by default that of the binary.
     #[arg(long, value_enum)]
     profile: Option<ProfileArg>,
@@ -81,6 +84,7 @@ fn run(arguments: &Arguments) -> std::io::Result<bool> {
     println!("Helm {version}, compared as {profile:?}");
     match &arguments.charts {
         Some(folder) => compare_charts(&helm, profile, folder),
+        None if !arguments.only.is_empty() => compare_again(&helm, profile, arguments),
         None => compare_random(&helm, profile, arguments),
     }
 }
@@ -172,6 +176,32 @@ fn compare_random(helm: &Helm, profile: Profile, arguments: &Arguments) -> std::
     println!("{equal_errors} of the equal answers are equal errors");
     println!("{equal} equal, {different} different");
     Ok(different == 0 && equal > 0)
+}
+
+/// The cases of `--case`, each alone.
+#[expect(
+    clippy::print_stdout,
+    reason = "the report is what this program is for"
+)]
+fn compare_again(helm: &Helm, profile: Profile, arguments: &Arguments) -> std::io::Result<bool> {
+    let mut different = 0;
+    for number in &arguments.only {
+        let mut cases = batch::cases(arguments.seed, number / BATCH * BATCH, BATCH);
+        batch::make_readable(&mut cases, profile);
+        let case = &cases[number % BATCH];
+        match batch::difference(helm, profile, case)? {
+            Ok(answer) => println!("case {number}: equal\n  {answer:?}"),
+            Err(difference) => {
+                different += 1;
+                show(&shrink::shrink(helm, profile, difference)?);
+            }
+        }
+    }
+    println!(
+        "{} equal, {different} different",
+        arguments.only.len() - different
+    );
+    Ok(different == 0)
 }
 
 /// One batch of cases, with a folder of its own for Helm.

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
+use go_text_template::Text;
 use proofs::differential::helm::{Answer, Helm, Release};
 use serde::{Deserialize, Serialize};
 
@@ -145,5 +146,5 @@ fn ask(helm: &Helm, fixture: &Fixture) -> std::io::Result<Answer> {
         .find_map(|line| line.strip_prefix("out: \"")?.strip_suffix('"'))
         .ok_or_else(|| std::io::Error::other(format!("no document in {text:?}")))?;
     let bytes = STANDARD.decode(encoded).map_err(std::io::Error::other)?;
-    Ok(Ok(String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(Ok(Text::from(bytes).to_string()))
 }

@@ -10,7 +10,7 @@ use std::io;
 use helm_chart::{Chart, ChartFile, Profile};
 
 use super::grammar::{self, CASE, Choices};
-use super::helm::{Answer, Helm, Release};
+use super::helm::{Answer, CRASHED, Helm, Release};
 use super::ours;
 
 const METADATA: &str = "apiVersion: v2\nname: c\nversion: 0.1.0\nappVersion: \"1.2\"\n";
@@ -94,22 +94,30 @@ pub fn cases(seed: u64, first: usize, count: usize) -> Vec<Case> {
     (first..first + count).map(case).collect()
 }
 
+/// Gives all cases but the first plain values where nobody can read those they share: such values
+/// answer one question only. Whether that was so.
+pub fn make_readable(cases: &mut [Case], profile: Profile) -> bool {
+    let Some((first, others)) = cases.split_first_mut() else {
+        return false;
+    };
+    if first.has_readable_values(profile) {
+        return false;
+    }
+    for case in others.iter_mut().filter(|case| case.chart.is_empty()) {
+        grammar::PLAIN.clone_into(&mut case.values);
+        case.set.clear();
+    }
+    true
+}
+
 /// Compares both answers to each case. All cases have the values of the first.
 ///
 /// # Errors
 /// If Helm cannot be run.
 pub fn compare(helm: &Helm, profile: Profile, mut cases: Vec<Case>) -> io::Result<Verdict> {
     let mut verdict = Verdict::default();
-    if cases
-        .first()
-        .is_some_and(|case| !case.has_readable_values(profile))
-    {
+    if make_readable(&mut cases, profile) {
         verdict.add(cases.remove(0), helm, profile)?;
-        // Values nobody can read answer one question only; the others get plain ones.
-        for case in cases.iter_mut().filter(|case| case.chart.is_empty()) {
-            grammar::PLAIN.clone_into(&mut case.values);
-            case.set.clear();
-        }
     }
     // What fails for us likely fails for Helm as well: ask for those alone at once.
     let (together, alone): (Vec<_>, Vec<_>) = cases.drain(..).partition(|case| {
@@ -160,7 +168,9 @@ pub fn difference(
 ) -> io::Result<Result<Answer, Difference>> {
     let one = std::slice::from_ref(case);
     let (theirs, ours) = (readable(ask(helm, one)?), readable(answer(one, profile)));
-    if theirs == ours {
+    // Where Helm crashes we are to refuse, in words of our own.
+    let crashed = theirs.as_ref().is_err_and(|words| words == CRASHED);
+    if theirs == ours || crashed && ours.is_err() {
         return Ok(Ok(ours));
     }
     Ok(Err(Difference {

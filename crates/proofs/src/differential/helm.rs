@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use go_text_template::Text;
 use helm_chart::Profile;
 
 /// What a render came to: the text, or the error in Helm's words.
@@ -80,9 +81,9 @@ impl Helm {
         command.args(set);
         let output = command.output()?;
         if output.status.success() {
-            return Ok(Ok(String::from_utf8_lossy(&output.stdout).into_owned()));
+            return Ok(Ok(Text::from(output.stdout).to_string()));
         }
-        Ok(Err(complaint(&String::from_utf8_lossy(&output.stderr))))
+        Ok(Err(complaint(&Text::from(output.stderr).to_str())))
     }
 
     fn command(&self) -> Command {
@@ -119,8 +120,14 @@ pub struct Release<'a> {
     pub namespace: &'a str,
 }
 
+/// What stands for an answer of Helm that ran out of stack, as it does on maps that hold themselves.
+pub const CRASHED: &str = "fatal error: stack overflow";
+
 /// The error's own words: after `Error: `, without the command's advice.
 fn complaint(text: &str) -> String {
+    if text.lines().any(|line| line == CRASHED) {
+        return CRASHED.to_owned();
+    }
     let start = text
         .match_indices("Error: ")
         .find(|(at, _)| *at == 0 || text.as_bytes()[at - 1] == b'\n');
