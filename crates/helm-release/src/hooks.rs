@@ -4,10 +4,12 @@
 //! Source: `pkg/action/hooks.go` of Helm v4.2. Storing each success at once and going on with a hook
 //! that still runs are ours: a run that died and is resumed starts no hook twice.
 
+use std::time::Duration;
+
 use converge::Readiness;
 use kube_cluster::{
-    Applied, ApplyOptions, Kind, LogQuery, Object, Query, Target, WaitError, last_lines, readiness,
-    wait_gone, wait_until,
+    Applied, ApplyOptions, Kind, LogQuery, Object, Query, Target, WaitError, last_lines,
+    mask_secrets, readiness, wait_gone, wait_until,
 };
 
 use crate::Hook;
@@ -19,6 +21,8 @@ use crate::storage::HELM;
 
 /// Marks a hook's object with the record and the event whose run created it.
 const RUN: &str = "aks-airflow.io/run";
+/// How often a hook that still runs is listened to.
+const LISTEN_EVERY: Duration = Duration::from_secs(5);
 /// How many lines of a failing hook's log an error shows.
 const LOG_LINES: u32 = 20;
 
@@ -78,7 +82,7 @@ async fn run_one(
         run.observer.progress(format!("{event} hook {target}"));
         create(run, event, object).await?;
     }
-    let outcome = wait(run, object).await;
+    let (outcome, heard) = wait_and_listen(run, object).await;
     let completed = run.engine.now();
     let phase = if outcome.is_ok() {
         "Succeeded"
@@ -101,7 +105,10 @@ async fn run_one(
             Ok(())
         }
         Err(error) => {
-            let logs = log_of(run, object).await;
+            let logs = match log_of(run, object, |_| true).await {
+                gone if gone.is_empty() => heard,
+                logs => logs,
+            };
             if wants_log(&run.record.hooks[index], "hook-failed") {
                 tell_log(run, object).await;
             }
@@ -115,7 +122,7 @@ async fn run_one(
                 event: event.to_owned(),
                 hook: target.to_string(),
                 reason,
-                logs,
+                logs: logs.iter().map(|line| mask_secrets(line)).collect(),
             })
         }
     }
@@ -177,6 +184,37 @@ async fn wait(run: &Run<'_>, object: &Object) -> Result<(), WaitError> {
     Ok(())
 }
 
+/// Waits for the end, and keeps the last lines of tries that failed on the way: Kubernetes deletes a
+/// Job's pods, and their logs with them, once it gives the Job up.
+async fn wait_and_listen(run: &Run<'_>, object: &Object) -> (Result<(), WaitError>, Vec<String>) {
+    let mut heard = Vec::new();
+    let mut end = std::pin::pin!(wait(run, object));
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut end => return (outcome, heard),
+            () = tokio::time::sleep(LISTEN_EVERY) => {
+                let lines = log_of(run, object, has_failed).await;
+                if !lines.is_empty() {
+                    heard = lines;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a container of the pod has ended badly at least once.
+fn has_failed(pod: &Object) -> bool {
+    let statuses = pod.at("/status/containerStatuses");
+    let statuses = statuses.and_then(serde_json::Value::as_array);
+    statuses.into_iter().flatten().any(|status| {
+        ["/state", "/lastState"].iter().any(|state| {
+            let code = status.pointer(&format!("{state}/terminated/exitCode"));
+            code.is_some_and(|code| *code != 0)
+        })
+    })
+}
+
 fn pod_end(pod: &Object) -> Readiness {
     match pod.text("/status/phase") {
         Some("Succeeded") => Readiness::Current("succeeded".into()),
@@ -216,26 +254,27 @@ fn wants_log(hook: &Hook, policy: &str) -> bool {
 }
 
 async fn tell_log(run: &Run<'_>, object: &Object) {
-    for line in log_of(run, object).await {
+    for line in log_of(run, object, |_| true).await {
         run.observer.progress(line);
     }
 }
 
-/// The last lines of the hook's pods, each container's under its name; empty where they cannot be
-/// read.
-async fn log_of(run: &Run<'_>, object: &Object) -> Vec<String> {
+/// The last lines of those of the hook's pods that `which` picks, each container's under its name;
+/// empty where they cannot be read.
+async fn log_of(run: &Run<'_>, object: &Object, which: fn(&Object) -> bool) -> Vec<String> {
     let (Some(logs), Some(namespace)) = (&run.engine.logs, object.namespace()) else {
         return Vec::new();
     };
     let mut lines = Vec::new();
-    for pod in pods_of(run, object).await {
+    for pod in pods_of(run, object).await.into_iter().filter(which) {
         let containers = pod
             .at("/spec/containers")
             .and_then(serde_json::Value::as_array);
         for container in containers.into_iter().flatten() {
             let name = container.get("name").and_then(serde_json::Value::as_str);
             let query = LogQuery::of(namespace, pod.name()).container(name.unwrap_or_default());
-            let Ok(found) = last_lines(logs.as_ref(), query, LOG_LINES).await else {
+            let found = last_lines(logs.as_ref(), query, LOG_LINES).await;
+            let Some(found) = found.ok().filter(|found| !found.is_empty()) else {
                 continue;
             };
             lines.push(format!(

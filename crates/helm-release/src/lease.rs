@@ -55,23 +55,40 @@ pub(crate) fn lease_of(release: &ReleaseId) -> ObjectRef {
     )
 }
 
-/// Who holds the release's Lease and seems alive, judging by the clocks: good enough for a plan.
+/// Who holds the release's Lease and is alive. A Lease that ran out by the clocks belongs to the
+/// dead; one that did not is watched until it moves, or for as long as it lasts: a client that was
+/// killed a moment ago keeps nobody from planning. Makes no Write.
 pub(crate) async fn holder(
     cluster: &dyn Cluster,
     release: &ReleaseId,
     clock: &Clock,
 ) -> Result<Option<String>, ClusterError> {
-    let Some(lease) = cluster.get(lease_of(release)).await? else {
-        return Ok(None);
-    };
-    let renewed = lease
-        .text("/spec/renewTime")
-        .and_then(|text| text.parse().ok());
-    let is_fresh = renewed.is_some_and(|renewed: Timestamp| {
-        clock().duration_since(renewed).unsigned_abs() < lasts(&lease)
-    });
-    let holder = lease.text("/spec/holderIdentity").map(str::to_owned);
-    Ok(holder.filter(|_| is_fresh))
+    let mut seen: Option<(String, Instant)> = None;
+    loop {
+        let Some(lease) = cluster.get(lease_of(release)).await? else {
+            return Ok(None);
+        };
+        let renewed = lease
+            .text("/spec/renewTime")
+            .and_then(|text| text.parse().ok());
+        let is_fresh = renewed.is_some_and(|renewed: Timestamp| {
+            clock().duration_since(renewed).unsigned_abs() < lasts(&lease)
+        });
+        let Some(holder) = lease.text("/spec/holderIdentity").filter(|_| is_fresh) else {
+            return Ok(None);
+        };
+        let position = lease.resource_version().unwrap_or_default();
+        let since = match &seen {
+            Some((last, _)) if last != position => return Ok(Some(holder.to_owned())),
+            Some((_, since)) => *since,
+            None => Instant::now(),
+        };
+        if since.elapsed() >= lasts(&lease) {
+            return Ok(None);
+        }
+        seen = Some((position.to_owned(), since));
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Takes the Lease. If somebody else holds it, watches it for as long as a Lease lasts: one that
@@ -98,12 +115,13 @@ pub(crate) async fn take(
         };
         let other = found.text("/spec/holderIdentity").unwrap_or_default();
         let position = found.resource_version().unwrap_or_default().to_owned();
+        // Ours already: also where an earlier try took it and its answer was lost.
+        let is_free = other.is_empty() || other == holder;
         let since = match &seen {
             Some((last, since)) if *last == position => *since,
-            Some(_) => return Ok(Taken::HeldBy(other.to_owned())),
-            None => Instant::now(),
+            Some(_) if !is_free => return Ok(Taken::HeldBy(other.to_owned())),
+            _ => Instant::now(),
         };
-        let is_free = other.is_empty() || other == holder;
         if is_free || since.elapsed() >= lasts(&found) {
             let next = lease(&target, Some(&found), holder, clock());
             match insist(|| cluster.replace(next.clone(), WriteOptions::default())).await? {

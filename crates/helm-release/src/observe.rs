@@ -243,7 +243,7 @@ async fn see(
 ) -> Result<Seen, ReleaseErrorKind> {
     let last = history.last();
     let is_ours = last.is_some_and(|last| last.status.is_pending() && last.marks.holder.is_some());
-    // Applying finds out by taking the Lease; a plan does not wait that long.
+    // Applying finds out by taking the Lease.
     let alive = if is_ours && is_plan {
         lease::holder(engine.cluster.as_ref(), release, &engine.clock).await?
     } else {

@@ -25,7 +25,8 @@ use crate::{Policy, Record, ReleaseError, ReleaseId, ReleaseIntent, Revision, St
 #[async_trait]
 pub trait Releases: fmt::Debug + Send + Sync + 'static {
     /// What [`apply`](Self::apply) would do. Conflicts with other managers are rows of the plan,
-    /// not errors.
+    /// not errors. Where a revision is pending, its client's Lease is watched for up to the 15 s it
+    /// lasts: what the dead left is planned as resumed.
     ///
     /// # Errors
     /// What makes applying impossible: the chart does not render, a release is pending, names are

@@ -13,8 +13,8 @@ use converge::{Event, Observer};
 use helm_chart::{Chart, ChartFile};
 use helm_release::conformance::dying::{Death, Dying};
 use helm_release::{
-    ClusterReleases, Outcome, Policy, ReleaseError, ReleaseErrorKind, ReleaseId, ReleaseIntent,
-    ReleaseName, Releases, Revision, Status,
+    ClusterReleases, Outcome, PlannedAction, Policy, ReleaseError, ReleaseErrorKind, ReleaseId,
+    ReleaseIntent, ReleaseName, Releases, Revision, Status,
 };
 use kube_cluster::{Cluster, Created, DeleteOptions, Deleted, Object, ObjectRef, WriteOptions};
 use memory::Memory;
@@ -243,10 +243,11 @@ async fn a_living_client_is_respected_and_a_dead_one_replaced() {
     let renewing = Arc::clone(&cluster);
     let target = lease.clone();
     let alive = tokio::spawn(async move {
-        for renewal in 0.. {
+        loop {
             let found = renewing.get(target.clone()).await.expect("readable");
             let mut found = found.expect("the Lease is there");
-            found.as_map_mut()["spec"]["renewTime"] = format!("renewal {renewal}").into();
+            let now = format!("{:.9}", jiff::Timestamp::now());
+            found.as_map_mut()["spec"]["renewTime"] = now.into();
             renewing
                 .replace(found, WriteOptions::default())
                 .await
@@ -256,7 +257,17 @@ async fn a_living_client_is_respected_and_a_dead_one_replaced() {
     });
     let error = apply(&cluster, json!({})).await.expect_err("it is alive");
     assert!(error.is_pending(), "{error:?}");
+    let plan = || {
+        let releases = ClusterReleases::new(Arc::clone(&cluster));
+        async move { releases.plan(intent(json!({})), Policy::default()).await }
+    };
+    let error = plan().await.expect_err("a plan sees it live");
+    assert!(error.is_pending(), "{error:?}");
     alive.abort();
+    // By the clocks the Lease is fresh still, but it does not move.
+    let action = plan().await.expect("a plan sees it dead").action;
+    let revision = Revision::FIRST;
+    assert_eq!(action, PlannedAction::Resume { revision });
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&told);
     let listener = move |event: Event| sink.lock().expect("unpoisoned").push(event);

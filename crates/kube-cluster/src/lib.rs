@@ -19,6 +19,7 @@ mod field_path;
 mod insist;
 mod logs;
 mod managed_fields;
+mod mask;
 mod object;
 mod port_forward;
 mod quantity;
@@ -43,6 +44,7 @@ pub use insist::{insist, insistence};
 pub use logs::MockPodLogs;
 pub use logs::{LogLines, LogQuery, PodLogs, last_lines};
 pub use managed_fields::{FieldOwner, FieldOwners, hand_over_fields};
+pub use mask::mask_secrets;
 pub use object::{Discovery, Kind, Object, ObjectRef, Resource};
 #[cfg(any(test, feature = "mock"))]
 pub use port_forward::MockPortForward;

@@ -7,7 +7,8 @@ use airflow_helm::{Finding, KeyMaterial, KeyNames, KeysReady, Pair, SettingsErro
 use converge::{Change, ChangeKind, Observer, Readiness, StepContext};
 use helm_release::{ReleaseError, ReleaseId, ReleaseName};
 use kube_cluster::{
-    Cluster, ClusterError, Kind, LogQuery, Object, ObjectRef, Query, explain, last_lines, readiness,
+    Cluster, ClusterError, Kind, LogQuery, Object, ObjectRef, Query, explain, last_lines,
+    mask_secrets, readiness,
 };
 use serde::Serialize;
 
@@ -78,6 +79,9 @@ pub struct ReleaseLine {
     pub name: String,
     /// What is known of it: `deployed, revision 1, airflow 1.15.0`, or why nothing is.
     pub summary: String,
+    /// Why the newest revision failed, as its record says; `None` unless it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// An object that is not current.
@@ -91,13 +95,17 @@ pub struct Unhealthy {
 }
 
 impl Status {
-    /// Why things are as they are, one sentence each: objects that are not current, steps that
-    /// cannot be brought about, and what a run would wait for.
+    /// Why things are as they are, one sentence each: objects that are not current, releases that
+    /// failed, steps that cannot be brought about, and what a run would wait for.
     pub fn causes(&self) -> Vec<String> {
         let objects = self
             .unhealthy
             .iter()
             .map(|line| format!("{}: {}", line.object, line.readiness.reason()));
+        let releases = self
+            .releases
+            .iter()
+            .filter_map(|line| Some(format!("{}: {}", line.name, line.failure.as_ref()?)));
         let steps = self.steps.iter().flat_map(|line| match &line.state {
             StepState::Failed { causes, .. } => {
                 vec![format!("{}: {}", line.step, causes.join(": "))]
@@ -109,7 +117,7 @@ impl Status {
                 .collect(),
             StepState::AsDeclared | StepState::KeptBack => Vec::new(),
         });
-        objects.chain(steps).collect()
+        objects.chain(releases).chain(steps).collect()
     }
 
     /// Whether the world is as declared and Airflow's essential claims hold.
@@ -263,16 +271,17 @@ impl Deployment {
     async fn release_lines(&self, world: &World) -> Vec<ReleaseLine> {
         let mut lines = Vec::new();
         for name in [&self.external_secrets.release, &self.airflow.release] {
-            let summary = match ReleaseName::parse(name.clone()) {
+            let (summary, failure) = match ReleaseName::parse(name.clone()) {
                 Ok(parsed) => {
                     let release = ReleaseId::new(parsed, self.namespace.clone());
                     release_summary(world.releases.status(release).await)
                 }
-                Err(error) => error.to_string(),
+                Err(error) => (error.to_string(), None),
             };
             lines.push(ReleaseLine {
                 name: name.clone(),
                 summary,
+                failure,
             });
         }
         lines
@@ -339,19 +348,24 @@ async fn last_words(world: &World, job: &Object) -> Option<String> {
     let container = pod.text("/spec/containers/0/name")?;
     let query = LogQuery::of(namespace, pod.name()).container(container);
     let lines = last_lines(world.logs.as_ref(), query, LINES).await.ok()?;
-    (!lines.is_empty()).then(|| lines.join(" / "))
+    (!lines.is_empty()).then(|| mask_secrets(&lines.join(" / ")))
 }
 
-fn release_summary(status: Result<Option<helm_release::ReleaseStatus>, ReleaseError>) -> String {
+/// What is known of a release, and why its newest revision failed.
+fn release_summary(
+    status: Result<Option<helm_release::ReleaseStatus>, ReleaseError>,
+) -> (String, Option<String>) {
     match status {
         Ok(Some(status)) => {
             let newest = status.summary;
-            format!(
+            let summary = format!(
                 "{}, revision {}, {} {}",
                 newest.status, newest.revision, newest.chart, newest.chart_version
-            )
+            );
+            let failed = newest.status == helm_release::Status::Failed;
+            (summary, failed.then_some(newest.description))
         }
-        Ok(None) => "not installed".into(),
-        Err(error) => error.to_string(),
+        Ok(None) => ("not installed".into(), None),
+        Err(error) => (error.to_string(), None),
     }
 }
