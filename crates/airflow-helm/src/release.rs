@@ -11,7 +11,7 @@ use converge::{
     Verification,
 };
 use helm_release::{
-    PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseId, ReleaseIntent, ReleaseName,
+    Planned, PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseId, ReleaseIntent, ReleaseName,
     ReleasePlan, Releases, Revision,
 };
 use serde_json::{Map, Value};
@@ -41,6 +41,8 @@ pub struct InstallAirflow {
     pub keys: Slot<KeysReady>,
     /// Filled once the claim for logs is bound, and DAG credentials are in place.
     pub storage: Slot<()>,
+    /// API versions that other steps make the server serve; templates see them as served.
+    pub api_versions: Slot<Vec<String>>,
 }
 
 /// A release that is there.
@@ -130,6 +132,7 @@ impl InstallAirflow {
         intent.values = chart_values(&self.settings, &pair, &self.raw);
         intent.schedule = schedule(&self.settings.release);
         intent.timeout = Duration::from_secs(self.settings.timeout_seconds);
+        intent.extra_api_versions = self.api_versions.get().unwrap_or_default();
         Ok((intent, pair))
     }
 
@@ -171,7 +174,7 @@ pub struct InstallObserved {
 #[async_trait]
 impl Step for InstallAirflow {
     type Observed = InstallObserved;
-    type Action = Pair;
+    type Action = (Pair, Planned);
     type Output = AirflowRelease;
 
     fn name(&self) -> &'static str {
@@ -184,7 +187,6 @@ impl Step for InstallAirflow {
             context.observer.warning(warning.clone());
         }
         let failed = |error| StepError::before_writes(InstallError::Release(error));
-        let status = self.releases.status(intent.id()).await.map_err(failed)?;
         let plan = self
             .releases
             .plan(intent, self.policy.clone())
@@ -192,9 +194,15 @@ impl Step for InstallAirflow {
             .map_err(failed)?;
         Ok(InstallObserved {
             pair,
+            revision: plan.deployed,
             plan,
-            revision: status.and_then(|status| status.deployed),
         })
+    }
+
+    /// Nothing before it makes an object of its names: of that a plan makes sure. A release that is
+    /// there is looked at again.
+    fn outlives(&self, observed: &Self::Observed) -> bool {
+        matches!(observed.plan.action, PlannedAction::Install { .. })
     }
 
     fn decide(
@@ -248,17 +256,18 @@ impl Step for InstallAirflow {
             );
         }
         Ok(Decision::Act {
-            action: pair.clone(),
+            action: (pair.clone(), plan.planned.clone()),
             changes,
         })
     }
 
     async fn perform(
         &self,
-        pair: Self::Action,
+        (pair, planned): Self::Action,
         context: &StepContext,
     ) -> Result<StepOutcome<Self::Output>, StepError> {
-        let (intent, _) = self.intent().map_err(StepError::before_writes)?;
+        let (mut intent, _) = self.intent().map_err(StepError::before_writes)?;
+        intent.planned = planned;
         let outcome = self
             .releases
             .apply(intent, self.policy.clone(), context.observer.clone())
@@ -312,6 +321,7 @@ mod tests {
             restart: false,
             keys: Slot::new(),
             storage: Slot::new(),
+            api_versions: Slot::new(),
         }
     }
 
@@ -408,7 +418,6 @@ mod tests {
     #[tokio::test]
     async fn before_keys_and_storage_the_plan_is_predicted() {
         let mut releases = helm_release::MockReleases::new();
-        releases.expect_status().returning(|_| Ok(None));
         releases.expect_plan().returning(|_, _| {
             Ok(ReleasePlan {
                 action: PlannedAction::Install {
@@ -424,6 +433,9 @@ mod tests {
                 random_sources: Vec::new(),
                 warnings: Vec::new(),
                 made_elsewhere: None,
+                deployed: None,
+                api_versions: Vec::new(),
+                planned: Planned::default(),
             })
         });
         let step = InstallAirflow {

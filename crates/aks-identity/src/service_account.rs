@@ -92,6 +92,11 @@ impl Step for ServiceAccountStep {
         })
     }
 
+    /// Making the namespace puts no account of ours into it.
+    fn outlives(&self, seen: &ServiceAccountSeen) -> bool {
+        seen.identity.is_some()
+    }
+
     fn decide(
         &self,
         seen: &ServiceAccountSeen,

@@ -71,11 +71,12 @@ impl EnsureClaim {
         if let Some((wanted, live)) = action.adopt {
             return adopt(&*self.cluster, &wanted, &live).await;
         }
-        if let Some(wanted) = action.wanted {
-            declare(&*self.cluster, wanted, self.take_fields).await?;
-        }
         let target = self.settings.claim_ref();
-        let targets = [Target::ready(target.clone())];
+        let mut wanted = Target::ready(target.clone());
+        if let Some(declared) = action.wanted {
+            wanted.seen = Some(declare(&*self.cluster, declared, self.take_fields).await?);
+        }
+        let targets = [wanted];
         wait_until(&self.cluster, &targets, self.limit, &context.observer)
             .await
             .map_err(|source| VolumeError::Unbound {
@@ -117,6 +118,12 @@ impl Step for EnsureClaim {
         .await
         .map(ClaimObserved)
         .map_err(StepError::before_writes)
+    }
+
+    /// Nothing before it makes a claim of its name; one that was bound may have lost its volume.
+    fn outlives(&self, observed: &Self::Observed) -> bool {
+        let live = observed.0.live.as_ref();
+        !live.is_some_and(|live| self.is_bound(live))
     }
 
     fn decide(

@@ -34,6 +34,18 @@ pub(crate) async fn look(
     let target = wanted.reference();
     let live = cluster.get(target.clone()).await;
     let live = live.map_err(VolumeError::cluster(&target))?;
+    beside(cluster, wanted, live, immutable, take).await
+}
+
+/// The same for an object that was just read.
+pub(crate) async fn beside(
+    cluster: &dyn Cluster,
+    wanted: Object,
+    live: Option<Object>,
+    immutable: impl Fn(&str) -> bool,
+    take: bool,
+) -> Result<Declared, VolumeError> {
+    let target = wanted.reference();
     let mut fields: Vec<FieldChange> = Vec::new();
     if let Some(live) = &live {
         fields.extend(

@@ -11,7 +11,7 @@ use converge::{
 use kube_cluster::{Cluster, ClusterError, Kind, Object, ObjectRef, Query, WriteOptions, insist};
 use serde_json::json;
 
-use crate::declared::{Declared, adopt, declare, look};
+use crate::declared::{Declared, adopt, beside, declare};
 use crate::volume::{DRIVER, Holder};
 use crate::{AccountAccess, ContainerName, VolumeError, VolumeSettings, VolumeSource};
 
@@ -102,7 +102,8 @@ impl EnsureVolume {
         }
         let wanted = self.settings.volume(&source, &handle);
         let fixed = |path: &str| path.starts_with("spec.csi");
-        let declared = look(&*self.cluster, wanted, fixed, self.take_fields).await?;
+        let live = live.cloned();
+        let declared = beside(&*self.cluster, wanted, live, fixed, self.take_fields).await?;
         Ok(VolumeObserved(Some((declared, holder))))
     }
 
@@ -154,6 +155,11 @@ impl Step for EnsureVolume {
 
     async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
         self.look().await.map_err(StepError::before_writes)
+    }
+
+    /// Nothing before it makes a volume or a claim of its name.
+    fn outlives(&self, observed: &Self::Observed) -> bool {
+        observed.0.is_some()
     }
 
     fn decide(

@@ -25,4 +25,6 @@ pub use proof::{Proof, ProofKind};
 pub use readiness::Readiness;
 pub use requests::{RequestClass, RequestCount, RequestLog, Service};
 pub use secret::Secret;
-pub use step::{Decision, ErasedStep, Slot, Step, StepContext, StepError, StepOutcome, Written};
+pub use step::{
+    Decision, ErasedStep, Planned, Slot, Step, StepContext, StepError, StepOutcome, Written,
+};

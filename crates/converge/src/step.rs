@@ -3,7 +3,8 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 
@@ -118,6 +119,20 @@ pub struct StepOutcome<Output> {
 pub struct StepContext {
     /// Where its events go.
     pub observer: Observer,
+    /// What the plan's look is still worth.
+    pub planned: Planned,
+}
+
+/// What the look that a plan took is still worth when its step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Planned {
+    /// Nothing: there was none, or it is too old.
+    #[default]
+    Stale,
+    /// Everything: it was just taken, and no step before this one has acted since.
+    Untouched,
+    /// What steps before this one cannot have changed: they have acted since.
+    Overtaken,
 }
 
 /// One idempotent piece of the workflow.
@@ -146,6 +161,13 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// # Errors
     /// What could not be read. Nothing was written.
     async fn observe(&self, context: &StepContext) -> Result<Self::Observed, StepError>;
+
+    /// Whether what was seen holds although steps before this one have acted since: they change
+    /// nothing of it, or nothing that the write itself would not notice. If so, the step does not
+    /// look again when it runs right after its plan. Never, unless a step says otherwise.
+    fn outlives(&self, _observed: &Self::Observed) -> bool {
+        false
+    }
 
     /// Decides from what was seen; pure.
     ///
@@ -180,11 +202,17 @@ pub trait ErasedStep: fmt::Debug + Send + Sync {
     /// As [`Step::observe`] and [`Step::decide`]. Nothing was written.
     async fn plan(&self, context: &StepContext) -> Result<Vec<Change>, StepError>;
 
-    /// Observes, decides and performs. The output is put into the slot.
+    /// Observes, unless the plan's look still holds, decides and performs. The output is put into
+    /// the slot.
     ///
     /// # Errors
     /// As [`Step::perform`].
     async fn run(&self, context: &StepContext) -> Result<StepOutcome<()>, StepError>;
+
+    /// Whether [`run`](Self::run) has performed anything; `true` where that is not known.
+    fn has_acted(&self) -> bool {
+        true
+    }
 }
 
 /// A typed place for a step's output: empty until known, possibly only after apply.
@@ -288,6 +316,52 @@ impl<T> fmt::Debug for Slot<T> {
 struct Wired<S: Step> {
     step: S,
     slot: Slot<S::Output>,
+    /// What the plan has seen.
+    seen: Mutex<Option<S::Observed>>,
+    acted: AtomicBool,
+}
+
+/// What was decided, without its rows.
+enum Decided<A, O> {
+    Done(O, Proof),
+    Keep(O, Proof),
+    Act(A),
+    Later,
+}
+
+impl<A, O> From<Decision<A, O>> for Decided<A, O> {
+    fn from(decision: Decision<A, O>) -> Self {
+        match decision {
+            Decision::Done { output, proof } => Self::Done(output, proof),
+            Decision::Keep { output, proof, .. } => Self::Keep(output, proof),
+            Decision::Act { action, .. } | Decision::Adopt { action, .. } => Self::Act(action),
+            Decision::Later { .. } => Self::Later,
+        }
+    }
+}
+
+impl<S: Step> Wired<S> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Option<S::Observed>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is decided from the plan's look, if that still holds and is enough.
+    fn decided(&self, planned: Planned) -> Option<Decided<S::Action, S::Output>> {
+        let seen = self.seen().take()?;
+        let holds = match planned {
+            Planned::Stale => false,
+            Planned::Untouched => true,
+            Planned::Overtaken => self.step.outlives(&seen),
+        };
+        if !holds {
+            return None;
+        }
+        match self.step.decide(&seen) {
+            // What is adopted is compared and swapped: a version that is a moment old would miss.
+            Ok(Decision::Later { .. } | Decision::Adopt { .. }) | Err(_) => None,
+            Ok(decided) => Some(decided.into()),
+        }
+    }
 }
 
 impl<S: Step> fmt::Debug for Wired<S> {
@@ -306,6 +380,8 @@ impl<O: Clone> Slot<O> {
         Arc::new(Wired {
             step,
             slot: self.clone(),
+            seen: Mutex::new(None),
+            acted: AtomicBool::new(false),
         })
     }
 }
@@ -318,7 +394,7 @@ impl<S: Step> ErasedStep for Wired<S> {
 
     async fn plan(&self, context: &StepContext) -> Result<Vec<Change>, StepError> {
         let observed = self.step.observe(context).await?;
-        Ok(match self.step.decide(&observed)? {
+        let changes = match self.step.decide(&observed)? {
             Decision::Done { output, .. } => {
                 self.slot.fill(output);
                 Vec::new()
@@ -334,19 +410,25 @@ impl<S: Step> ErasedStep for Wired<S> {
                 kept
             }
             Decision::Act { changes, .. } | Decision::Later { changes } => changes,
-        })
+        };
+        *self.seen() = Some(observed);
+        Ok(changes)
     }
 
     async fn run(&self, context: &StepContext) -> Result<StepOutcome<()>, StepError> {
-        let observed = self.step.observe(context).await?;
-        let (output, did, proof) = match self.step.decide(&observed)? {
-            Decision::Done { output, proof } => (output, "unchanged".to_owned(), proof),
-            Decision::Keep { output, proof, .. } => (output, "kept as found".to_owned(), proof),
-            Decision::Act { action, .. } | Decision::Adopt { action, .. } => {
+        let decided = match self.decided(context.planned) {
+            Some(decided) => decided,
+            None => self.step.decide(&self.step.observe(context).await?)?.into(),
+        };
+        let (output, did, proof) = match decided {
+            Decided::Done(output, proof) => (output, "unchanged".to_owned(), proof),
+            Decided::Keep(output, proof) => (output, "kept as found".to_owned(), proof),
+            Decided::Act(action) => {
+                self.acted.store(true, Ordering::Release);
                 let outcome = self.step.perform(action, context).await?;
                 (outcome.output, outcome.did, outcome.proof)
             }
-            Decision::Later { .. } => {
+            Decided::Later => {
                 return Err(StepError::before_writes(Undecided {
                     step: self.step.name(),
                 }));
@@ -358,6 +440,10 @@ impl<S: Step> ErasedStep for Wired<S> {
             did,
             proof,
         })
+    }
+
+    fn has_acted(&self) -> bool {
+        self.acted.load(Ordering::Acquire)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use kube_cluster::{Discovery, Kind};
+use kube_cluster::{Discovery, Kind, Object};
 use serde::{Deserialize, Serialize};
 
 /// The operator's API group.
@@ -29,6 +29,17 @@ impl StoreApi {
             Self::V1 => "external-secrets.io/v1",
             Self::V1Beta1 => "external-secrets.io/v1beta1",
         }
+    }
+
+    /// The newest version that a definition of the operator serves.
+    pub(crate) fn served_by(definition: &Object) -> Option<Self> {
+        let versions = definition.at("/spec/versions")?.as_array()?;
+        [Self::V1, Self::V1Beta1].into_iter().find(|api| {
+            versions.iter().any(|version| {
+                version["served"].as_bool() == Some(true)
+                    && version["name"].as_str() == api.api_version().rsplit('/').next()
+            })
+        })
     }
 
     /// The `SecretStore` kind.

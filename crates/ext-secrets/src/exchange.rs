@@ -3,13 +3,13 @@
 //! refuses to ask before the federated credential is known to exist, since Entra remembers a
 //! refusal for minutes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use azure::{EntraError, TokenExchange};
 use converge::{
-    Change, ChangeKind, Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome,
+    Change, ChangeKind, Decision, Proof, Secret, Slot, Step, StepContext, StepError, StepOutcome,
     Verification,
 };
 use kube_cluster::{Cluster, ClusterError, TokenQuestion};
@@ -53,6 +53,8 @@ pub struct ExchangeInputs {
     /// The first pause; later ones double up to five times this. A shorter one makes Entra's
     /// memory of refusals more likely to hurt.
     pub pause: Duration,
+    /// The ServiceAccount's token of an earlier try: Entra's answer changes, the token does not.
+    held: Arc<Mutex<Option<Secret>>>,
 }
 
 impl ExchangeInputs {
@@ -73,6 +75,7 @@ impl ExchangeInputs {
             scope: None,
             limit: Duration::from_secs(600),
             pause: Duration::from_secs(2),
+            held: Arc::default(),
         }
     }
 }
@@ -225,19 +228,7 @@ impl ProveExchange {
             service_account,
             ..
         } = &self.inputs;
-        let grant = self
-            .cluster
-            .request_token(TokenQuestion {
-                namespace: namespace.clone(),
-                service_account: service_account.clone(),
-                audiences: vec![AUDIENCE.into()],
-                lifetime: Duration::from_secs(3600),
-            })
-            .await
-            .map_err(|source| ExchangeProofError::Token {
-                service_account: format!("{namespace}/{service_account}"),
-                source,
-            })?;
+        let token = self.service_account_token().await?;
         let scope = self
             .inputs
             .scope
@@ -248,7 +239,7 @@ impl ProveExchange {
             .exchange(
                 identity.tenant_id.clone(),
                 identity.client_id.clone(),
-                grant.token,
+                token,
                 scope,
             )
             .await
@@ -273,6 +264,40 @@ impl ProveExchange {
             }
         }
         Ok(())
+    }
+
+    /// The ServiceAccount's token; asked for once, it lasts an hour.
+    async fn service_account_token(&self) -> Result<Secret, ExchangeProofError> {
+        let held = || {
+            self.inputs
+                .held
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let known = held().clone();
+        if let Some(token) = known {
+            return Ok(token);
+        }
+        let ExchangeInputs {
+            namespace,
+            service_account,
+            ..
+        } = &self.inputs;
+        let grant = self
+            .cluster
+            .request_token(TokenQuestion {
+                namespace: namespace.clone(),
+                service_account: service_account.clone(),
+                audiences: vec![AUDIENCE.into()],
+                lifetime: Duration::from_secs(3600),
+            })
+            .await
+            .map_err(|source| ExchangeProofError::Token {
+                service_account: format!("{namespace}/{service_account}"),
+                source,
+            })?;
+        *held() = Some(grant.token.clone());
+        Ok(grant.token)
     }
 
     fn proof(&self) -> Proof {

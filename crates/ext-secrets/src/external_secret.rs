@@ -12,9 +12,10 @@ use converge::{
 };
 use kube_cluster::{Cluster, Object, ObjectRef, WriteOptions, insist};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::patience::Patience;
-use crate::store::{Verdict, adopt_from_kubectl, adoption, declare, row, verdict};
+use crate::store::{Verdict, adopt_from_kubectl, adoption, declare, row, verdict, wait_ready};
 use crate::{ExternalSecretSettings, StoreError, StoreReady, VaultFacts, VaultSecrets};
 
 /// Keeps the ExternalSecret as declared and proves what it makes.
@@ -82,11 +83,10 @@ impl EnsureExternalSecret {
         };
         let wanted = self.settings.manifest(store.api, &store.settings);
         let target = wanted.reference();
-        observed.live = self
-            .cluster
-            .get(target.clone())
-            .await
-            .map_err(StoreError::cluster(&target))?;
+        if !store.fresh {
+            let read = self.cluster.get(target.clone()).await;
+            observed.live = read.map_err(StoreError::cluster(&target))?;
+        }
         if let Some(live) = &observed.live {
             observed.ready = verdict(&*self.cluster, live).await.readiness.is_current();
             observed.proof = Some(self.prove(&store.settings.namespace).await);
@@ -143,12 +143,14 @@ impl EnsureExternalSecret {
     async fn wait_synced(
         &self,
         target: ObjectRef,
+        mut live: Option<Object>,
         nudge: bool,
         context: &StepContext,
     ) -> Result<Proof, StoreError> {
+        let started = Instant::now();
         let namespace = target.namespace.clone().unwrap_or_default();
         if nudge {
-            self.force_sync(&target).await?;
+            live = self.force_sync(&target).await?;
         }
         let mut patience = Patience::new(
             &context.observer,
@@ -156,66 +158,40 @@ impl EnsureExternalSecret {
             Duration::from_millis(200),
             Duration::from_secs(5),
         );
+        let mut last = None;
         loop {
-            let live = self
-                .cluster
-                .get(target.clone())
-                .await
-                .map_err(StoreError::cluster(&target))?;
-            let verdict = verdict(
-                &*self.cluster,
-                &live.unwrap_or_else(|| Object::named(&target)),
-            )
-            .await;
-            let proof = if verdict.readiness.is_current() {
-                Some(self.prove(&namespace).await)
-            } else {
-                None
-            };
-            let reason = match &proof {
-                Some(Ok(_)) => String::new(),
-                Some(Err(error)) => error.to_string(),
-                None => verdict.readiness.reason().to_owned(),
-            };
-            match proof {
-                Some(Ok(proof)) => return Ok(proof),
-                Some(Err(error @ StoreError::Cluster { .. })) => return Err(error),
-                proof => {
-                    if !patience.pause(&reason).await {
-                        return Err(Self::gave_up(&target, proof, verdict, patience.limit()));
+            let left = self.limit.saturating_sub(started.elapsed());
+            let ready = wait_ready(&self.cluster, &target, live.take(), left, context).await;
+            match (ready, last.take()) {
+                (Ok(()), _) => {}
+                // What was wrong with the Secret says more than that there is no time left.
+                (Err(StoreError::NotReady { .. }), Some(error)) | (Err(error), _) => {
+                    return Err(error);
+                }
+            }
+            match self.prove(&namespace).await {
+                Ok(proof) => return Ok(proof),
+                Err(error @ StoreError::Cluster { .. }) => return Err(error),
+                Err(error) => {
+                    if !patience.pause(&error.to_string()).await {
+                        return Err(error);
                     }
+                    last = Some(error);
                 }
             }
         }
     }
 
-    fn gave_up(
-        target: &ObjectRef,
-        proof: Option<Result<Proof, StoreError>>,
-        verdict: Verdict,
-        limit: Duration,
-    ) -> StoreError {
-        match proof {
-            Some(Err(error)) => error,
-            _ => StoreError::NotReady {
-                target: target.to_string(),
-                limit,
-                blockage: verdict.blockage,
-                message: verdict.message,
-            },
-        }
-    }
-
     /// The operator does not watch the store and backs off for up to seven minutes; a changed
     /// annotation makes it look again at once. Source: External Secrets, FAQ on manual refresh.
-    async fn force_sync(&self, target: &ObjectRef) -> Result<(), StoreError> {
+    async fn force_sync(&self, target: &ObjectRef) -> Result<Option<Object>, StoreError> {
         let Some(live) = self
             .cluster
             .get(target.clone())
             .await
             .map_err(StoreError::cluster(target))?
         else {
-            return Ok(());
+            return Ok(None);
         };
         let mark = live.resource_version().unwrap_or("0").to_owned();
         let operations = if live.at("/metadata/annotations").is_some() {
@@ -228,8 +204,7 @@ impl EnsureExternalSecret {
                 .patch(target.clone(), operations.clone(), WriteOptions::default())
         })
         .await
-        .map_err(StoreError::cluster(target))?;
-        Ok(())
+        .map_err(StoreError::cluster(target))
     }
 
     fn output(&self, namespace: &str) -> SyncedSecret {
@@ -265,6 +240,11 @@ impl Step for EnsureExternalSecret {
 
     async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
         self.look().await.map_err(StepError::before_writes)
+    }
+
+    /// Once the store is known, only its own object and Secret were looked at.
+    fn outlives(&self, observed: &Self::Observed) -> bool {
+        observed.wanted.is_some()
     }
 
     fn decide(
@@ -342,13 +322,13 @@ impl Step for EnsureExternalSecret {
         }
         let applied = action.apply;
         let target = action.wanted.reference();
+        let mut live = None;
         if applied {
-            declare(&*self.cluster, action.wanted, self.take_fields)
-                .await
-                .map_err(StepError::before_writes)?;
+            let declared = declare(&*self.cluster, action.wanted, self.take_fields).await;
+            live = Some(declared.map_err(StepError::before_writes)?);
         }
         let proof = self
-            .wait_synced(target, action.nudge, context)
+            .wait_synced(target, live, action.nudge, context)
             .await
             .map_err(StepError::after_writes)?;
         Ok(StepOutcome {

@@ -8,15 +8,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use converge::{
-    Change, ChangeKind, Decision, Proof, Step, StepContext, StepError, StepOutcome, Verification,
+    Change, ChangeKind, Decision, Proof, Readiness, Slot, Step, StepContext, StepError,
+    StepOutcome, Verification,
 };
 use helm_release::{
-    PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseId, ReleaseIntent, ReleaseName,
-    ReleasePlan, Releases, Revision,
+    Planned, PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseId, ReleaseIntent,
+    ReleaseName, ReleasePlan, Releases, Revision,
 };
-use kube_cluster::{Cluster, ClusterError, Discovery, Object, ObjectRef, WriteOptions};
+use kube_cluster::{
+    Cluster, ClusterError, Object, ObjectRef, Target, WaitError, WriteOptions, wait_until,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use crate::api_version::served;
 use crate::patience::Patience;
@@ -45,6 +49,9 @@ pub struct EnsureOperator {
     /// Change a release that another client made although the operator's pods restart; off means:
     /// keep it as it is and say so.
     pub restart: bool,
+    /// Filled as soon as a look knows: the API versions that the operator's own definitions make
+    /// the server serve.
+    pub api_versions: Slot<Vec<String>>,
 }
 
 /// Where the operator comes from.
@@ -131,6 +138,8 @@ pub struct OperatorFacts {
     pub revision: Option<Revision>,
     /// The chart's notes, where it was installed here.
     pub notes: String,
+    /// Whether its definitions were made by this run: no object of theirs can be there yet.
+    pub fresh: bool,
 }
 
 /// The operator is not usable.
@@ -243,7 +252,12 @@ enum Closed {
 #[derive(Debug)]
 pub enum OperatorAction {
     /// Apply the release, then wait at the gate.
-    Apply,
+    Apply {
+        /// What its plan has seen.
+        planned: Planned,
+        /// Whether the server serves nothing of the operator yet.
+        fresh: bool,
+    },
     /// Only wait at the gate.
     Wait,
 }
@@ -257,7 +271,7 @@ impl EnsureOperator {
             .map_err(OperatorError::Cluster)?;
         let mut observed = OperatorObserved {
             plan: None,
-            gate: self.gate_once(&discovery).await,
+            gate: Err(Closed::Waiting("it is not installed yet".into())),
             foreign: None,
             served: served(&discovery),
             revision: None,
@@ -269,20 +283,28 @@ impl EnsureOperator {
         } = &self.mode
         {
             let intent = settings.intent(Arc::clone(chart))?;
-            if !policy.take_ownership {
+            if !policy.take_ownership && !observed.served.is_empty() {
                 observed.foreign = self.foreign_owner(&intent.id()).await?;
             }
-            if observed.foreign.is_none() {
-                let status = self
-                    .releases
-                    .status(intent.id())
-                    .await
-                    .map_err(OperatorError::Release)?;
-                observed.revision = status.and_then(|status| status.deployed);
-                let plan = self.releases.plan(intent, policy.clone()).await;
-                observed.plan = Some(plan.map_err(OperatorError::Release)?);
+            if observed.foreign.is_some() {
+                return Ok(observed);
+            }
+            let plan = self.releases.plan(intent, policy.clone()).await;
+            let plan = plan.map_err(OperatorError::Release)?;
+            observed.revision = plan.deployed;
+            self.api_versions.fill(plan.api_versions.clone());
+            let is_settled =
+                plan.action == PlannedAction::Nothing || !self.kept(Some(&plan))?.is_empty();
+            observed.plan = Some(plan);
+            // What is about to be applied is waited for afterwards.
+            if !is_settled {
+                return Ok(observed);
             }
         }
+        observed.gate = match negotiate(&discovery) {
+            Some(api) => self.webhook_admits(api).await.map(|()| api),
+            None => Err(Closed::Waiting("the API is not served yet".into())),
+        };
         Ok(observed)
     }
 
@@ -302,29 +324,7 @@ impl EnsureOperator {
     }
 
     async fn crd(&self, name: &str) -> Result<Option<Object>, ClusterError> {
-        self.cluster
-            .get(ObjectRef::cluster_wide(
-                "apiextensions.k8s.io/v1",
-                "CustomResourceDefinition",
-                name,
-            ))
-            .await
-    }
-
-    /// One look at the gate: CRDs, API version, and a dry-run that the webhook must admit.
-    async fn gate_once(&self, discovery: &Discovery) -> Result<StoreApi, Closed> {
-        for name in CRDS {
-            match self.crd(name).await.map_err(Closed::Cluster)? {
-                None => return Err(Closed::Waiting(format!("CRD {name} is not there"))),
-                Some(crd) if !is_established(&crd) => {
-                    return Err(Closed::Waiting(format!("CRD {name} is not established")));
-                }
-                Some(_) => {}
-            }
-        }
-        let api = negotiate(discovery)
-            .ok_or_else(|| Closed::Waiting("the API is not served yet".into()))?;
-        self.webhook_admits(api).await.map(|()| api)
+        self.cluster.get(definition(name)).await
     }
 
     async fn webhook_admits(&self, api: StoreApi) -> Result<(), Closed> {
@@ -357,27 +357,32 @@ impl EnsureOperator {
     }
 
     async fn wait_at_gate(&self, context: &StepContext) -> Result<StoreApi, OperatorError> {
+        let started = Instant::now();
+        let discovery = self
+            .cluster
+            .discover()
+            .await
+            .map_err(OperatorError::Cluster)?;
+        let api = match negotiate(&discovery) {
+            Some(api) => api,
+            None => self.wait_served(context).await?,
+        };
         let mut patience = Patience::new(
             &context.observer,
-            self.gate,
+            self.gate.saturating_sub(started.elapsed()),
             Duration::from_millis(500),
             Duration::from_secs(5),
         );
         loop {
-            let discovery = self
-                .cluster
-                .discover()
-                .await
-                .map_err(OperatorError::Cluster)?;
-            let reason = match self.gate_once(&discovery).await {
-                Ok(api) => return Ok(api),
+            let reason = match self.webhook_admits(api).await {
+                Ok(()) => return Ok(api),
                 Err(Closed::Waiting(reason)) => reason,
                 Err(Closed::Cluster(error)) if error.is_transient() => error.to_string(),
                 Err(Closed::Cluster(error)) => return Err(OperatorError::Cluster(error)),
             };
             if !patience.pause(&reason).await {
                 return Err(OperatorError::Gate {
-                    limit: patience.limit(),
+                    limit: self.gate,
                     reason,
                 });
             }
@@ -385,19 +390,38 @@ impl EnsureOperator {
     }
 
     /// What stays as it is of a release another client made.
-    fn kept(&self, plan: Option<&ReleasePlan>) -> Result<Vec<Change>, StepError> {
+    fn kept(&self, plan: Option<&ReleasePlan>) -> Result<Vec<Change>, OperatorError> {
         let (OperatorMode::Install { settings, .. }, Some(plan), false) =
             (&self.mode, plan, self.restart)
         else {
             return Ok(Vec::new());
         };
-        let name = ReleaseName::parse(settings.release.clone())
-            .map_err(|error| StepError::before_writes(OperatorError::Name(error)))?;
+        let name = ReleaseName::parse(settings.release.clone()).map_err(OperatorError::Name)?;
         Ok(plan.kept(&ReleaseId::new(name, settings.namespace.clone())))
+    }
+
+    /// Waits until the definitions are established; which API version they serve.
+    async fn wait_served(&self, context: &StepContext) -> Result<StoreApi, OperatorError> {
+        let targets = CRDS.map(|name| Target::judged(definition(name), established));
+        let gate = |reason: String| OperatorError::Gate {
+            limit: self.gate,
+            reason,
+        };
+        let found = wait_until(&self.cluster, &targets, self.gate, &context.observer)
+            .await
+            .map_err(|error| match error {
+                WaitError::Cluster(error) => OperatorError::Cluster(error),
+                other => gate(other.to_string()),
+            })?;
+        found
+            .first()
+            .and_then(StoreApi::served_by)
+            .ok_or_else(|| gate("it serves no API version this program writes".into()))
     }
 
     async fn apply(
         &self,
+        planned: Planned,
         context: &StepContext,
     ) -> Result<(String, Option<Revision>, String), OperatorError> {
         match &self.mode {
@@ -406,7 +430,8 @@ impl EnsureOperator {
                 settings,
                 policy,
             } => {
-                let intent = settings.intent(Arc::clone(chart))?;
+                let mut intent = settings.intent(Arc::clone(chart))?;
+                intent.planned = planned;
                 let outcome = self
                     .releases
                     .apply(intent, policy.clone(), context.observer.clone())
@@ -419,12 +444,16 @@ impl EnsureOperator {
     }
 }
 
-fn is_established(crd: &Object) -> bool {
-    let conditions = crd.at("/status/conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| {
-        condition.get("type").and_then(Value::as_str) == Some("Established")
-            && condition.get("status").and_then(Value::as_str) == Some("True")
-    })
+fn definition(name: &str) -> ObjectRef {
+    ObjectRef::cluster_wide("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
+}
+
+fn established(crd: &Object) -> Readiness {
+    if kube_cluster::condition(crd, "Established").is_some_and(|one| one.is_true()) {
+        Readiness::Current("established".into())
+    } else {
+        Readiness::InProgress("it is not established".into())
+    }
 }
 
 /// The wait's sentence, from the API server's words about a webhook that did not answer.
@@ -459,6 +488,11 @@ impl Step for EnsureOperator {
         self.look().await.map_err(StepError::before_writes)
     }
 
+    /// Steps before it make the release's namespace, in which it has looked already.
+    fn outlives(&self, _observed: &Self::Observed) -> bool {
+        true
+    }
+
     fn decide(
         &self,
         observed: &Self::Observed,
@@ -483,12 +517,18 @@ impl Step for EnsureOperator {
                 .as_ref()
                 .map(|plan| plan.notes.clone())
                 .unwrap_or_default(),
+            fresh: false,
         };
-        let kept = self.kept(observed.plan.as_ref())?;
+        let kept = self
+            .kept(observed.plan.as_ref())
+            .map_err(StepError::before_writes)?;
         Ok(match (&observed.plan, &observed.gate) {
             (Some(plan), _) if plan.action != PlannedAction::Nothing && kept.is_empty() => {
                 Decision::Act {
-                    action: OperatorAction::Apply,
+                    action: OperatorAction::Apply {
+                        planned: plan.planned.clone(),
+                        fresh: observed.served.is_empty(),
+                    },
                     changes: plan.changes.clone(),
                 }
             }
@@ -523,19 +563,26 @@ impl Step for EnsureOperator {
         action: Self::Action,
         context: &StepContext,
     ) -> Result<StepOutcome<Self::Output>, StepError> {
-        let (did, revision, notes) = match action {
-            OperatorAction::Apply => self.apply(context).await.map_err(StepError::after_writes)?,
-            OperatorAction::Wait => ("found".into(), None, String::new()),
+        let (written, fresh, (did, revision, notes)) = match action {
+            OperatorAction::Apply { planned, fresh } => {
+                let applied = self.apply(planned, context).await;
+                (true, fresh, applied.map_err(StepError::after_writes)?)
+            }
+            OperatorAction::Wait => (false, false, ("found".into(), None, String::new())),
         };
-        let api = self.wait_at_gate(context).await.map_err(match action {
-            OperatorAction::Apply => StepError::after_writes,
-            OperatorAction::Wait => StepError::before_writes,
+        let api = self.wait_at_gate(context).await.map_err(|error| {
+            if written {
+                StepError::after_writes(error)
+            } else {
+                StepError::before_writes(error)
+            }
         })?;
         Ok(StepOutcome {
             output: OperatorFacts {
                 api,
                 revision,
                 notes,
+                fresh,
             },
             did,
             proof: Proof::effect(ADMITTED),

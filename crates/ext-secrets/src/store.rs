@@ -12,11 +12,11 @@ use converge::{
 };
 use kube_cluster::{
     Applied, ApplyOptions, Cluster, ClusterError, FieldConflict, Kind, Object, ObjectRef, Query,
+    Target, WaitError, wait_until,
 };
 use serde_json::Value;
 
 use crate::manifest::differences;
-use crate::patience::Patience;
 use crate::{Blockage, OperatorFacts, SecretStoreSettings, StoreApi, VaultFacts, explain};
 
 /// Keeps the SecretStore as declared and waits until the operator calls it valid.
@@ -45,6 +45,8 @@ pub struct StoreReady {
     pub api: StoreApi,
     /// Its names.
     pub settings: SecretStoreSettings,
+    /// Whether its definition was made by this run: no object of its group can be there yet.
+    pub fresh: bool,
 }
 
 /// A SecretStore or ExternalSecret that does not come to be ready.
@@ -143,35 +145,72 @@ pub(crate) struct Verdict {
     pub(crate) message: String,
 }
 
+/// The `Ready` condition: its reason, its message, whether it holds; `None` before the operator has
+/// looked.
+fn ready(object: &Object) -> Option<(String, String, bool)> {
+    let ready = kube_cluster::condition(object, "Ready")?;
+    let is_true = ready.is_true();
+    Some((ready.reason.to_owned(), ready.message.to_owned(), is_true))
+}
+
+/// The verdict from the object alone: good enough while it is waited for.
+pub(crate) fn judged(object: &Object) -> Readiness {
+    match ready(object) {
+        None => Readiness::InProgress("the operator has not looked at it yet".into()),
+        Some((reason, _, true)) => Readiness::Current(reason),
+        Some((reason, message, false)) => {
+            let blockage = explain(&reason, &message, &[]);
+            Readiness::InProgress(format!("{reason}: {blockage}"))
+        }
+    }
+}
+
 /// Reads the `Ready` condition, and events where it is not true.
 pub(crate) async fn verdict(cluster: &dyn Cluster, object: &Object) -> Verdict {
-    let conditions = object.at("/status/conditions").and_then(Value::as_array);
-    let ready = conditions
-        .into_iter()
-        .flatten()
-        .find(|condition| condition.get("type").and_then(Value::as_str) == Some("Ready"));
-    let Some(ready) = ready else {
-        return Verdict {
-            readiness: Readiness::InProgress("the operator has not looked at it yet".into()),
-            blockage: Blockage::Unknown,
-            message: "no condition yet".into(),
-        };
+    let (reason, message) = match ready(object) {
+        Some((reason, message, false)) => (reason, message),
+        found => {
+            return Verdict {
+                readiness: judged(object),
+                blockage: Blockage::Unknown,
+                message: found.map_or("no condition yet".into(), |(_, message, _)| message),
+            };
+        }
     };
-    let text = |key: &str| ready.get(key).and_then(Value::as_str).unwrap_or_default();
-    let (reason, message) = (text("reason").to_owned(), text("message").to_owned());
-    if text("status") == "True" {
-        return Verdict {
-            readiness: Readiness::Current(reason),
-            blockage: Blockage::Unknown,
-            message,
-        };
-    }
     let events = events_of(cluster, object).await;
     let blockage = explain(&reason, &message, &events);
     Verdict {
         readiness: Readiness::InProgress(format!("{reason}: {blockage}")),
         blockage,
         message: events.last().cloned().unwrap_or(message),
+    }
+}
+
+/// Waits until the operator calls an object ready, from what applying it answered.
+pub(crate) async fn wait_ready(
+    cluster: &Arc<dyn Cluster>,
+    target: &ObjectRef,
+    live: Option<Object>,
+    limit: Duration,
+    context: &StepContext,
+) -> Result<(), StoreError> {
+    let mut wanted = Target::judged(target.clone(), judged);
+    wanted.seen = live;
+    match wait_until(cluster, &[wanted], limit, &context.observer).await {
+        Ok(_) => Ok(()),
+        Err(WaitError::Cluster(source)) => Err(StoreError::cluster(target)(source)),
+        Err(_) => {
+            let read = cluster.get(target.clone()).await;
+            let live = read.map_err(StoreError::cluster(target))?;
+            let live = live.unwrap_or_else(|| Object::named(target));
+            let verdict = verdict(&**cluster, &live).await;
+            Err(StoreError::NotReady {
+                target: target.to_string(),
+                limit,
+                blockage: verdict.blockage,
+                message: verdict.message,
+            })
+        }
     }
 }
 
@@ -351,11 +390,10 @@ impl EnsureStore {
         let target = self.settings.reference(operator.api);
         observed.api = Some(operator.api);
         observed.wanted = Some(self.settings.manifest(operator.api, &vault.uri));
-        observed.live = self
-            .cluster
-            .get(target.clone())
-            .await
-            .map_err(StoreError::cluster(&target))?;
+        if !operator.fresh {
+            let read = self.cluster.get(target.clone()).await;
+            observed.live = read.map_err(StoreError::cluster(&target))?;
+        }
         if let (Some(live), Some(wanted)) = (&observed.live, &mut observed.wanted) {
             keep_spelling(wanted, live);
         }
@@ -365,41 +403,11 @@ impl EnsureStore {
         Ok(observed)
     }
 
-    async fn wait_valid(
-        &self,
-        api: StoreApi,
-        mut live: Object,
-        context: &StepContext,
-    ) -> Result<StoreReady, StoreError> {
-        let target = live.reference();
-        let mut patience = Patience::new(
-            &context.observer,
-            self.limit,
-            Duration::from_millis(200),
-            Duration::from_secs(5),
-        );
-        loop {
-            let verdict = verdict(&*self.cluster, &live).await;
-            if verdict.readiness.is_current() {
-                return Ok(StoreReady {
-                    api,
-                    settings: self.settings.clone(),
-                });
-            }
-            if !patience.pause(verdict.readiness.reason()).await {
-                return Err(StoreError::NotReady {
-                    target: target.to_string(),
-                    limit: patience.limit(),
-                    blockage: verdict.blockage,
-                    message: verdict.message,
-                });
-            }
-            let read = self
-                .cluster
-                .get(target.clone())
-                .await
-                .map_err(StoreError::cluster(&target))?;
-            live = read.unwrap_or_else(|| Object::named(&target));
+    fn ready(&self, api: StoreApi) -> StoreReady {
+        StoreReady {
+            api,
+            settings: self.settings.clone(),
+            fresh: self.operator.get().is_some_and(|operator| operator.fresh),
         }
     }
 
@@ -422,6 +430,11 @@ impl Step for EnsureStore {
         self.look().await.map_err(StepError::before_writes)
     }
 
+    /// Once the operator is known, only the store itself was looked at.
+    fn outlives(&self, observed: &Self::Observed) -> bool {
+        observed.wanted.is_some()
+    }
+
     fn decide(
         &self,
         observed: &Self::Observed,
@@ -440,10 +453,7 @@ impl Step for EnsureStore {
         };
         let change = row(wanted, observed.live.as_ref(), self.take_fields);
         if change.is_none() && observed.readiness.is_current() {
-            let output = StoreReady {
-                api,
-                settings: self.settings.clone(),
-            };
+            let output = self.ready(api);
             if let Some((row, live)) = adoption(wanted, observed.live.as_ref()) {
                 return Ok(Decision::Adopt {
                     action: StoreAction {
@@ -504,12 +514,12 @@ impl Step for EnsureStore {
         let live = declare(&*self.cluster, wanted, self.take_fields)
             .await
             .map_err(StepError::before_writes)?;
-        let output = self
-            .wait_valid(api, live, context)
+        let target = live.reference();
+        wait_ready(&self.cluster, &target, Some(live), self.limit, context)
             .await
             .map_err(StepError::after_writes)?;
         Ok(StepOutcome {
-            output,
+            output: self.ready(api),
             did: format!("applied as {api}"),
             proof: Self::proof(),
         })

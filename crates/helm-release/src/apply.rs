@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use converge::Observer;
-use kube_cluster::{Target as Wanted, WaitError, wait_until};
+use kube_cluster::{Applied, Target as Wanted, WaitError, Watches, wait_until};
 
 use crate::assess::Assessed;
 use crate::decide::Step;
 use crate::earlier::newest;
 use crate::engine::ClusterReleases;
 use crate::error::ReleaseErrorKind;
+use crate::live::Live;
 use crate::manifest::Declared;
 use crate::objects::{self, Writer};
 use crate::observe::{self, Survey};
@@ -22,8 +23,8 @@ use crate::stages::Operation;
 use crate::storage::{self, Stored};
 use crate::undo::undo;
 use crate::{
-    Outcome, Policy, Profile, ReleaseError, ReleaseIntent, ReleasePlan, Revision, RevisionSummary,
-    RollbackOptions, Status, reading,
+    Outcome, Planned, Policy, Profile, ReleaseError, ReleaseIntent, ReleasePlan, Revision,
+    RevisionSummary, RollbackOptions, Status, reading,
 };
 
 /// How often a run starts anew because somebody else finished in between.
@@ -56,10 +57,13 @@ pub(crate) async fn plan(
         action: survey.action(),
         changes: survey.changes(&release),
         notes: survey.target.content.notes.clone(),
-        digest: survey.digest,
-        random_sources: survey.target.random_sources,
-        warnings: survey.target.warnings,
+        digest: survey.digest.clone(),
+        random_sources: survey.target.random_sources.clone(),
+        warnings: survey.target.warnings.clone(),
         made_elsewhere,
+        deployed: newest(&survey.history, Status::Deployed).map(|stored| stored.revision),
+        api_versions: survey.target.api_versions(),
+        planned: Planned::new(survey, policy),
     })
 }
 
@@ -83,9 +87,12 @@ pub(crate) async fn apply(
 ) -> Result<Outcome, ReleaseError> {
     let release = intent.id();
     for attempt in 1..=ATTEMPTS {
-        let survey = observe::survey(engine, intent, policy, false)
-            .await
-            .map_err(|kind| ReleaseError::before_writes("apply", &release, kind))?;
+        let survey = match intent.planned.take(intent, policy) {
+            Some(survey) => survey,
+            None => observe::survey(engine, intent, policy, false)
+                .await
+                .map_err(|kind| ReleaseError::before_writes("apply", &release, kind))?,
+        };
         let failing = Failing {
             operation: survey.operation(),
             release: release.clone(),
@@ -135,7 +142,8 @@ async fn keep(
         manner: &manner,
         observer,
     };
-    objects::wait(writer, "objects", &unready).await?;
+    let mut watches = Watches::new(Arc::clone(&engine.cluster));
+    objects::wait(writer, &mut watches, "objects", &unready, &Live::default()).await?;
     Ok(outcome(intent, &survey, revision, "unchanged".into()))
 }
 
@@ -173,7 +181,7 @@ async fn write(
         operation: failing.operation,
         manner: manner(intent),
         observer,
-        marks: survey.marks(&engine.holder),
+        marks: survey.marks(&engine.holder, intent),
         hold,
     };
     if let Step::Keep(revision) = survey.step {
@@ -232,7 +240,7 @@ fn secret_of(
     survey: &Survey,
     record: &Record,
 ) -> Result<kube_cluster::Object, ReleaseErrorKind> {
-    let marks = survey.marks(&engine.holder);
+    let marks = survey.marks(&engine.holder, intent);
     let now = (engine.clock)();
     storage::secret(record, &marks, &intent.labels, intent.profile, now)
 }
@@ -332,8 +340,12 @@ async fn apply_crds(
     };
     let mut wanted = Vec::with_capacity(crds.len());
     for crd in crds {
-        engine.cluster.apply(crd.object.clone(), options()).await?;
-        wanted.push(Wanted::judged(crd.object.reference(), objects::established));
+        let applied = engine.cluster.apply(crd.object.clone(), options()).await?;
+        let target = Wanted::judged(crd.object.reference(), objects::established);
+        wanted.push(match applied {
+            Applied::Done(live) => target.seen(live),
+            Applied::Conflicts(_) => target,
+        });
     }
     match wait_until(&engine.cluster, &wanted, CRD_TIMEOUT, observer).await {
         Ok(_) => Ok(()),
@@ -361,8 +373,10 @@ async fn repair(
     };
     let all: Vec<&Assessed> = survey.objects.iter().collect();
     let repaired = async {
-        objects::apply_all(writer, &all).await?;
-        objects::wait(writer, "objects", &all).await
+        let mut answers = Live::default();
+        let mut watches = Watches::new(Arc::clone(&cluster));
+        objects::apply_all(writer, &all, &mut answers).await?;
+        objects::wait(writer, &mut watches, "objects", &all, &answers).await
     }
     .await;
     start.hold.release().await?;

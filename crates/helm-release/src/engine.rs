@@ -62,6 +62,13 @@ impl ClusterReleases {
         self
     }
 
+    /// The same releases through another handle of the same cluster.
+    #[must_use]
+    pub fn over(mut self, cluster: Arc<dyn Cluster>) -> Self {
+        self.cluster = cluster;
+        self
+    }
+
     /// The same under a holder name that tells people who is at work; it must be unique to this
     /// process.
     #[must_use]

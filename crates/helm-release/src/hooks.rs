@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use converge::Readiness;
+use converge::{Observer, Readiness};
 use kube_cluster::{
-    Applied, ApplyOptions, Kind, LogQuery, Object, Query, Target, WaitError, last_lines,
-    mask_secrets, readiness, wait_gone, wait_until,
+    Applied, ApplyOptions, Deleted, Kind, LogQuery, Object, Query, Target, WaitError, Watches,
+    last_lines, mask_secrets, readiness, wait_gone, wait_on,
 };
 
 use crate::Hook;
+use crate::engine::ClusterReleases;
 use crate::error::ReleaseErrorKind;
 use crate::objects;
 use crate::record::HookRun;
@@ -26,50 +27,92 @@ const LISTEN_EVERY: Duration = Duration::from_secs(5);
 /// How many lines of a failing hook's log an error shows.
 const LOG_LINES: u32 = 20;
 
-/// Runs hooks in order. `objects` are those of all of the record's hooks.
+/// The hooks of one stage.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch<'a> {
+    /// The stage's name.
+    pub name: &'a str,
+    /// The event they run for.
+    pub event: &'a str,
+    /// Which, in order.
+    pub hooks: &'a [usize],
+    /// The stage after it: noted with the last hook's success, so that it needs no note of its own.
+    pub next: Option<&'a str>,
+}
+
+/// The objects of all of a record's hooks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Objects<'a> {
+    /// As declared.
+    pub declared: &'a [Object],
+    /// Those the survey looked for and did not find.
+    pub absent: &'a [bool],
+}
+
+/// Runs hooks in order. Each hook is noted in the record before anything is done for it, which makes
+/// sure that the release is still ours.
 ///
 /// # Errors
 /// [`ReleaseErrorKind::Hook`] for the first that fails; the ones after it do not run.
 pub(crate) async fn run_all(
     run: &mut Run<'_>,
-    event: &str,
-    hooks: &[usize],
-    objects: &[Object],
+    stretch: Stretch<'_>,
+    objects: Objects<'_>,
 ) -> Result<(), ReleaseErrorKind> {
+    let Stretch { event, hooks, .. } = stretch;
+    run.enter(stretch.name)?;
+    // What became of each; without it, it is looked for before it is deleted.
+    let mut lives: Vec<Option<Object>> = vec![None; hooks.len()];
+    let mut is_noted = false;
     for (position, index) in hooks.iter().enumerate() {
-        let object = &objects[*index];
+        let object = &objects.declared[*index];
         let target = object.reference();
         if run.is_done(event, &target) {
             run.observer
                 .progress(format!("hook {target} succeeded before"));
             continue;
         }
-        if let Err(error) = run_one(run, event, *index, object).await {
-            for earlier in &hooks[..position] {
-                discard(run, *earlier, &objects[*earlier], "hook-succeeded").await?;
+        is_noted = true;
+        let is_last = position + 1 == hooks.len();
+        let next = stretch.next.filter(|_| is_last);
+        let is_absent = objects.absent.get(*index).copied().unwrap_or_default();
+        match run_one(run, event, *index, object, is_absent, next).await {
+            Ok(live) => lives[position] = live,
+            Err(error) => {
+                for (earlier, live) in hooks[..position].iter().zip(&lives) {
+                    let object = &objects.declared[*earlier];
+                    discard(run, *earlier, object, live.as_ref(), "hook-succeeded").await?;
+                }
+                return Err(error);
             }
-            return Err(error);
         }
     }
-    for index in hooks {
-        discard(run, *index, &objects[*index], "hook-succeeded").await?;
+    if !is_noted {
+        run.checkpoint(stretch.name).await?;
+    }
+    for (index, live) in hooks.iter().zip(&lives) {
+        let object = &objects.declared[*index];
+        discard(run, *index, object, live.as_ref(), "hook-succeeded").await?;
     }
     Ok(())
 }
 
+/// Runs one hook to its end and answers its object as it was last seen.
 async fn run_one(
     run: &mut Run<'_>,
     event: &str,
     index: usize,
     object: &Object,
-) -> Result<(), ReleaseErrorKind> {
+    is_absent: bool,
+    next: Option<&str>,
+) -> Result<Option<Object>, ReleaseErrorKind> {
     let target = object.reference();
     if run.record.hooks[index].delete_policies.is_empty() {
         let default = "before-hook-creation".to_owned();
         run.record.hooks[index].delete_policies.push(default);
     }
-    if !goes_on(run, event, object).await? {
-        discard(run, index, object, "before-hook-creation").await?;
+    let mut live = going_on(run, event, object).await?;
+    if live.is_none() {
         let started = run.engine.now();
         set_run(run, index, |last| {
             *last = HookRun {
@@ -79,10 +122,13 @@ async fn run_one(
             };
         });
         run.store().await?;
+        if !is_absent {
+            discard(run, index, object, None, "before-hook-creation").await?;
+        }
         run.observer.progress(format!("{event} hook {target}"));
-        create(run, event, object).await?;
+        live = Some(create(run, event, object).await?);
     }
-    let (outcome, heard) = wait_and_listen(run, object).await;
+    let (outcome, heard) = wait_and_listen(run, object, live.clone()).await;
     let completed = run.engine.now();
     let phase = if outcome.is_ok() {
         "Succeeded"
@@ -95,24 +141,27 @@ async fn run_one(
     });
     if outcome.is_ok() {
         run.set_done(event, &target);
+        if let Some(next) = next {
+            run.enter(next)?;
+        }
     }
     run.store().await?;
     match outcome {
-        Ok(()) => {
+        Ok(last) => {
             if wants_log(&run.record.hooks[index], "hook-succeeded") {
                 tell_log(run, object).await;
             }
-            Ok(())
+            Ok(last.or(live))
         }
         Err(error) => {
-            let logs = match log_of(run, object, |_| true).await {
+            let logs = match log_of(run.engine, object, |_| true).await {
                 gone if gone.is_empty() => heard,
                 logs => logs,
             };
             if wants_log(&run.record.hooks[index], "hook-failed") {
                 tell_log(run, object).await;
             }
-            discard(run, index, object, "hook-failed").await?;
+            discard(run, index, object, live.as_ref(), "hook-failed").await?;
             let reason = match error {
                 WaitError::Failed { reason, .. } => reason,
                 WaitError::Cluster(error) => return Err(error.into()),
@@ -137,18 +186,21 @@ fn mark(run: &Run<'_>, event: &str) -> String {
     format!("{} {event}", run.uid())
 }
 
-/// Whether the hook's object was created by the run that is resumed, and so goes on.
-async fn goes_on(run: &Run<'_>, event: &str, object: &Object) -> Result<bool, ReleaseErrorKind> {
+/// The hook's object, if it was created by the run that is resumed, and so goes on.
+async fn going_on(
+    run: &Run<'_>,
+    event: &str,
+    object: &Object,
+) -> Result<Option<Object>, ReleaseErrorKind> {
     if !run.is_resumed {
-        return Ok(false);
+        return Ok(None);
     }
     let live = run.engine.cluster.get(object.reference()).await?;
-    Ok(live.is_some_and(|live| {
-        live.annotation(RUN) == Some(&mark(run, event)) && !live.is_terminating()
-    }))
+    Ok(live
+        .filter(|live| live.annotation(RUN) == Some(&mark(run, event)) && !live.is_terminating()))
 }
 
-async fn create(run: &Run<'_>, event: &str, object: &Object) -> Result<(), ReleaseErrorKind> {
+async fn create(run: &Run<'_>, event: &str, object: &Object) -> Result<Object, ReleaseErrorKind> {
     let mut object = object.clone();
     object.set_annotation(RUN, mark(run, event));
     let options = ApplyOptions {
@@ -158,7 +210,7 @@ async fn create(run: &Run<'_>, event: &str, object: &Object) -> Result<(), Relea
     };
     let target = object.reference();
     match run.engine.cluster.apply(object, options).await? {
-        Applied::Done(_) => Ok(()),
+        Applied::Done(live) => Ok(live),
         Applied::Conflicts(conflicts) => Err(ReleaseErrorKind::Hook {
             event: event.to_owned(),
             hook: target.to_string(),
@@ -172,29 +224,40 @@ async fn create(run: &Run<'_>, event: &str, object: &Object) -> Result<(), Relea
 }
 
 /// Jobs until they complete, Pods until they succeed; everything else is done once it is there.
-async fn wait(run: &Run<'_>, object: &Object) -> Result<(), WaitError> {
+async fn wait(
+    watches: &mut Watches,
+    limit: Duration,
+    observer: &Observer,
+    object: &Object,
+    live: Option<Object>,
+) -> Result<Option<Object>, WaitError> {
     let target = object.reference();
-    let target = match target.kind.kind.as_str() {
+    let mut target = match target.kind.kind.as_str() {
         "Job" => Target::ready(target),
         "Pod" => Target::judged(target, pod_end),
-        _ => return Ok(()),
+        _ => return Ok(live),
     };
-    let cluster = &run.engine.cluster;
-    wait_until(cluster, &[target], run.manner.timeout, run.observer).await?;
-    Ok(())
+    target.seen = live;
+    let mut ended = wait_on(watches, &[target], limit, observer).await?;
+    Ok(ended.pop())
 }
 
 /// Waits for the end, and keeps the last lines of tries that failed on the way: Kubernetes deletes a
 /// Job's pods, and their logs with them, once it gives the Job up.
-async fn wait_and_listen(run: &Run<'_>, object: &Object) -> (Result<(), WaitError>, Vec<String>) {
+async fn wait_and_listen(
+    run: &mut Run<'_>,
+    object: &Object,
+    live: Option<Object>,
+) -> (Result<Option<Object>, WaitError>, Vec<String>) {
+    let (engine, limit, observer) = (run.engine, run.manner.timeout, run.observer);
     let mut heard = Vec::new();
-    let mut end = std::pin::pin!(wait(run, object));
+    let mut end = std::pin::pin!(wait(&mut run.watches, limit, observer, object, live));
     loop {
         tokio::select! {
             biased;
             outcome = &mut end => return (outcome, heard),
             () = tokio::time::sleep(LISTEN_EVERY) => {
-                let lines = log_of(run, object, has_failed).await;
+                let lines = log_of(engine, object, has_failed).await;
                 if !lines.is_empty() {
                     heard = lines;
                 }
@@ -227,10 +290,12 @@ fn pod_end(pod: &Object) -> Readiness {
 }
 
 /// Deletes the hook's object if its policies ask for it at this point. CRDs are never deleted.
+/// Without `live` it is looked for first.
 async fn discard(
     run: &Run<'_>,
     index: usize,
     object: &Object,
+    live: Option<&Object>,
     policy: &str,
 ) -> Result<(), ReleaseErrorKind> {
     let hook = &run.record.hooks[index];
@@ -240,8 +305,14 @@ async fn discard(
     }
     let cluster = &run.engine.cluster;
     let target = object.reference();
-    if let Some(live) = cluster.get(target.clone()).await? {
-        objects::delete(cluster.as_ref(), &live).await?;
+    let found = match live {
+        Some(live) => Some(live.clone()),
+        None => cluster.get(target.clone()).await?,
+    };
+    let Some(found) = found else { return Ok(()) };
+    if let Deleted::Begun(_) | Deleted::PreconditionFailed =
+        objects::delete(cluster.as_ref(), &found).await?
+    {
         wait_gone(cluster, &[target], run.manner.timeout, run.observer)
             .await
             .map_err(|error| objects::not_gone(error, &run.manner))?;
@@ -254,19 +325,23 @@ fn wants_log(hook: &Hook, policy: &str) -> bool {
 }
 
 async fn tell_log(run: &Run<'_>, object: &Object) {
-    for line in log_of(run, object, |_| true).await {
+    for line in log_of(run.engine, object, |_| true).await {
         run.observer.progress(line);
     }
 }
 
 /// The last lines of those of the hook's pods that `which` picks, each container's under its name;
 /// empty where they cannot be read.
-async fn log_of(run: &Run<'_>, object: &Object, which: fn(&Object) -> bool) -> Vec<String> {
-    let (Some(logs), Some(namespace)) = (&run.engine.logs, object.namespace()) else {
+async fn log_of(
+    engine: &ClusterReleases,
+    object: &Object,
+    which: fn(&Object) -> bool,
+) -> Vec<String> {
+    let (Some(logs), Some(namespace)) = (&engine.logs, object.namespace()) else {
         return Vec::new();
     };
     let mut lines = Vec::new();
-    for pod in pods_of(run, object).await.into_iter().filter(which) {
+    for pod in pods_of(engine, object).await.into_iter().filter(which) {
         let containers = pod
             .at("/spec/containers")
             .and_then(serde_json::Value::as_array);
@@ -288,8 +363,8 @@ async fn log_of(run: &Run<'_>, object: &Object, which: fn(&Object) -> bool) -> V
     lines
 }
 
-async fn pods_of(run: &Run<'_>, object: &Object) -> Vec<Object> {
-    let cluster = &run.engine.cluster;
+async fn pods_of(engine: &ClusterReleases, object: &Object) -> Vec<Object> {
+    let cluster = &engine.cluster;
     match object.kind().kind.as_str() {
         "Pod" => cluster
             .get(object.reference())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{Profile, ReleaseChart, ReleaseId, ReleaseName, Schedule};
+use crate::{Planned, Profile, ReleaseChart, ReleaseId, ReleaseName, Schedule};
 
 /// What a release should be.
 ///
@@ -48,6 +48,9 @@ pub struct ReleaseIntent {
     pub no_hooks: bool,
     /// Leave out the CRDs of `crds/`; off by default.
     pub skip_crds: bool,
+    /// What a [plan](crate::ReleasePlan::planned) of the same intent has just seen, so that it is not
+    /// looked at again; nothing by default.
+    pub planned: Planned,
 }
 
 impl ReleaseIntent {
@@ -73,6 +76,7 @@ impl ReleaseIntent {
             labels: BTreeMap::new(),
             no_hooks: false,
             skip_crds: false,
+            planned: Planned::default(),
         }
     }
 
@@ -95,7 +99,7 @@ pub enum WaitMode {
 }
 
 /// What may be done on the way. The default is the careful one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Declared fields that other managers changed and that we may take back, each as
     /// `Deployment airflow/airflow-scheduler spec.replicas` or, for every object, `spec.replicas`.

@@ -105,14 +105,20 @@ pub(crate) async fn take(
 ) -> Result<Taken, ClusterError> {
     let target = lease_of(release);
     let mut seen: Option<(String, Instant)> = None;
+    // Almost always there is none: creating it is the look.
+    let mut is_absent = true;
     loop {
-        let Some(found) = cluster.get(target.clone()).await? else {
+        if is_absent {
             let fresh = lease(&target, None, holder, clock());
-            match insist(|| cluster.create(fresh.clone(), WriteOptions::default())).await? {
-                Created::New(lease) => return Ok(hold(cluster, target, lease, holder, clock)),
-                Created::AlreadyExists => continue,
+            if let Created::New(lease) =
+                insist(|| cluster.create(fresh.clone(), WriteOptions::default())).await?
+            {
+                return Ok(hold(cluster, target, lease, holder, clock));
             }
-        };
+        }
+        let found = cluster.get(target.clone()).await?;
+        is_absent = found.is_none();
+        let Some(found) = found else { continue };
         let other = found.text("/spec/holderIdentity").unwrap_or_default();
         let position = found.resource_version().unwrap_or_default().to_owned();
         // Ours already: also where an earlier try took it and its answer was lost.

@@ -26,6 +26,7 @@ mod objects;
 mod observe;
 mod ownership;
 mod perform;
+mod planned;
 mod reading;
 mod record;
 mod releases;
@@ -49,6 +50,7 @@ pub use error::{ReleaseError, ReleaseErrorKind};
 pub use helm_chart::Profile;
 pub use intent::{Policy, ReleaseIntent, WaitMode};
 pub use name::{InvalidReleaseName, ReleaseId, ReleaseName, Revision};
+pub use planned::Planned;
 pub use record::{Hook, HookRun, Info, Record, Status};
 #[cfg(any(test, feature = "mock"))]
 pub use releases::MockReleases;

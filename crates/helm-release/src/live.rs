@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube_cluster::{Cluster, ClusterError, Kind, Object, ObjectRef, Query};
 
-/// How many requests run at once.
-pub(crate) const CONCURRENCY: usize = 8;
+use crate::storage::RECORD_TYPE;
+
+/// How many requests run at once; a server's fair queuing takes more from one client.
+pub(crate) const CONCURRENCY: usize = 32;
 
 /// Live objects by reference.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +17,11 @@ pub(crate) struct Live(HashMap<ObjectRef, Object>);
 impl Live {
     pub(crate) fn get(&self, target: &ObjectRef) -> Option<&Object> {
         self.0.get(target)
+    }
+
+    /// Keeps the state that a write has answered.
+    pub(crate) fn put(&mut self, target: ObjectRef, live: Object) {
+        self.0.insert(target, live);
     }
 }
 
@@ -61,10 +68,14 @@ async fn read_group(
             .get(reference(name.clone()))
             .await
             .map(|found| found.into_iter().collect()),
-        _ => cluster
-            .list(Query::all(kind.clone(), namespace.clone()))
-            .await
-            .map(|list| list.items),
+        _ => {
+            let mut query = Query::all(kind.clone(), namespace.clone());
+            if kind.kind == "Secret" {
+                // Records are large, and no chart declares them.
+                query = query.with_fields(format!("type!={RECORD_TYPE}"));
+            }
+            cluster.list(query).await.map(|list| list.items)
+        }
     };
     match answer {
         Ok(objects) => Ok(objects

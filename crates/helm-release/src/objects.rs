@@ -1,5 +1,8 @@
 //! Bringing objects to what was assessed, deleting what is no longer declared, and waiting for
 //! both. It owns concurrency and order of writes; it refuses to judge what should be written.
+//!
+//! Helm's order of kinds is kept where one kind needs another; kinds that do not need each other go
+//! at the same time, in one of a few [waves](wave).
 
 use std::sync::Arc;
 
@@ -7,15 +10,15 @@ use converge::{ChangeKind, Observer, Readiness};
 use futures::{StreamExt, stream};
 use kube_cluster::{
     Applied, ApplyOptions, Cluster, ClusterError, Created, DeleteOptions, Deleted, Object,
-    ObjectRef, Target, WaitError, condition, hand_over_fields, insist, insistence, readiness,
-    wait_gone, wait_until,
+    ObjectRef, Target, WaitError, Watches, condition, hand_over_fields, insist, insistence,
+    readiness, wait_gone, wait_on,
 };
 
 use crate::WaitMode;
 use crate::assess::Assessed;
 use crate::earlier::Deletion;
 use crate::error::ReleaseErrorKind;
-use crate::live::CONCURRENCY;
+use crate::live::{CONCURRENCY, Live};
 use crate::run::Manner;
 use crate::storage::{CLIENT_SIDE, HELM, as_helm};
 
@@ -27,30 +30,78 @@ pub(crate) struct Writer<'a> {
     pub observer: &'a Observer,
 }
 
-/// Applies objects in their order: kind after kind, several of a kind at once. Stops after the
-/// first kind with a failure.
+/// When an object of a kind is applied. What runs comes after what it needs to run (accounts,
+/// secrets, configuration, claims, rights), a binding after its role, what intercepts requests after
+/// what answers them, and custom resources last.
+fn wave(kind: &str) -> u8 {
+    match kind {
+        "Namespace" => 0,
+        "PriorityClass"
+        | "NetworkPolicy"
+        | "ResourceQuota"
+        | "LimitRange"
+        | "PodSecurityPolicy"
+        | "PodDisruptionBudget"
+        | "ServiceAccount"
+        | "Secret"
+        | "SecretList"
+        | "ConfigMap"
+        | "StorageClass"
+        | "PersistentVolume"
+        | "PersistentVolumeClaim"
+        | "CustomResourceDefinition"
+        | "ClusterRole"
+        | "ClusterRoleList"
+        | "Role"
+        | "RoleList" => 1,
+        "ClusterRoleBinding"
+        | "ClusterRoleBindingList"
+        | "RoleBinding"
+        | "RoleBindingList"
+        | "Service" => 2,
+        "DaemonSet"
+        | "Pod"
+        | "ReplicationController"
+        | "ReplicaSet"
+        | "Deployment"
+        | "HorizontalPodAutoscaler"
+        | "StatefulSet"
+        | "Job"
+        | "CronJob"
+        | "IngressClass"
+        | "Ingress"
+        | "APIService" => 3,
+        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => 4,
+        _ => 5,
+    }
+}
+
+/// Applies objects wave by wave, those of a wave at once, and keeps what the server answers. Stops
+/// after the first wave with a failure.
 pub(crate) async fn apply_all(
     writer: Writer<'_>,
     objects: &[&Assessed],
+    answers: &mut Live,
 ) -> Result<(), ReleaseErrorKind> {
-    let wanted: Vec<&Assessed> = objects
+    let mut wanted: Vec<&Assessed> = objects
         .iter()
         .copied()
         .filter(|object| object.kind != ChangeKind::None)
         .collect();
-    for batch in wanted.chunk_by(|a, b| a.target.kind == b.target.kind) {
+    let rank = |object: &Assessed| wave(&object.target.kind.kind);
+    wanted.sort_by_key(|object| rank(object));
+    for batch in wanted.chunk_by(|a, b| rank(a) == rank(b)) {
         let writes: Vec<_> = batch
             .iter()
             .map(|object| apply_one(writer, object))
             .collect();
-        let results: Vec<Result<(), ReleaseErrorKind>> = stream::iter(writes)
-            .buffer_unordered(CONCURRENCY)
-            .collect()
-            .await;
+        let results: Vec<Result<Option<Object>, ReleaseErrorKind>> =
+            stream::iter(writes).buffered(CONCURRENCY).collect().await;
         let mut failures = Vec::new();
-        for result in results {
+        for (object, result) in batch.iter().zip(results) {
             match result {
-                Ok(()) => {}
+                Ok(Some(live)) => answers.put(object.target.clone(), live),
+                Ok(None) => {}
                 Err(ReleaseErrorKind::Cluster(error)) => failures.push(error),
                 Err(other) => return Err(other),
             }
@@ -65,12 +116,15 @@ pub(crate) async fn apply_all(
     Ok(())
 }
 
-async fn apply_one(writer: Writer<'_>, object: &Assessed) -> Result<(), ReleaseErrorKind> {
+async fn apply_one(
+    writer: Writer<'_>,
+    object: &Assessed,
+) -> Result<Option<Object>, ReleaseErrorKind> {
     let cluster = writer.cluster;
     if object.target.name.is_empty() {
         let (Created::New(_) | Created::AlreadyExists) =
             cluster.create(object.declared.clone(), as_helm()).await?;
-        return Ok(());
+        return Ok(None);
     }
     if let Some(live) = &object.live {
         if live.is_terminating() {
@@ -82,18 +136,18 @@ async fn apply_one(writer: Writer<'_>, object: &Assessed) -> Result<(), ReleaseE
             migrate(cluster.as_ref(), &object.target, patch).await?;
         }
     }
-    apply(cluster.as_ref(), object).await
+    apply(cluster.as_ref(), object).await.map(Some)
 }
 
 /// Server-side apply under Helm's field manager.
-async fn apply(cluster: &dyn Cluster, object: &Assessed) -> Result<(), ReleaseErrorKind> {
+async fn apply(cluster: &dyn Cluster, object: &Assessed) -> Result<Object, ReleaseErrorKind> {
     let options = ApplyOptions {
         manager: HELM.into(),
         dry_run: false,
         force: object.force,
     };
     match cluster.apply(object.declared.clone(), options).await? {
-        Applied::Done(_) => Ok(()),
+        Applied::Done(live) => Ok(live),
         Applied::Conflicts(conflicts) => {
             let mut change = object.change();
             change.kind = ChangeKind::Conflict;
@@ -164,11 +218,14 @@ pub(crate) async fn delete(cluster: &dyn Cluster, live: &Object) -> Result<Delet
     insist(|| cluster.delete(live.reference(), only.clone())).await
 }
 
-/// Waits until objects are ready, as the wait mode understands it.
+/// Waits until objects are ready, as the wait mode understands it, from the states that are known:
+/// what a write answered, or what was seen of an object that nothing changes by itself.
 pub(crate) async fn wait(
     writer: Writer<'_>,
+    watches: &mut Watches,
     phase: &str,
     objects: &[&Assessed],
+    answers: &Live,
 ) -> Result<(), ReleaseErrorKind> {
     if writer.manner.wait == WaitMode::HooksOnly {
         return Ok(());
@@ -176,20 +233,26 @@ pub(crate) async fn wait(
     let targets: Vec<Target> = objects
         .iter()
         .filter(|object| !object.target.name.is_empty())
-        .map(|object| waited_for(&object.target, writer.manner.wait))
+        .map(|object| {
+            let target = waited_for(&object.target, writer.manner.wait);
+            let written = answers.get(&object.target);
+            let unmoved = object
+                .live
+                .as_ref()
+                .filter(|_| object.kind == ChangeKind::None && wave(&object.target.kind.kind) < 3);
+            match written.or(unmoved) {
+                Some(live) => target.seen(live.clone()),
+                None => target,
+            }
+        })
         .collect();
     if targets.is_empty() {
         return Ok(());
     }
-    wait_until(
-        writer.cluster,
-        &targets,
-        writer.manner.timeout,
-        writer.observer,
-    )
-    .await
-    .map(drop)
-    .map_err(|error| not_ready(error, phase, writer.manner))
+    wait_on(watches, &targets, writer.manner.timeout, writer.observer)
+        .await
+        .map(drop)
+        .map_err(|error| not_ready(error, phase, writer.manner))
 }
 
 fn waited_for(target: &ObjectRef, mode: WaitMode) -> Target {

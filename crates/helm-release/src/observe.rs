@@ -2,7 +2,7 @@
 //! the picture that [`decide`](crate::decide) judges; it refuses to write.
 
 use converge::{Change, ChangeKind, Verification};
-use kube_cluster::{Cluster, ObjectRef};
+use kube_cluster::{Cluster, Object, ObjectRef};
 
 use crate::assess::{self, Assessed, Question, Terms};
 use crate::decide::{self, Head, Refusal, Seen, Step, Wanted};
@@ -11,6 +11,7 @@ use crate::engine::ClusterReleases;
 use crate::error::ReleaseErrorKind;
 use crate::live::{self, Live};
 use crate::manifest::{Declared, Scopes};
+use crate::perform::Plan;
 use crate::storage::{self, Marks, RenderedWith, Stored};
 use crate::target::{self, Content, Target};
 use crate::{
@@ -39,6 +40,10 @@ pub(crate) struct Survey {
     pub creates_namespace: bool,
     /// Whether hooks are left out.
     pub no_hooks: bool,
+    /// Which hooks' objects were looked for and are not there.
+    pub absent_hooks: Vec<bool>,
+    /// What templates saw of the cluster.
+    pub capabilities: digest::Capabilities,
 }
 
 impl Survey {
@@ -167,13 +172,31 @@ impl Survey {
     }
 
     /// Marks for the record of this run.
-    pub(crate) fn marks(&self, holder: &str) -> Marks {
+    pub(crate) fn marks(&self, holder: &str, intent: &ReleaseIntent) -> Marks {
+        let plan = Plan {
+            schedule: &intent.schedule,
+            target: &self.target,
+            objects: &self.objects,
+            deletions: &self.deletions,
+            absent_hooks: &self.absent_hooks,
+        };
         Marks {
             digest: Some(self.digest.clone()),
             holder: Some(holder.to_owned()),
+            phase: plan.first_stage(self.operation(), intent.no_hooks),
             tape: self.target.rendered_with.clone(),
             ..Marks::default()
         }
+    }
+
+    /// The digest the same intent will have once this revision is deployed: its own CRDs are served
+    /// then.
+    pub(crate) fn digest_once_deployed(&self, intent: &ReleaseIntent) -> String {
+        let mut capabilities = self.capabilities.clone();
+        capabilities.api_versions.extend(self.target.api_versions());
+        capabilities.api_versions.sort_unstable();
+        capabilities.api_versions.dedup();
+        digest::of_intent(intent, &capabilities)
     }
 }
 
@@ -229,6 +252,8 @@ pub(crate) async fn survey(
         objects: Vec::new(),
         deletions: Vec::new(),
         no_hooks: intent.no_hooks,
+        absent_hooks: Vec::new(),
+        capabilities,
     };
     look_at_objects(engine, intent, policy, &mut survey, &scopes, is_plan).await?;
     Ok(survey)
@@ -421,11 +446,21 @@ async fn look_at_objects(
         .into_iter()
         .filter(|old| !declared.iter().any(|new| is_same_object(old, new)))
         .collect();
-    let live = if survey.creates_namespace {
-        Live::default()
-    } else {
-        live::read(cluster, declared.iter().chain(&gone)).await?
-    };
+    let is_kept = matches!(survey.step, Step::Keep(_));
+    let hooks: Vec<ObjectRef> = survey.target.hooks.iter().map(Object::reference).collect();
+    let looks_for_hooks = !is_kept && !survey.no_hooks;
+    let wanted = declared
+        .iter()
+        .chain(&gone)
+        .chain(hooks.iter().filter(|_| looks_for_hooks))
+        // In a namespace that is not there is nothing.
+        .filter(|target| {
+            !(survey.creates_namespace && target.namespace.as_ref() == Some(&intent.namespace))
+        });
+    let live = live::read(cluster, wanted).await?;
+    if looks_for_hooks {
+        survey.absent_hooks = hooks.iter().map(|hook| live.get(hook).is_none()).collect();
+    }
     if !policy.take_ownership {
         refuse_strangers(survey, &earlier, &live, &release)?;
     }
@@ -435,7 +470,6 @@ async fn look_at_objects(
         .filter(|live| !live.is_terminating())
         .map(|live| deletion(live, &release))
         .collect();
-    let is_kept = matches!(survey.step, Step::Keep(_));
     let questions = survey
         .target
         .objects

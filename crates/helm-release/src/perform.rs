@@ -6,12 +6,13 @@ use kube_cluster::Object;
 use crate::assess::Assessed;
 use crate::earlier::Deletion;
 use crate::error::ReleaseErrorKind;
+use crate::live::Live;
 use crate::objects::{self, Writer};
 use crate::observe::Survey;
 use crate::run::Run;
 use crate::stages::{Operation, Stage, stages};
 use crate::target::Target;
-use crate::{Record, ReleaseIntent, Schedule, hooks};
+use crate::{Hook, Record, ReleaseIntent, Schedule, hooks};
 
 /// Runs the stages of a pending revision and ends it, well or badly.
 pub(crate) async fn perform(
@@ -24,9 +25,11 @@ pub(crate) async fn perform(
         target: &survey.target,
         objects: &survey.objects,
         deletions: &survey.deletions,
+        absent_hooks: &survey.absent_hooks,
     };
     match run_stages(&mut run, plan).await {
         Ok(()) => {
+            run.set_final_digest(Some(survey.digest_once_deployed(intent)));
             let description = intent.description.clone();
             let description = description.unwrap_or_else(|| match run.operation {
                 Operation::Install => "Install complete".into(),
@@ -45,28 +48,36 @@ pub(crate) struct Plan<'a> {
     pub target: &'a Target,
     pub objects: &'a [Assessed],
     pub deletions: &'a [Deletion],
+    /// Hooks' objects that were looked for and are not there.
+    pub absent_hooks: &'a [bool],
+}
+
+impl Plan<'_> {
+    fn stages(&self, operation: Operation, hooks: &[Hook], no_hooks: bool) -> Vec<Stage> {
+        let declared: Vec<Object> = self
+            .objects
+            .iter()
+            .map(|object| object.declared.clone())
+            .collect();
+        let hooks: Vec<_> = if no_hooks {
+            Vec::new()
+        } else {
+            self.target.hooks.iter().cloned().zip(hooks).collect()
+        };
+        stages(self.schedule, operation, &declared, &hooks)
+    }
+
+    /// The name of the first stage: noted when the revision is stored.
+    pub(crate) fn first_stage(&self, operation: Operation, no_hooks: bool) -> Option<String> {
+        let stages = self.stages(operation, &self.target.content.hooks, no_hooks);
+        stages.first().map(|stage| stage.name().to_owned())
+    }
 }
 
 /// Runs the stages one after the other. What is no longer declared goes after the last objects are
 /// applied, before they are waited for.
 pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {
-    let declared: Vec<Object> = plan
-        .objects
-        .iter()
-        .map(|object| object.declared.clone())
-        .collect();
-    let stored_hooks = run.record.hooks.clone();
-    let hooks: Vec<_> = if run.manner.no_hooks {
-        Vec::new()
-    } else {
-        plan.target
-            .hooks
-            .iter()
-            .cloned()
-            .zip(&stored_hooks)
-            .collect()
-    };
-    let stages = stages(plan.schedule, run.operation, &declared, &hooks);
+    let stages = plan.stages(run.operation, &run.record.hooks, run.manner.no_hooks);
     let last_objects = stages
         .iter()
         .rposition(|stage| matches!(stage, Stage::Objects { .. }));
@@ -75,11 +86,21 @@ pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), 
         delete_undeclared(run, plan).await?;
     }
     let mut applied = vec![false; plan.objects.len()];
+    let mut answers = Live::default();
     for (position, stage) in stages.iter().enumerate() {
         match stage {
             Stage::Hooks { name, event, hooks } => {
-                run.checkpoint(name).await?;
-                hooks::run_all(run, event, hooks, &plan.target.hooks).await?;
+                let stretch = hooks::Stretch {
+                    name,
+                    event,
+                    hooks,
+                    next: stages.get(position + 1).map(Stage::name),
+                };
+                let objects = hooks::Objects {
+                    declared: &plan.target.hooks,
+                    absent: plan.absent_hooks,
+                };
+                hooks::run_all(run, stretch, objects).await?;
             }
             Stage::Objects {
                 name,
@@ -100,12 +121,12 @@ pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), 
                     manner: &manner,
                     observer: run.observer,
                 };
-                objects::apply_all(writer, &fresh).await?;
+                objects::apply_all(writer, &fresh, &mut answers).await?;
                 if Some(position) == last_objects {
                     delete_undeclared(run, plan).await?;
                 }
                 if *wait {
-                    objects::wait(writer, name, &all).await?;
+                    objects::wait(writer, &mut run.watches, name, &all, &answers).await?;
                 }
             }
         }

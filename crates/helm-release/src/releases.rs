@@ -8,7 +8,7 @@ use converge::{Change, ChangeKind, Observer, Verification};
 use kube_cluster::ObjectRef;
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, Record, ReleaseError, ReleaseId, ReleaseIntent, Revision, Status};
+use crate::{Planned, Policy, Record, ReleaseError, ReleaseId, ReleaseIntent, Revision, Status};
 
 /// Releases of Helm charts in one cluster.
 ///
@@ -112,6 +112,13 @@ pub struct ReleasePlan {
     pub warnings: Vec<String>,
     /// The deployed revision, where another client made it and none that is kept was made here.
     pub made_elsewhere: Option<RevisionSummary>,
+    /// The deployed revision, if there is one.
+    pub deployed: Option<Revision>,
+    /// The API versions that the release's own CRDs make the server serve.
+    pub api_versions: Vec<String>,
+    /// What was seen: in [`ReleaseIntent::planned`] it spares an apply that follows at once the
+    /// second look.
+    pub planned: Planned,
 }
 
 impl ReleasePlan {

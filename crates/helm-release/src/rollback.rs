@@ -226,6 +226,7 @@ async fn perform(
         target: &survey.target,
         objects: &survey.objects,
         deletions: &survey.deletions,
+        absent_hooks: &[],
     };
     if let Err(kind) = run_stages(&mut run, plan).await {
         return Err(run.failed(kind).await);

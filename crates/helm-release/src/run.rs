@@ -1,10 +1,11 @@
 //! [`Run`]: a revision being brought about. It owns the record from pending to its end, the Lease,
 //! and the check before each stage that both are still ours; it refuses to know what the stages do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use converge::Observer;
-use kube_cluster::{Created, Object, ObjectRef, insist};
+use kube_cluster::{Created, Object, ObjectRef, Watches, insist};
 
 use crate::engine::ClusterReleases;
 use crate::error::{ReleaseErrorKind, chain};
@@ -34,6 +35,8 @@ pub(crate) struct Run<'a> {
     pub record: Record,
     /// Whether an earlier run began this revision.
     pub is_resumed: bool,
+    /// The watches of all of the run's waits.
+    pub watches: Watches,
     stored: Stored,
     marks: Marks,
     final_digest: Option<String>,
@@ -142,6 +145,7 @@ impl<'a> Run<'a> {
 
     fn with(start: Start<'a>, record: Record, stored: Stored, is_resumed: bool) -> Self {
         Self {
+            watches: Watches::new(Arc::clone(&start.engine.cluster)),
             engine: start.engine,
             release: start.release,
             operation: start.operation,
@@ -161,14 +165,24 @@ impl<'a> Run<'a> {
         self.stored.uid()
     }
 
-    /// Makes sure that revision and Lease are still ours, and notes the stage.
+    /// Makes sure that revision and Lease are still ours, and notes the stage; no write is needed
+    /// where the last one noted it.
     pub(crate) async fn checkpoint(&mut self, stage: &str) -> Result<(), ReleaseErrorKind> {
+        self.enter(stage)?;
+        if self.stored.marks.phase.as_deref() == Some(stage) && !self.is_resumed {
+            return Ok(());
+        }
+        self.store().await
+    }
+
+    /// Makes sure that the Lease is still ours; the stage is noted with the next write.
+    pub(crate) fn enter(&mut self, stage: &str) -> Result<(), ReleaseErrorKind> {
         if let Some(reason) = self.hold.as_ref().and_then(Hold::lost) {
             self.observer.warning(reason);
             return Err(ReleaseErrorKind::Lost(self.record.revision));
         }
         self.marks.phase = Some(stage.to_owned());
-        self.store().await
+        Ok(())
     }
 
     /// Whether a hook has succeeded for this event, now or in the run that is resumed.
@@ -210,11 +224,18 @@ impl<'a> Run<'a> {
         description: String,
         history: &[Stored],
     ) -> Result<Record, ReleaseErrorKind> {
-        self.checkpoint("finishing").await?;
-        for stored in history {
-            if stored.status == Status::Deployed && stored.revision != self.record.revision {
-                supersede(self.engine, stored, self.manner.profile).await?;
-            }
+        let before: Vec<&Stored> = history
+            .iter()
+            .filter(|stored| {
+                stored.status == Status::Deployed && stored.revision != self.record.revision
+            })
+            .collect();
+        // Ending is a compare-and-swap of its own.
+        if !before.is_empty() {
+            self.checkpoint("finishing").await?;
+        }
+        for stored in before {
+            supersede(self.engine, stored, self.manner.profile).await?;
         }
         self.marks.digest.clone_from(&self.final_digest);
         self.end(Status::Deployed, description).await?;

@@ -73,6 +73,15 @@ pub(crate) enum Stage {
     },
 }
 
+impl Stage {
+    /// How progress and errors name it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Hooks { name, .. } | Self::Objects { name, .. } => name,
+        }
+    }
+}
+
 /// The stages of a run; none of them is empty.
 pub(crate) fn stages(
     schedule: &Schedule,

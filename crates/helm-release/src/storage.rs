@@ -23,6 +23,9 @@ pub(crate) const HELM: &str = "helm";
 /// The managers under which Helm applies client-side.
 pub(crate) const CLIENT_SIDE: &[&str] = &[HELM];
 
+/// The type of a record's Secret.
+pub(crate) const RECORD_TYPE: &str = "helm.sh/release.v1";
+
 /// Labels that are Helm's own.
 const SYSTEM_LABELS: [&str; 6] = [
     "name",
@@ -224,7 +227,7 @@ pub(crate) fn secret(
     secret.set_label("createdAt", now.as_second().to_string());
     secret
         .as_map_mut()
-        .insert("type".into(), "helm.sh/release.v1".into());
+        .insert("type".into(), RECORD_TYPE.into());
     fill(&mut secret, record, marks, profile)?;
     Ok(secret)
 }

@@ -56,6 +56,26 @@ impl std::fmt::Debug for Content {
     }
 }
 
+impl Target {
+    /// The API versions that its CRDs make the server serve: `group/version` and
+    /// `group/version/Kind`.
+    pub(crate) fn api_versions(&self) -> Vec<String> {
+        let mut versions: Vec<String> = self
+            .objects
+            .iter()
+            .chain(&self.crds)
+            .flat_map(|declared| manifest::kinds_of_crd(&declared.object))
+            .flat_map(|kind| {
+                let whole = format!("{}/{}", kind.api_version, kind.kind);
+                [whole, kind.api_version]
+            })
+            .collect();
+        versions.sort_unstable();
+        versions.dedup();
+        versions
+    }
+}
+
 impl Content {
     /// A record's content.
     pub(crate) fn of(record: &Record) -> Self {

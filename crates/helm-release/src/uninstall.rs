@@ -195,7 +195,17 @@ async fn run_hooks(
     let stored = run.record.hooks.clone();
     let hooks: Vec<_> = survey.hooks.iter().cloned().zip(&stored).collect();
     let chosen = of_event(&hooks, event);
-    hooks::run_all(run, event, &chosen, &survey.hooks).await
+    let stretch = hooks::Stretch {
+        name: event,
+        event,
+        hooks: &chosen,
+        next: None,
+    };
+    let objects = hooks::Objects {
+        declared: &survey.hooks,
+        absent: &[],
+    };
+    hooks::run_all(run, stretch, objects).await
 }
 
 async fn delete_objects(

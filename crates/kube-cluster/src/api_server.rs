@@ -60,6 +60,8 @@ pub struct KubeCluster {
     server: Arc<str>,
     default_namespace: Arc<str>,
     served: Arc<Mutex<HashMap<Kind, Resource>>>,
+    /// Group versions that are being asked for: whoever else needs one waits for the answer.
+    asking: Arc<Mutex<HashMap<String, Arc<Mutex<()>>>>>,
     requests: RequestLog,
     limits: Limits,
 }

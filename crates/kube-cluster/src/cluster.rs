@@ -32,7 +32,8 @@ pub trait Cluster: fmt::Debug + Send + Sync + 'static {
     async fn list(&self, query: Query) -> Result<ObjectList, ClusterError>;
 
     /// Follows changes after `resource_version` (from a [`list`](Self::list) of the same query).
-    /// The stream ends when the server ends it; [`WatchEvent::Expired`] means: list again.
+    /// With an empty one everything that is there comes first, as [`WatchEvent::Applied`] one by
+    /// one and without a mark where it ends; then the changes. The stream ends when the server ends it; [`WatchEvent::Expired`] means: list again.
     async fn watch(
         &self,
         query: Query,
@@ -86,7 +87,7 @@ pub trait Cluster: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Which objects to list or watch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Query {
     /// The kind.
     pub kind: Kind,

@@ -225,6 +225,7 @@ macro_rules! cluster_conformance {
             deleting::orphans_stay
             deleting::a_namespace_goes_with_its_contents
             watching::a_watch_continues_where_the_list_ended
+            watching::a_watch_without_a_position_begins_with_what_is_there
             watching::a_watch_sees_only_what_is_selected
             watching::an_object_that_leaves_the_selection_is_deleted_to_its_watch
             watching::a_position_that_is_too_old_expires

@@ -17,52 +17,124 @@ use crate::{Cluster, ClusterError, Kind, Object, Query, readiness, readiness_wit
 /// When pods or events cannot be read for another reason than a missing right. Nothing was written.
 pub async fn explain(cluster: &dyn Cluster, object: &Object) -> Result<Readiness, ClusterError> {
     let own = readiness(object);
-    if !matches!(own, Readiness::InProgress(_) | Readiness::Failed(_)) {
+    if !is_open(&own) {
         return Ok(own);
     }
-    let Some(selector) = pod_selector(object) else {
-        let events = events_of(cluster, object).await?;
-        return Ok(readiness_with_events(object, &events));
+    let pods = match pod_selector(object) {
+        Some(selector) => pods_of(cluster, object, &selector).await?,
+        None => Vec::new(),
     };
-    let pods = pods_of(cluster, object, &selector).await?;
-    let Some((pod, state)) = worst(&pods) else {
-        return without_pods(cluster, object, own).await;
+    let pods: Vec<&Object> = pods.iter().collect();
+    let mut events = events_of(cluster, worst(&pods).map_or(object, |(pod, _)| pod)).await?;
+    if pods.is_empty() && object.kind().kind == "Deployment" {
+        events.extend(events_of_sets(cluster, object).await?);
+    }
+    Ok(explain_by(
+        object,
+        &pods,
+        &events.iter().collect::<Vec<_>>(),
+    ))
+}
+
+/// Whether the sentence about an object is its pods'.
+pub(crate) fn has_pods(object: &Object) -> bool {
+    pod_selector(object).is_some()
+}
+
+/// [`explain`] by pods and events that are known: those of the object may be among others.
+pub fn explain_by(object: &Object, pods: &[&Object], events: &[&Object]) -> Readiness {
+    let own = readiness(object);
+    if !is_open(&own) {
+        return own;
+    }
+    let mine: Vec<&Object> = pods
+        .iter()
+        .copied()
+        .filter(|pod| is_selected(object, pod))
+        .collect();
+    let Some((pod, state)) = worst(&mine) else {
+        let about = events_about(object, events);
+        return match own {
+            Readiness::Failed(_) if has_pods(object) => own,
+            _ => readiness_with_events(object, &about),
+        };
     };
-    let events = events_of(cluster, pod).await?;
     let state = match state {
-        Readiness::InProgress(_) => readiness_with_events(pod, &events),
+        Readiness::InProgress(_) => readiness_with_events(pod, &events_about(pod, events)),
         other => other,
     };
     let sentence = format!("pod {}: {}", pod.name(), state.reason());
-    let gives_up = state.is_failed() && pod.text("/status/phase") != Some("Failed");
-    Ok(match own {
+    // A Job tries again until its own controller gives up.
+    let retries = object.kind().kind == "Job" && state.reason().contains("CrashLoopBackOff");
+    let gives_up = state.is_failed() && pod.text("/status/phase") != Some("Failed") && !retries;
+    match own {
         Readiness::Failed(reason) => Readiness::Failed(format!("{reason}; {sentence}")),
         _ if gives_up => Readiness::Failed(sentence),
         _ => Readiness::InProgress(sentence),
-    })
+    }
 }
 
-/// No pod at all: the events of the workload, or of the ReplicaSet a Deployment made, say why.
-async fn without_pods(
+fn is_open(state: &Readiness) -> bool {
+    matches!(state, Readiness::InProgress(_) | Readiness::Failed(_))
+}
+
+/// Whether the workload's selector chooses the pod.
+fn is_selected(object: &Object, pod: &Object) -> bool {
+    let labels = object
+        .at("/spec/selector/matchLabels")
+        .and_then(Value::as_object);
+    has_pods(object)
+        && labels.is_some_and(|labels| {
+            labels
+                .iter()
+                .all(|(key, value)| pod.label(key) == value.as_str())
+        })
+}
+
+/// The events about an object, and about the ReplicaSets of a Deployment: those say why it has no
+/// pod.
+fn events_about(object: &Object, events: &[&Object]) -> Vec<Object> {
+    let kind = object.kind().kind;
+    let sets = (kind == "Deployment").then(|| format!("{}-", object.name()));
+    events
+        .iter()
+        .copied()
+        .filter(|event| {
+            let name = event.text("/involvedObject/name").unwrap_or_default();
+            let theirs = event.text("/involvedObject/uid");
+            let is_it = name == object.name()
+                && match (theirs, object.uid()) {
+                    (Some(theirs), Some(uid)) => theirs == uid,
+                    _ => event
+                        .text("/involvedObject/kind")
+                        .is_none_or(|theirs| theirs == kind),
+                };
+            is_it
+                || sets.as_ref().is_some_and(|prefix| {
+                    event.text("/involvedObject/kind") == Some("ReplicaSet")
+                        && name.starts_with(prefix)
+                })
+        })
+        .cloned()
+        .collect()
+}
+
+/// The events of the ReplicaSets a Deployment made.
+async fn events_of_sets(
     cluster: &dyn Cluster,
     object: &Object,
-    own: Readiness,
-) -> Result<Readiness, ClusterError> {
-    let mut events = events_of(cluster, object).await?;
-    if object.kind().kind == "Deployment"
-        && let Some(selector) = pod_selector(object)
-    {
-        let kind = Kind::new("apps/v1", "ReplicaSet");
-        let namespace = object.namespace().map(str::to_owned);
-        let query = Query::all(kind, namespace).with_labels(selector);
-        for set in &readable(cluster.list(query).await)? {
-            events.extend(events_of(cluster, set).await?);
-        }
+) -> Result<Vec<Object>, ClusterError> {
+    let Some(selector) = pod_selector(object) else {
+        return Ok(Vec::new());
+    };
+    let kind = Kind::new("apps/v1", "ReplicaSet");
+    let namespace = object.namespace().map(str::to_owned);
+    let query = Query::all(kind, namespace).with_labels(selector);
+    let mut events = Vec::new();
+    for set in &readable(cluster.list(query).await)? {
+        events.extend(events_of(cluster, set).await?);
     }
-    Ok(match own {
-        Readiness::InProgress(_) => readiness_with_events(object, &events),
-        other => other,
-    })
+    Ok(events)
 }
 
 /// The label selector of a workload's pods; `None` for other kinds.
@@ -115,8 +187,9 @@ fn readable(listed: Result<crate::ObjectList, ClusterError>) -> Result<Vec<Objec
 }
 
 /// The pod furthest from ready; of equals the youngest, which is of the newest template.
-fn worst(pods: &[Object]) -> Option<(&Object, Readiness)> {
+fn worst<'a>(pods: &[&'a Object]) -> Option<(&'a Object, Readiness)> {
     pods.iter()
+        .copied()
         .map(|pod| (pod, readiness(pod)))
         .filter(|(_, state)| !state.is_current())
         .max_by_key(|(pod, state)| {
@@ -169,7 +242,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_jobs_missing_image_is_named_and_fails_the_job() {
-        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "m-x", "namespace": "airflow"},
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "m-x", "namespace": "airflow", "labels": {"job-name": "m"}},
             "status": {"phase": "Pending", "containerStatuses": [{"name": "migrate", "image": "myacr.azurecr.io/airflow:2.9.3",
                 "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}]}});
         let state = explain(&cluster(vec![pod], vec![]), &job()).await.unwrap();
@@ -181,7 +254,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_try_that_failed_does_not_fail_the_job() {
-        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "m-x", "namespace": "airflow"},
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "m-x", "namespace": "airflow", "labels": {"job-name": "m"}},
             "status": {"phase": "Failed", "containerStatuses": [{"name": "migrate",
                 "state": {"terminated": {"exitCode": 1, "message": "no route to database"}}}]}});
         let state = explain(&cluster(vec![pod], vec![]), &job()).await.unwrap();
@@ -196,6 +269,7 @@ mod tests {
     #[tokio::test]
     async fn without_pods_the_events_say_why() {
         let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "type": "Warning",
+            "involvedObject": {"kind": "Job", "name": "airflow-run-airflow-migrations"},
             "reason": "FailedCreate", "message": "serviceaccount \"x\" not found"});
         let state = explain(&cluster(vec![], vec![event]), &job())
             .await

@@ -24,6 +24,7 @@ mod object;
 mod port_forward;
 mod quantity;
 mod readiness;
+mod run_view;
 mod wait;
 
 pub use adoption::{KUBECTL_APPLY, take_declared_fields, take_over_from_kubectl};
@@ -37,7 +38,7 @@ pub use cluster::{
 };
 pub use diff::{FieldDifference, differences};
 pub use error::{ClusterError, ClusterErrorKind};
-pub use explain::explain;
+pub use explain::{explain, explain_by};
 pub use field_path::{FieldPath, FieldStep};
 pub use insist::{insist, insistence};
 #[cfg(any(test, feature = "mock"))]
@@ -50,4 +51,5 @@ pub use object::{Discovery, Kind, Object, ObjectRef, Resource};
 pub use port_forward::MockPortForward;
 pub use port_forward::{PodStream, PortForward};
 pub use readiness::{Condition, condition, readiness, readiness_with_events};
-pub use wait::{Target, Until, WaitError, wait_gone, wait_until};
+pub use run_view::RunView;
+pub use wait::{Target, Until, WaitError, Watches, wait_gone, wait_on, wait_until};

@@ -1,28 +1,29 @@
-//! [`wait_until`]: waiting for objects by following them, never by sleeping. It owns the list and
-//! watch of each kind, the deadline and the early end on failure; it refuses to write.
+//! [`wait_until`]: waiting for objects by following them, never by sleeping. It owns the deadline,
+//! the reasons and the early end on failure; it refuses to write.
 
 mod follow;
+mod watches;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use converge::{Observer, Readiness};
-use futures::StreamExt;
-use futures::stream::SelectAll;
 use tokio::time::Instant;
 
-use crate::{Cluster, ClusterError, Kind, Object, ObjectRef, explain, readiness};
-use follow::{Seen, follow};
+pub use watches::Watches;
 
-/// How often the reason of a wait is looked up anew while nothing changes.
-const EXPLAIN_EVERY: Duration = Duration::from_secs(10);
-/// How long changes are gathered before the reason is looked up.
+use crate::explain::{explain_by, has_pods};
+use crate::{Cluster, ClusterError, Kind, Object, ObjectRef, readiness};
+use follow::Seen;
+
+/// How long a wait lasts before pods and events are followed for its reason.
 const SETTLE: Duration = Duration::from_millis(500);
+/// How long changes are gathered before a reason is told.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// What to wait for.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Target {
     pub object: ObjectRef,
     /// When it is there.
     pub until: Until,
+    /// Its state as a write has just answered it; a wait that this already ends makes no request.
+    pub seen: Option<Object>,
 }
 
 /// When a wait for one object is over.
@@ -53,6 +56,7 @@ impl Target {
         Self {
             object,
             until: Until::Ready,
+            seen: None,
         }
     }
 
@@ -61,6 +65,7 @@ impl Target {
         Self {
             object,
             until: Until::Gone,
+            seen: None,
         }
     }
 
@@ -72,7 +77,15 @@ impl Target {
         Self {
             object,
             until: Until::Judged(Arc::new(judge)),
+            seen: None,
         }
+    }
+
+    /// The same, starting from the state that a write has just answered.
+    #[must_use]
+    pub fn seen(mut self, live: Object) -> Self {
+        self.seen = Some(live);
+        self
     }
 
     fn judge(&self, live: Option<&Object>) -> Readiness {
@@ -149,10 +162,11 @@ fn listed(pending: &[(ObjectRef, Readiness)]) -> String {
 /// Waits until every target is there, at most `limit`. Answers the objects' last states in the
 /// order of the targets (those waited to be gone are left out).
 ///
-/// One list and watch per kind and namespace; a watch that ends or expires is taken up again with a
-/// growing pause. A workload's reason comes from its pods and events ([`explain`]); the observer
-/// is told whenever a reason changes. Ends early when one target fails. A kind the server does not
-/// serve yet is waited for.
+/// One watch per kind and namespace, none where the state that was [seen](Target::seen) is enough; a
+/// watch that ends or expires is taken up again with a growing pause. A workload's reason comes from
+/// its pods and their events, which are followed, too, once the wait lasts; the observer is told
+/// whenever a reason changes. Ends early when one target fails. A kind the server does not serve
+/// yet is waited for.
 ///
 /// # Errors
 /// [`WaitError`]. Nothing was written.
@@ -165,22 +179,42 @@ pub async fn wait_until(
     limit: Duration,
     observer: &Observer,
 ) -> Result<Vec<Object>, WaitError> {
+    let mut watches = Watches::new(Arc::clone(cluster));
+    watches.by_name = true;
+    wait_on(&mut watches, targets, limit, observer).await
+}
+
+/// [`wait_until`] over watches that outlast it: several waits share one watch per kind.
+///
+/// # Errors
+/// [`WaitError`]. Nothing was written.
+///
+/// # Cancellation
+/// Dropping it keeps the watches.
+pub async fn wait_on(
+    watches: &mut Watches,
+    targets: &[Target],
+    limit: Duration,
+    observer: &Observer,
+) -> Result<Vec<Object>, WaitError> {
     let started = Instant::now();
-    let mut wait = Wait::new(cluster, targets, observer, started, limit);
     let deadline = started + limit;
+    let mut wait = Wait::new(watches, targets, observer, started, limit);
+    if !wait.is_over()? {
+        wait.follow();
+    }
     loop {
         if wait.is_over()? {
             return Ok(wait.objects());
         }
         tokio::select! {
             biased;
-            seen = wait.changes.next() => match seen {
-                Some(Ok(seen)) => wait.take(&seen),
-                Some(Err(error)) => return Err(WaitError::Cluster(error)),
-                None => tokio::time::sleep_until(deadline).await,
+            seen = wait.watches.next() => match seen {
+                Ok(seen) => wait.take(&seen),
+                Err(error) => return Err(WaitError::Cluster(error)),
             },
             () = tokio::time::sleep_until(deadline) => return Err(wait.give_up(limit)),
-            () = tokio::time::sleep_until(wait.explain_at) => wait.explain().await?,
+            () = tokio::time::sleep_until(wait.explain_at) => wait.explain(),
         }
     }
 }
@@ -201,66 +235,100 @@ pub async fn wait_gone(
 }
 
 struct Wait<'a> {
-    cluster: &'a Arc<dyn Cluster>,
+    watches: &'a mut Watches,
     observer: &'a Observer,
     started: Instant,
     limit: Duration,
-    changes: SelectAll<follow::Changes>,
     pending: Vec<Pending<'a>>,
     explain_at: Instant,
 }
 
 struct Pending<'a> {
     target: &'a Target,
-    /// Whether its kind was listed at least once.
+    /// Whether it was looked for at least once.
     known: bool,
     live: Option<Object>,
     state: Readiness,
     told: Option<String>,
 }
 
+impl<'a> Pending<'a> {
+    fn new(target: &'a Target) -> Self {
+        let (known, state) = match &target.seen {
+            Some(seen) => (true, target.judge(Some(seen))),
+            None => (false, Readiness::InProgress("not looked at yet".into())),
+        };
+        Self {
+            target,
+            known,
+            live: target.seen.clone(),
+            state,
+            told: None,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.known && self.state.is_current()
+    }
+
+    /// Whether what a watch tells is older than what is known: a watch that outlasts a wait may
+    /// still hold what was before the write.
+    fn is_news(&self, version: Option<&str>) -> bool {
+        let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
+        let held = self.live.as_ref().and_then(Object::resource_version);
+        match (number(held), number(version)) {
+            (Some(held), Some(told)) => told >= held,
+            _ => true,
+        }
+    }
+}
+
 impl<'a> Wait<'a> {
     fn new(
-        cluster: &'a Arc<dyn Cluster>,
+        watches: &'a mut Watches,
         targets: &'a [Target],
         observer: &'a Observer,
         started: Instant,
         limit: Duration,
     ) -> Self {
-        let mut groups: BTreeMap<(Kind, Option<String>), Vec<&ObjectRef>> = BTreeMap::new();
-        for target in targets {
-            let key = (target.object.kind.clone(), target.object.namespace.clone());
-            groups.entry(key).or_default().push(&target.object);
+        let mut pending: Vec<Pending<'a>> = targets.iter().map(Pending::new).collect();
+        for one in &mut pending {
+            match watches.held(&one.target.object) {
+                Some(Some(held)) if one.is_news(held.resource_version()) => {
+                    one.live = Some(held.clone());
+                }
+                Some(None) if one.live.is_none() => {}
+                _ => continue,
+            }
+            one.known = true;
+            one.state = one.target.judge(one.live.as_ref());
         }
-        let streams = groups
-            .into_iter()
-            .map(|(group, objects)| follow(Arc::clone(cluster), group, &objects));
         Self {
-            cluster,
+            watches,
             observer,
             started,
             limit,
-            changes: streams.collect(),
-            pending: targets
-                .iter()
-                .map(|target| Pending {
-                    target,
-                    known: false,
-                    live: None,
-                    state: Readiness::InProgress("not looked at yet".into()),
-                    told: None,
-                })
-                .collect(),
+            pending,
             explain_at: started + SETTLE,
         }
     }
 
+    /// Follows what is not there yet.
+    fn follow(&mut self) {
+        let open: Vec<&Target> = self
+            .pending
+            .iter()
+            .filter(|one| !one.is_over())
+            .map(|one| one.target)
+            .collect();
+        self.watches.follow(&open);
+    }
+
     /// Takes what was seen; the state is judged at once, the reason a little later.
     fn take(&mut self, seen: &Seen) {
-        let group = seen.group().clone();
         for pending in &mut self.pending {
             let object = &pending.target.object;
-            if (&object.kind, &object.namespace) != (&group.0, &group.1) {
+            if !seen.group().covers(object) {
                 continue;
             }
             match seen {
@@ -271,10 +339,20 @@ impl<'a> Wait<'a> {
                         .find(|item| item.name() == object.name)
                         .cloned();
                 }
+                Seen::Opened(_) => pending.known = true,
                 Seen::Applied(_, item) if item.name() == object.name => {
+                    if !pending.is_news(item.resource_version()) {
+                        continue;
+                    }
+                    pending.known = true;
                     pending.live = Some(item.clone());
                 }
-                Seen::Deleted(_, name) if *name == object.name => pending.live = None,
+                Seen::Deleted(_, item) if item.name() == object.name => {
+                    if !pending.is_news(item.resource_version()) {
+                        continue;
+                    }
+                    pending.live = None;
+                }
                 Seen::Trouble(_, trouble) => {
                     pending.state = Readiness::InProgress(trouble.clone());
                     continue;
@@ -283,7 +361,9 @@ impl<'a> Wait<'a> {
             }
             pending.state = pending.target.judge(pending.live.as_ref());
         }
-        let soon = Instant::now() + SETTLE;
+        // The reason is worth a look once the wait has lasted a little.
+        let soon = Instant::now() + GATHER;
+        let soon = soon.max(self.started + SETTLE);
         self.explain_at = self.explain_at.min(soon);
     }
 
@@ -299,24 +379,31 @@ impl<'a> Wait<'a> {
                 });
             }
         }
-        Ok(self
-            .pending
-            .iter()
-            .all(|one| one.known && one.state.is_current()))
+        Ok(self.pending.iter().all(Pending::is_over))
     }
 
-    /// Looks up the reasons of those not there yet and tells the ones that changed.
-    async fn explain(&mut self) -> Result<(), WaitError> {
+    /// Finds the reasons of those not there yet and tells the ones that changed.
+    fn explain(&mut self) {
+        self.explain_at = self.started + self.limit;
         for pending in &mut self.pending {
             if pending.state.is_current() {
                 continue;
             }
             if let (Until::Ready, Some(object)) = (&pending.target.until, &pending.live) {
-                match explain(self.cluster.as_ref(), object).await {
-                    Ok(state) => pending.state = state,
-                    Err(error) if error.is_transient() => {}
-                    Err(error) => return Err(WaitError::Cluster(error)),
+                let namespace = object.namespace().map(str::to_owned);
+                let mut complete = true;
+                if has_pods(object) {
+                    complete &= self.watches.reasons(&pod(), namespace.clone());
                 }
+                // Events about cluster-scoped objects are kept in `default`.
+                let place = namespace.or_else(|| Some("default".into()));
+                complete &= self.watches.reasons(&event(), place.clone());
+                if !complete {
+                    continue;
+                }
+                let pods = self.watches.all(&pod(), object.namespace());
+                let events = self.watches.all(&event(), place.as_deref());
+                pending.state = explain_by(object, &pods, &events);
             }
             let sentence = format!("{}: {}", pending.target.object, pending.state.reason());
             if pending.told.as_ref() != Some(&sentence) {
@@ -325,8 +412,6 @@ impl<'a> Wait<'a> {
                 pending.told = Some(sentence);
             }
         }
-        self.explain_at = Instant::now() + EXPLAIN_EVERY;
-        Ok(())
     }
 
     fn give_up(self, limit: Duration) -> WaitError {
@@ -347,4 +432,12 @@ impl<'a> Wait<'a> {
             .filter_map(|one| one.live)
             .collect()
     }
+}
+
+fn pod() -> Kind {
+    Kind::new("v1", "Pod")
+}
+
+fn event() -> Kind {
+    Kind::new("v1", "Event")
 }

@@ -2,10 +2,13 @@
 //! them; it refuses to print.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use converge::{Observer, StepContext, StepError};
+use converge::{ChangeKind, Observer, RequestCount, StepContext, StepError};
+use kube_cluster::{Cluster, RunView};
 use miette::Diagnostic;
+use tokio::time::Instant;
 
 use crate::adoption;
 use crate::charts::{ChartError, Charts};
@@ -32,6 +35,20 @@ pub enum PlanError {
     #[error("{}", sentence(.0))]
     #[diagnostic(code(aka::plan::steps))]
     Steps(#[related] Vec<StepFailure>),
+    /// Two steps would make one object.
+    #[error("{target} would be made twice: by {one} and by {other}")]
+    #[diagnostic(
+        code(aka::plan::twice),
+        help("give one of them another name in the document or in the chart's values")
+    )]
+    Twice {
+        /// Which object.
+        target: String,
+        /// The step that comes first.
+        one: String,
+        /// The other step.
+        other: String,
+    },
 }
 
 fn sentence(failures: &[StepFailure]) -> String {
@@ -105,6 +122,31 @@ pub enum ApplyError {
 pub(crate) struct Prepared {
     deployment: Deployment,
     charts: Charts,
+    /// The graph that was planned, until it is carried out.
+    planned: Mutex<Option<Planned>>,
+}
+
+/// A graph whose steps have looked.
+#[derive(Debug)]
+struct Planned {
+    graph: Graph,
+    view: Arc<RunView>,
+    cluster: Arc<dyn Cluster>,
+    policy: Policy,
+    at: Instant,
+    /// What was counted before.
+    requests: RequestCount,
+}
+
+/// How long after a plan its steps need not look again.
+const FRESH: Duration = Duration::from_secs(60);
+
+impl Planned {
+    fn holds(&self, world: &World, policy: &Policy) -> bool {
+        self.at.elapsed() < FRESH
+            && self.policy == *policy
+            && Arc::ptr_eq(&self.cluster, &world.cluster)
+    }
 }
 
 impl Deployment {
@@ -130,11 +172,22 @@ impl Deployment {
         let charts = Charts::load(self, world.charts.as_ref())
             .await
             .map_err(PlanError::Chart)?;
-        let graph = wire(self, world, &charts, policy).map_err(PlanError::Wiring)?;
+        let (at, requests) = (Instant::now(), world.requests.count());
+        let (seen, view) = world.viewed();
+        let graph = wire(self, &seen, &charts, policy).map_err(PlanError::Wiring)?;
         let steps = plan_steps(&graph, observer).await?;
-        let traps = adoption::find(self, world, &steps)
+        made_once(&steps)?;
+        let traps = adoption::find(self, &seen, &steps)
             .await
             .map_err(|failure| PlanError::Steps(vec![failure]))?;
+        let planned = Planned {
+            graph,
+            view,
+            cluster: Arc::clone(&world.cluster),
+            policy: policy.clone(),
+            at,
+            requests,
+        };
         Ok(Plan {
             format: PLAN_FORMAT,
             deployment: self.name.clone(),
@@ -145,6 +198,7 @@ impl Deployment {
             prepared: Some(Arc::new(Prepared {
                 deployment: self.clone(),
                 charts,
+                planned: Mutex::new(Some(planned)),
             })),
         })
     }
@@ -156,6 +210,7 @@ async fn plan_steps(graph: &Graph, observer: &Observer) -> Result<Vec<StepPlan>,
             let step = Arc::clone(&node.step);
             let context = StepContext {
                 observer: observer.named(step.name()),
+                ..StepContext::default()
             };
             async move {
                 let name = step.name();
@@ -184,9 +239,35 @@ async fn plan_steps(graph: &Graph, observer: &Observer) -> Result<Vec<StepPlan>,
     }
 }
 
+/// No object is made by two steps: neither look would find the other's, and the second would take
+/// it from the first.
+fn made_once(steps: &[StepPlan]) -> Result<(), PlanError> {
+    let mut made: std::collections::BTreeMap<&str, &str> = std::collections::BTreeMap::new();
+    for step in steps {
+        for change in &step.changes {
+            // A release that finds no namespace lists the one that the namespace's own step makes.
+            if change.kind != ChangeKind::Create || change.target.starts_with("Namespace ") {
+                continue;
+            }
+            if let Some(one) = made.insert(&change.target, &step.step)
+                && one != step.step
+            {
+                return Err(PlanError::Twice {
+                    target: change.target.clone(),
+                    one: one.to_owned(),
+                    other: step.step.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Plan {
-    /// Carries the plan out: every step looks again, decides and performs. The run moves while it
-    /// is polled.
+    /// Carries the plan out: every step decides and performs. Where the plan is at most a minute old
+    /// and made under the same policy, a step looks again only at what earlier steps of this run
+    /// could have changed, or what its write would not notice; otherwise every step looks again. The
+    /// run moves while it is polled.
     ///
     /// # Errors
     /// Conflicts the policy does not allow to take. Nothing was written.
@@ -209,12 +290,27 @@ impl Plan {
         if !conflicts.is_empty() {
             return Err(ApplyError::Conflicts(conflicts));
         }
-        let graph = wire(&prepared.deployment, world, &prepared.charts, policy)
-            .map_err(ApplyError::Wiring)?;
+        let planned = prepared
+            .planned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .filter(|planned| planned.holds(world, policy));
+        let before = planned.as_ref().map(|planned| planned.requests);
+        let (graph, view) = if let Some(planned) = planned {
+            (planned.graph, planned.view)
+        } else {
+            let (seen, view) = world.viewed();
+            let graph = wire(&prepared.deployment, &seen, &prepared.charts, policy)
+                .map_err(ApplyError::Wiring)?;
+            (graph, view)
+        };
+        view.act();
         Ok(Run::start(
             self.deployment.clone(),
             graph,
             world.requests.clone(),
+            before,
         ))
     }
 }

@@ -1,13 +1,15 @@
 //! [`Run`]: a plan being carried out: a stream of events that ends with a report. It owns the order
 //! of telling; it refuses to print, and to go on once it is dropped.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use converge::{Event, EventSink, Observer, RequestLog, StepContext, StepError, Written};
+use converge::{
+    Event, EventSink, Observer, Planned, RequestCount, RequestLog, StepContext, StepError, Written,
+};
 use futures::future::BoxFuture;
 use futures::task::AtomicWaker;
 use futures::{FutureExt, Stream};
@@ -53,12 +55,18 @@ impl Queue {
 }
 
 impl Run {
-    /// Starts carrying out `graph`; nothing happens before the first poll.
-    pub(crate) fn start(deployment: String, graph: Graph, requests: RequestLog) -> Self {
+    /// Starts carrying out `graph`; nothing happens before the first poll. If its steps were planned
+    /// just now, `planned` says what was counted before that: the plan's requests are the run's then.
+    pub(crate) fn start(
+        deployment: String,
+        graph: Graph,
+        requests: RequestLog,
+        planned: Option<RequestCount>,
+    ) -> Self {
         let queue = Arc::new(Queue::default());
         let sink: Arc<dyn EventSink> = Arc::clone(&queue) as Arc<dyn EventSink>;
         Self {
-            work: Some(carry_out(deployment, graph, requests, sink).boxed()),
+            work: Some(carry_out(deployment, graph, requests, planned, sink).boxed()),
             queue,
             report: None,
         }
@@ -113,18 +121,20 @@ async fn carry_out(
     deployment: String,
     graph: Graph,
     requests: RequestLog,
+    planned: Option<RequestCount>,
     sink: Arc<dyn EventSink>,
 ) -> Report {
     let started = Instant::now();
-    let before = requests.count();
+    let before = planned.unwrap_or_else(|| requests.count());
     for node in graph.nodes().iter().filter(|node| !node.after.is_empty()) {
         sink.emit(Event::StepBlocked {
             step: node.step.name(),
             waiting_for: node.after.clone(),
         });
     }
+    let moved = planned.map(|_| Arc::new(Moved::default()));
     let fates = graph
-        .drive(|node| run_step(node.clone(), Arc::clone(&sink)))
+        .drive(|node| run_step(node.clone(), moved.clone(), Arc::clone(&sink)))
         .await;
     let steps = fates
         .into_iter()
@@ -148,15 +158,49 @@ async fn carry_out(
     }
 }
 
+/// The steps that have acted since the plan, and those after them.
+#[derive(Default)]
+struct Moved(Mutex<BTreeSet<&'static str>>);
+
+impl Moved {
+    /// What the plan's look of this step is worth now.
+    fn planned(&self, node: &Node) -> Planned {
+        let moved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if node.after.iter().any(|before| moved.contains(before)) {
+            Planned::Overtaken
+        } else {
+            Planned::Untouched
+        }
+    }
+
+    fn note(&self, node: &Node, planned: Planned) {
+        if planned == Planned::Overtaken || node.step.has_acted() {
+            let mut moved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            moved.insert(node.step.name());
+        }
+    }
+}
+
 /// Runs one step and tells how it went.
-async fn run_step(node: Node, sink: Arc<dyn EventSink>) -> Result<StepReport, StepReport> {
+async fn run_step(
+    node: Node,
+    moved: Option<Arc<Moved>>,
+    sink: Arc<dyn EventSink>,
+) -> Result<StepReport, StepReport> {
     let name = node.step.name();
     let started = Instant::now();
     sink.emit(Event::StepStarted { step: name });
+    let planned = moved
+        .as_ref()
+        .map_or(Planned::Stale, |moved| moved.planned(&node));
     let context = StepContext {
         observer: Observer::new(name, Arc::clone(&sink)),
+        planned,
     };
     let result = node.step.run(&context).await;
+    if let Some(moved) = moved {
+        moved.note(&node, planned);
+    }
     let took = started.elapsed();
     let report = |result| StepReport {
         step: name.to_owned(),
@@ -281,6 +325,7 @@ mod tests {
             "d".into(),
             graph(&[("a", false, &[]), ("b", false, &["a"])]),
             RequestLog::new(),
+            None,
         );
         let mut told = Vec::new();
         while let Some(event) = run.next().await {
@@ -312,6 +357,7 @@ mod tests {
             "d".into(),
             graph(&[("a", true, &[]), ("b", false, &["a"])]),
             RequestLog::new(),
+            None,
         );
         let report = run.finish().await;
         let StepResult::Failed {

@@ -148,7 +148,14 @@ pub(crate) fn wire(
     let secret = wire_secrets(
         &mut nodes, deployment, world, charts, policy, &identity, &storage,
     )?;
-    let logs = wire_volume(&mut nodes, deployment, world, policy, &storage, &secret)?;
+    let logs = wire_volume(
+        &mut nodes,
+        deployment,
+        world,
+        policy,
+        &storage,
+        identity.after_namespace,
+    )?;
     wire_airflow(
         &mut nodes, deployment, world, charts, policy, &identity, &secret, &logs,
     );
@@ -228,7 +235,7 @@ fn wire_identity(
             cluster: Arc::clone(&world.cluster),
             namespace: namespace.clone(),
             name: account.clone(),
-            identity: facts.map(|facts| facts.identity).after(&namespace_ready),
+            identity: facts.map(|facts| facts.identity),
             take: policy.takes("ServiceAccount"),
         }),
         &[after_facts, after_namespace],
@@ -325,7 +332,10 @@ fn wire_account(
 
 /// What the secret's steps give to others.
 struct SecretReady {
+    synced: Slot<ext_secrets::SyncedSecret>,
     vault: Slot<ext_secrets::VaultFacts>,
+    /// What the operator's definitions serve.
+    api_versions: Slot<Vec<String>>,
     after_vault: &'static str,
     after_secret: &'static str,
 }
@@ -417,6 +427,7 @@ fn wire_secrets(
         ],
     );
     let operator = Slot::new();
+    let api_versions = Slot::new();
     let after_operator = nodes.add(
         operator.of(EnsureOperator {
             cluster: Arc::clone(&world.cluster),
@@ -425,6 +436,7 @@ fn wire_secrets(
             namespace: deployment.namespace.clone(),
             gate: Duration::from_secs(120),
             restart: policy.restarts(&settings.release),
+            api_versions: api_versions.clone(),
         }),
         &[identity.after_namespace],
     );
@@ -476,7 +488,9 @@ fn wire_secrets(
         &[after_store],
     );
     Ok(SecretReady {
+        synced,
         vault,
+        api_versions,
         after_vault,
         after_secret,
     })
@@ -520,7 +534,7 @@ fn wire_volume(
     world: &World,
     policy: &Policy,
     storage: &Storage,
-    secret: &SecretReady,
+    after_namespace: &'static str,
 ) -> Result<LogsReady, WiringError> {
     let logs = &deployment.logs;
     let settings = VolumeSettings {
@@ -550,7 +564,7 @@ fn wire_volume(
             settings: settings.clone(),
             take_fields: policy.takes("PersistentVolume"),
         }),
-        &[storage.after_account, secret.after_secret],
+        &[storage.after_account],
     );
     let bound = Slot::new();
     let after_claim = nodes.add(
@@ -561,7 +575,7 @@ fn wire_volume(
             take_fields: policy.takes("PersistentVolumeClaim"),
             limit: Duration::from_secs(180),
         }),
-        &[after_volume],
+        &[after_volume, after_namespace],
     );
     Ok(LogsReady { bound, after_claim })
 }
@@ -581,8 +595,9 @@ fn wire_airflow(
     logs: &LogsReady,
 ) {
     let settings = deployment.airflow_settings();
-    let mut before_airflow = vec![logs.after_claim];
-    let mut storage = logs.bound.map(|_| ());
+    // The claim mounts with what the secret holds.
+    let mut before_airflow = vec![logs.after_claim, secret.after_secret];
+    let mut storage = logs.bound.map(|_| ()).after(&secret.synced);
     if !deployment.secrets.is_empty() {
         let ready = Slot::new();
         before_airflow.push(nodes.add(
@@ -632,6 +647,7 @@ fn wire_airflow(
             restart: policy.restarts(&settings.release),
             keys: keys.clone(),
             storage,
+            api_versions: secret.api_versions.clone(),
         }),
         &before_airflow,
     );

@@ -12,7 +12,7 @@ use blob_storage::{ArmStorageAccounts, BlobLogStore, LogStore, StorageAccounts};
 use converge::{RequestLog, Secret};
 use ext_secrets::{ArmVaultAccess, KeyVault, KeyVaultOptions, VaultAccess, VaultSecrets};
 use helm_release::{ClusterReleases, Releases};
-use kube_cluster::{Cluster, ConnectOptions, KubeCluster, PodLogs, PortForward};
+use kube_cluster::{Cluster, ConnectOptions, KubeCluster, PodLogs, PortForward, RunView};
 
 use crate::charts::ChartLibrary;
 use crate::document::{Deployment, SecretRef};
@@ -28,6 +28,10 @@ pub struct World {
     pub forward: Arc<dyn PortForward>,
     /// Helm releases in it.
     pub releases: Arc<dyn Releases>,
+    /// The engine behind [`releases`](Self::releases), where they are this crate's own: a run hands
+    /// it its view of the cluster.
+    #[doc(hidden)]
+    pub engine: Option<(Arc<dyn Releases>, ClusterReleases)>,
     /// Azure Resource Manager.
     pub arm: Arc<dyn Arm>,
     /// Entra's federation.
@@ -133,10 +137,11 @@ impl World {
             ..KeyVaultOptions::default()
         };
         let seam: Arc<dyn Cluster> = Arc::clone(&cluster) as Arc<dyn Cluster>;
+        let engine = ClusterReleases::new(Arc::clone(&seam)).with_logs(Arc::clone(&logs));
+        let releases: Arc<dyn Releases> = Arc::new(engine.clone());
         Self {
-            releases: Arc::new(
-                ClusterReleases::new(Arc::clone(&seam)).with_logs(Arc::clone(&logs)),
-            ),
+            engine: Some((Arc::clone(&releases), engine)),
+            releases,
             forward: cluster,
             cluster: seam,
             logs,
@@ -185,6 +190,22 @@ impl World {
         aks_identity::login(arm.as_ref(), Some(azure), &facts, options)
             .await
             .map_err(ConnectError::Login)
+    }
+
+    /// The same world as one run sees it.
+    pub(crate) fn viewed(&self) -> (Self, Arc<RunView>) {
+        let view = Arc::new(RunView::new(Arc::clone(&self.cluster)));
+        let mut world = Self {
+            cluster: Arc::clone(&view) as Arc<dyn Cluster>,
+            ..self.clone()
+        };
+        if let Some((releases, engine)) = &self.engine
+            && Arc::ptr_eq(releases, &self.releases)
+        {
+            let seen = engine.clone().over(Arc::clone(&world.cluster));
+            world.releases = Arc::new(seen);
+        }
+        (world, view)
     }
 
     pub(crate) fn fresh_random(&self) -> RandomBytes {

@@ -1,5 +1,6 @@
-//! [`ForwardedApi`]: Airflow's API through a stream to one of its pods. It owns one connection per
-//! request and the token of Airflow 3; it needs no way in from outside the cluster.
+//! [`ForwardedApi`]: Airflow's API through a stream to one of its pods. It owns the connection, kept
+//! for as long as the pod keeps it, and the token of Airflow 3; it needs no way in from outside the
+//! cluster.
 
 use std::error::Error;
 use std::fmt;
@@ -10,10 +11,13 @@ use async_trait::async_trait;
 use base64::Engine;
 use bytes::Bytes;
 use converge::Secret;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use kube_cluster::{Cluster, PortForward};
+use kube_cluster::{Cluster, PodStream, PortForward};
 use serde_json::{Value, json};
 
 use super::wire::{self, Dialect, Question};
@@ -49,8 +53,65 @@ pub struct ForwardedApi {
     dialect: Dialect,
     login: Option<Login>,
     token: Mutex<Option<Secret>>,
+    /// The pod that answered last, and the connection to it.
+    pod: Mutex<Option<String>>,
+    open: Mutex<Option<Open>>,
     timeout: Duration,
 }
+
+/// A connection. It moves only while a request on it is polled.
+struct Open {
+    sender: SendRequest<Full<Bytes>>,
+    connection: BoxFuture<'static, Result<(), hyper::Error>>,
+    ended: bool,
+}
+
+impl Open {
+    async fn new(stream: Box<dyn PodStream>) -> Result<Self, hyper::Error> {
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        Ok(Self {
+            sender,
+            connection: connection.boxed(),
+            ended: false,
+        })
+    }
+
+    /// Whether another request may be tried.
+    fn goes_on(&self) -> bool {
+        !self.ended && !self.sender.is_closed()
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<(u16, Bytes), BoxError> {
+        let Self {
+            sender,
+            connection,
+            ended,
+        } = self;
+        let answer = async {
+            sender.ready().await?;
+            let response = sender.send_request(request).await?;
+            let status = response.status().as_u16();
+            let body = Limited::new(response.into_body(), LARGEST)
+                .collect()
+                .await?;
+            Ok((status, body.to_bytes()))
+        };
+        tokio::pin!(answer);
+        tokio::select! {
+            answer = &mut answer => answer,
+            result = connection => {
+                *ended = true;
+                match result {
+                    Ok(()) => answer.await,
+                    Err(error) => Err(error.into()),
+                }
+            }
+        }
+    }
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 impl ForwardedApi {
     /// The API of the release `target` names; each request may take 30 seconds. Without a login
@@ -73,6 +134,8 @@ impl ForwardedApi {
             },
             login,
             token: Mutex::new(None),
+            pod: Mutex::new(None),
+            open: Mutex::new(None),
             timeout: Duration::from_secs(30),
         }
     }
@@ -171,7 +234,8 @@ impl ForwardedApi {
         Ok(token)
     }
 
-    /// One request on one connection to a ready pod.
+    /// One request to a ready pod: on the connection that is open, if repeating it does no harm
+    /// should that connection turn out to be closed; else on a new one.
     async fn exchange(
         &self,
         method: &Method,
@@ -180,49 +244,64 @@ impl ForwardedApi {
         authorization: Option<&Secret>,
     ) -> Result<(u16, Bytes), ApiErrorKind> {
         let exchange = async {
-            let pod = ready_pod(&*self.cluster, &self.target, &[])
-                .await
-                .map_err(ApiErrorKind::Pod)?;
-            let broken = |source: Box<dyn Error + Send + Sync>| ApiErrorKind::Connection {
-                pod: pod.clone(),
-                source,
+            let make = |pod: &str| {
+                request(method, path, body, authorization).map_err(|error| broken(pod, error))
             };
-            let stream = self
-                .forward
-                .forward(self.target.namespace.clone(), pod.clone(), self.target.port)
-                .await
-                .map_err(|error| broken(error.into()))?;
-            let (mut sender, connection) =
-                hyper::client::conn::http1::handshake(TokioIo::new(stream))
-                    .await
-                    .map_err(|error| broken(error.into()))?;
-            let request =
-                request(method, path, body, authorization).map_err(|error| broken(error.into()))?;
-            let answer = async {
-                let response = sender
-                    .send_request(request)
-                    .await
-                    .map_err(|error| broken(error.into()))?;
-                let status = response.status().as_u16();
-                let body = Limited::new(response.into_body(), LARGEST)
-                    .collect()
-                    .await
-                    .map_err(broken)?;
-                Ok((status, body.to_bytes()))
-            };
-            // The connection is driven here, so that dropping this future closes it.
-            tokio::pin!(answer, connection);
-            tokio::select! {
-                answer = &mut answer => answer,
-                result = &mut connection => match result {
-                    Ok(()) => answer.await,
-                    Err(error) => Err(broken(error.into())),
-                },
+            let open = lock(&self.open).take();
+            if let (Some(mut open), Method::GET) = (open.filter(Open::goes_on), method.clone()) {
+                let answer = open.send(make("")?).await;
+                if let Ok(answer) = answer {
+                    *lock(&self.open) = Some(open);
+                    return Ok(answer);
+                }
             }
+            let (pod, mut open) = self.connect().await?;
+            let answer = open.send(make(&pod)?).await;
+            let answer = answer.map_err(|error| broken(&pod, error))?;
+            *lock(&self.open) = Some(open);
+            Ok(answer)
         };
         tokio::time::timeout(self.timeout, exchange)
             .await
             .unwrap_or(Err(ApiErrorKind::Timeout(self.timeout)))
+    }
+
+    /// A connection to the pod that answered last, or to one that is ready.
+    async fn connect(&self) -> Result<(String, Open), ApiErrorKind> {
+        let last = lock(&self.pod).take();
+        if let Some(pod) = last
+            && let Ok(open) = self.connect_to(&pod).await
+        {
+            *lock(&self.pod) = Some(pod.clone());
+            return Ok((pod, open));
+        }
+        let pod = ready_pod(&*self.cluster, &self.target, &[])
+            .await
+            .map_err(ApiErrorKind::Pod)?;
+        let open = self.connect_to(&pod).await?;
+        *lock(&self.pod) = Some(pod.clone());
+        Ok((pod, open))
+    }
+
+    async fn connect_to(&self, pod: &str) -> Result<Open, ApiErrorKind> {
+        let namespace = self.target.namespace.clone();
+        let stream = self
+            .forward
+            .forward(namespace, pod.to_owned(), self.target.port)
+            .await
+            .map_err(|error| broken(pod, error))?;
+        Open::new(stream).await.map_err(|error| broken(pod, error))
+    }
+}
+
+fn lock<T>(held: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn broken(pod: &str, source: impl Into<BoxError>) -> ApiErrorKind {
+    ApiErrorKind::Connection {
+        pod: pod.to_owned(),
+        source: source.into(),
     }
 }
 

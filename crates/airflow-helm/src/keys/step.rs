@@ -185,6 +185,8 @@ pub struct KeysObserved {
 pub struct KeysAction {
     material: KeyMaterial,
     create: bool,
+    /// The derived Secrets to write, by what was seen.
+    derived: Vec<Object>,
 }
 
 impl EnsureKeys {
@@ -282,22 +284,28 @@ impl EnsureKeys {
             let material = KeyMaterial::generate(&self.random).with_known(&known);
             (material, false, known.len())
         };
-        let mut derived = Vec::new();
-        for wanted in self.derived(&material) {
-            let live = self.read(wanted.name()).await?;
-            let equal = live
-                .as_ref()
-                .is_some_and(|live| live.at("/data") == wanted.at("/data"));
-            if !equal {
-                derived.push((wanted, live.is_some()));
-            }
-        }
+        let derived = self.unequal(&material).await?;
         Ok(KeysObserved {
             material,
             exists,
             inherited,
             derived,
         })
+    }
+
+    /// The derived Secrets that are not as they should be, and whether each is there.
+    async fn unequal(&self, material: &KeyMaterial) -> Result<Vec<(Object, bool)>, KeyError> {
+        let mut unequal = Vec::new();
+        for wanted in self.derived(material) {
+            let live = self.read(wanted.name()).await?;
+            let equal = live
+                .as_ref()
+                .is_some_and(|live| live.at("/data") == wanted.at("/data"));
+            if !equal {
+                unequal.push((wanted, live.is_some()));
+            }
+        }
+        Ok(unequal)
     }
 
     fn derived(&self, material: &KeyMaterial) -> Vec<Object> {
@@ -315,8 +323,9 @@ impl EnsureKeys {
         }
     }
 
-    /// Creates the Secret; a name taken meanwhile means: theirs.
-    async fn create(&self, material: KeyMaterial) -> Result<KeyMaterial, KeyError> {
+    /// Creates the Secret; a name taken meanwhile means: theirs. The second value is whether they are
+    /// ours.
+    async fn create(&self, material: KeyMaterial) -> Result<(KeyMaterial, bool), KeyError> {
         let name = KeyNames::of(&self.settings).keys;
         let target = self.reference(&name);
         let manifest = material.manifest(&self.settings.namespace, &name);
@@ -328,9 +337,9 @@ impl EnsureKeys {
         .await
         .map_err(cluster_error(&target))?;
         match created {
-            Created::New(_) => Ok(material),
+            Created::New(_) => Ok((material, true)),
             Created::AlreadyExists => match self.held().await? {
-                Some(theirs) => Ok(theirs),
+                Some(theirs) => Ok((theirs, false)),
                 None => Err(KeyError::Incomplete {
                     target: target.to_string(),
                     key: "fernet-key",
@@ -372,6 +381,12 @@ impl Step for EnsureKeys {
 
     async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
         self.look().await.map_err(StepError::before_writes)
+    }
+
+    /// Making the namespace puts no Secret of ours into it; an external database's password may have
+    /// come to be known.
+    fn outlives(&self, _observed: &Self::Observed) -> bool {
+        !matches!(self.settings.database, Database::External(_))
     }
 
     fn decide(
@@ -420,6 +435,11 @@ impl Step for EnsureKeys {
                 action: KeysAction {
                     material: observed.material.clone(),
                     create: !observed.exists,
+                    derived: observed
+                        .derived
+                        .iter()
+                        .map(|(wanted, _)| wanted.clone())
+                        .collect(),
                 },
                 changes,
             }
@@ -435,23 +455,23 @@ impl Step for EnsureKeys {
         if external && self.database_password.get().is_none() {
             return Err(StepError::before_writes(KeyError::NoPassword));
         }
-        let material = if action.create {
+        let (material, is_as_seen) = if action.create {
             self.create(action.material)
                 .await
                 .map_err(StepError::before_writes)?
         } else {
-            action.material
+            (action.material, true)
         };
-        let mut written = 0_usize;
-        for wanted in self.derived(&material) {
-            let live = self
-                .read(wanted.name())
-                .await
-                .map_err(StepError::after_writes)?;
-            if live.is_none_or(|live| live.at("/data") != wanted.at("/data")) {
-                self.apply(wanted).await.map_err(StepError::after_writes)?;
-                written += 1;
-            }
+        let derived = if is_as_seen {
+            action.derived
+        } else {
+            let look = self.unequal(&material).await;
+            let found = look.map_err(StepError::after_writes)?;
+            found.into_iter().map(|(wanted, _)| wanted).collect()
+        };
+        let written = derived.len();
+        for wanted in derived {
+            self.apply(wanted).await.map_err(StepError::after_writes)?;
         }
         Ok(StepOutcome {
             output: self.ready(material),

@@ -3,7 +3,8 @@
 
 use converge::{Proof, Readiness};
 use kube_cluster::{
-    Cluster, ClusterError, Kind, LogQuery, Object, ObjectRef, PodLogs, Query, explain, last_lines,
+    Cluster, ClusterError, Kind, LogQuery, Object, ObjectRef, PodLogs, Query, explain, explain_by,
+    last_lines, readiness,
 };
 use serde_json::Value;
 
@@ -57,21 +58,69 @@ pub fn workloads(settings: &AirflowSettings, pair: &Pair) -> Vec<(&'static str, 
     found
 }
 
-pub(super) async fn workload_findings(
+/// Migrations and workloads, by one list of each kind.
+pub(super) async fn cluster_findings(
     cluster: &dyn Cluster,
     settings: &AirflowSettings,
     pair: &Pair,
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    // The database's chart labels its objects otherwise: the namespace is what they share.
+    let all = |kind: Kind| cluster.list(Query::all(kind, Some(settings.namespace.clone())));
+    let (pods, deployments, sets) = futures::join!(
+        all(Kind::new("v1", "Pod")),
+        all(Kind::new("apps/v1", "Deployment")),
+        all(Kind::new("apps/v1", "StatefulSet")),
+    );
+    let pods = pods.map(|list| list.items);
+    let mut findings = vec![migrations(cluster, settings, pods.as_deref()).await];
+    let pods: Vec<&Object> = pods.iter().flatten().collect();
+    let mut events = None;
     for (name, target) in workloads(settings, pair) {
-        let readiness = match cluster.get(target).await {
-            Ok(None) => Ok(Readiness::NotFound),
-            Ok(Some(object)) => explain(cluster, &object).await,
-            Err(error) => Err(error),
+        let listed = if target.kind.kind == "StatefulSet" {
+            &sets
+        } else {
+            &deployments
         };
-        findings.push(of_readiness(name, readiness));
+        let finding = match listed {
+            Err(error) => unknown(name, error),
+            Ok(list) => {
+                let found = list.items.iter().find(|one| one.name() == target.name);
+                let state = match found {
+                    None => Readiness::NotFound,
+                    Some(object) if readiness(object).is_current() => readiness(object),
+                    Some(object) => {
+                        if events.is_none() {
+                            events = Some(events_in(cluster, settings).await);
+                        }
+                        let events: Vec<&Object> = events.iter().flatten().collect();
+                        explain_by(object, &pods, &events)
+                    }
+                };
+                let proof = Proof::observed(state.reason().to_owned());
+                Finding::new(name, state, proof)
+            }
+        };
+        findings.push(finding);
     }
     findings
+}
+
+/// The namespace's events: a courtesy, without which reasons are less telling.
+async fn events_in(cluster: &dyn Cluster, settings: &AirflowSettings) -> Vec<Object> {
+    let query = Query::all(Kind::new("v1", "Event"), Some(settings.namespace.clone()));
+    cluster
+        .list(query)
+        .await
+        .map(|list| list.items)
+        .unwrap_or_default()
+}
+
+fn unknown(name: &str, error: &ClusterError) -> Finding {
+    Finding::new(
+        name,
+        Readiness::InProgress(error.to_string()),
+        Proof::not_checked(error.to_string()),
+    )
 }
 
 fn of_readiness(name: &str, readiness: Result<Readiness, ClusterError>) -> Finding {
@@ -80,25 +129,26 @@ fn of_readiness(name: &str, readiness: Result<Readiness, ClusterError>) -> Findi
             let proof = Proof::observed(readiness.reason().to_owned());
             Finding::new(name, readiness, proof)
         }
-        Err(error) => Finding::new(
-            name,
-            Readiness::InProgress(error.to_string()),
-            Proof::not_checked(error.to_string()),
-        ),
+        Err(error) => unknown(name, &error),
     }
 }
 
 /// The migration's hook is gone once it succeeded, so its effect is read where it shows: pods pass
 /// their first init container only when the database is at the image's own state.
-pub(super) async fn migrations(cluster: &dyn Cluster, settings: &AirflowSettings) -> Finding {
+async fn migrations(
+    cluster: &dyn Cluster,
+    settings: &AirflowSettings,
+    pods: Result<&[Object], &ClusterError>,
+) -> Finding {
     const NAME: &str = "migrations";
-    let query = Query::all(Kind::new("v1", "Pod"), Some(settings.namespace.clone()))
-        .with_labels(format!("tier=airflow,release={}", settings.release));
-    let pods = match cluster.list(query).await {
-        Ok(list) => list.items,
-        Err(error) => return of_readiness(NAME, Err(error)),
+    let pods = match pods {
+        Ok(pods) => pods,
+        Err(error) => return unknown(NAME, error),
     };
-    let passed = pods.iter().filter(|pod| passed_waiter(pod)).count();
+    let passed = pods
+        .iter()
+        .filter(|pod| pod.label("release") == Some(&settings.release) && passed_waiter(pod))
+        .count();
     if passed > 0 {
         return Finding::current(
             NAME,

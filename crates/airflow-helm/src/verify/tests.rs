@@ -1,41 +1,54 @@
 //! Verification over mocks, on a paused clock: a ready pod is not believed, a moving heartbeat is.
 
-use kube_cluster::{MockCluster, Object, ObjectList};
+use kube_cluster::{MockCluster, Object, ObjectList, ObjectRef};
 use serde_json::json;
 
 use super::*;
 use crate::MockAirflowApi;
 use crate::api::{Health, ImportError, PartHealth};
 
+/// A workload as its controller leaves it once all replicas are available.
+fn available(target: &ObjectRef) -> Object {
+    let mut object = Object::named(target);
+    object.as_map_mut()["metadata"]["generation"] = 1.into();
+    object
+        .as_map_mut()
+        .insert("spec".into(), json!({"replicas": 1}));
+    object.as_map_mut().insert(
+        "status".into(),
+        json!({
+            "observedGeneration": 1, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1,
+            "availableReplicas": 1, "currentReplicas": 1,
+            "conditions": [{"type": "Available", "status": "True"},
+                {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}],
+        }),
+    );
+    object
+}
+
 fn cluster() -> MockCluster {
     let mut cluster = MockCluster::new();
-    cluster.expect_get().returning(|target| {
-        let mut object = Object::named(&target);
-        object.as_map_mut()["metadata"]["generation"] = 1.into();
-        object
-            .as_map_mut()
-            .insert("spec".into(), json!({"replicas": 1}));
-        object.as_map_mut().insert(
-            "status".into(),
-            json!({
-                "observedGeneration": 1, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1,
-                "availableReplicas": 1, "currentReplicas": 1,
-                "conditions": [{"type": "Available", "status": "True"},
-                    {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}],
-            }),
-        );
-        Ok(Some(object))
-    });
-    cluster.expect_list().returning(|_| {
-        let pod = Object::from_value(json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "airflow"},
-            "status": {"phase": "Running", "initContainerStatuses": [
-                {"name": "wait-for-airflow-migrations", "state": {"terminated": {"exitCode": 0}}},
-            ]},
-        }))
-        .unwrap();
+    cluster.expect_list().returning(|query| {
+        let settings = AirflowSettings::default();
+        let pair = settings.validate().unwrap();
+        let items = if query.kind.kind == "Pod" {
+            let pod = json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "airflow",
+                    "labels": {"release": "airflow"}},
+                "status": {"phase": "Running", "initContainerStatuses": [
+                    {"name": "wait-for-airflow-migrations", "state": {"terminated": {"exitCode": 0}}},
+                ]},
+            });
+            vec![Object::from_value(pod).unwrap()]
+        } else {
+            workloads(&settings, &pair)
+                .iter()
+                .filter(|(_, target)| target.kind == query.kind)
+                .map(|(_, target)| available(target))
+                .collect()
+        };
         Ok(ObjectList {
-            items: vec![pod],
+            items,
             resource_version: "1".into(),
         })
     });
@@ -206,5 +219,24 @@ fn workloads_follow_executor_and_generation() {
             "triggerer",
             "worker"
         ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_was_done_a_look_is_enough() {
+    let context = StepContext {
+        planned: Planned::Untouched,
+        ..StepContext::default()
+    };
+    let started = tokio::time::Instant::now();
+    let outcome = step(api(false, Vec::new()))
+        .perform((), &context)
+        .await
+        .unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert!(
+        !outcome.proof.to_string().contains("heartbeat"),
+        "{}",
+        outcome.proof
     );
 }

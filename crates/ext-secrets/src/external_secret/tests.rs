@@ -25,15 +25,27 @@ fn cluster_with(data: serde_json::Value) -> MockCluster {
             secret.as_map_mut().insert("data".into(), data.clone());
             return Ok(Some(secret));
         }
-        let mut object = ExternalSecretSettings::default()
-            .manifest(StoreApi::V1, &SecretStoreSettings::default());
-        object.as_map_mut().insert(
-            "status".into(),
-            json!({"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]}),
-        );
-        Ok(Some(object))
+        Ok(Some(synced()))
+    });
+    cluster.expect_watch().returning(|_, _| {
+        let there = futures::stream::iter([Ok(kube_cluster::WatchEvent::Applied(synced()))]);
+        Ok(Box::pin(futures::StreamExt::chain(
+            there,
+            futures::stream::pending(),
+        )))
     });
     cluster
+}
+
+/// The ExternalSecret as the operator leaves it once it is ready.
+fn synced() -> Object {
+    let mut object =
+        ExternalSecretSettings::default().manifest(StoreApi::V1, &SecretStoreSettings::default());
+    object.as_map_mut().insert(
+        "status".into(),
+        json!({"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]}),
+    );
+    object
 }
 
 fn step(cluster: MockCluster, secrets: MockVaultSecrets) -> EnsureExternalSecret {
@@ -48,6 +60,7 @@ fn step(cluster: MockCluster, secrets: MockVaultSecrets) -> EnsureExternalSecret
         limit: Duration::from_secs(60),
     };
     step.store.fill(StoreReady {
+        fresh: false,
         api: StoreApi::V1,
         settings: SecretStoreSettings::default(),
     });

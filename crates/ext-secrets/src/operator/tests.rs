@@ -1,6 +1,6 @@
 //! The gate over a mocked cluster with an operator that is there: what opens it and what is said.
 
-use kube_cluster::{ClusterErrorKind, Created, Kind, MockCluster, Resource};
+use kube_cluster::{ClusterErrorKind, Created, Discovery, Kind, MockCluster, Resource};
 use serde_json::json;
 
 use super::*;
@@ -101,6 +101,7 @@ fn step(cluster: MockCluster) -> EnsureOperator {
         namespace: "airflow".into(),
         gate: Duration::from_secs(120),
         restart: false,
+        api_versions: Slot::new(),
     }
 }
 

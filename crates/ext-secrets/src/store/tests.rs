@@ -28,6 +28,7 @@ fn step(cluster: MockCluster) -> EnsureStore {
 fn known(cluster: MockCluster) -> EnsureStore {
     let step = step(cluster);
     step.operator.fill(OperatorFacts {
+        fresh: false,
         api: StoreApi::V1,
         revision: None,
         notes: String::new(),
@@ -119,6 +120,9 @@ async fn a_store_that_stays_invalid_is_reported_with_entras_reason() {
             resource_version: "1".into(),
         })
     });
+    cluster
+        .expect_watch()
+        .returning(|_, _| Ok(Box::pin(futures::stream::pending())));
     let step = known(cluster);
     let observed = step.observe(&StepContext::default()).await.unwrap();
     let Decision::Act { action, .. } = step.decide(&observed).unwrap() else {

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use kube_cluster::{
     AccessDecision, AccessQuestion, Applied, ApplyOptions, Cluster, ClusterError, ClusterErrorKind,
     Created, DeleteOptions, Deleted, Discovery, FieldConflict, Kind, Object, ObjectList, ObjectRef,
-    Query, Replaced, Resource, TokenGrant, TokenQuestion, WatchStream, WriteOptions,
+    Query, Replaced, Resource, TokenGrant, TokenQuestion, WatchEvent, WatchStream, WriteOptions,
 };
 use serde_json::{Map, Value, json};
 
@@ -379,7 +379,12 @@ impl Cluster for Memory {
                 && fields
                     .filter_map(|pair| pair.split_once('='))
                     .all(|(key, value)| {
-                        object.text(&format!("/{}", key.replace('.', "/"))) == Some(value)
+                        let (key, wanted) = match key.strip_suffix('!') {
+                            Some(key) => (key, false),
+                            None => (key, true),
+                        };
+                        let held = object.text(&format!("/{}", key.replace('.', "/")));
+                        (held == Some(value)) == wanted
                     })
         };
         let items = world
@@ -396,8 +401,17 @@ impl Cluster for Memory {
         })
     }
 
-    async fn watch(&self, _: Query, _: String) -> Result<WatchStream, ClusterError> {
-        Ok(futures::stream::pending().boxed())
+    async fn watch(&self, query: Query, position: String) -> Result<WatchStream, ClusterError> {
+        let mut there = Vec::new();
+        if position.is_empty() {
+            there = self.list(query).await?.items;
+        }
+        let there = there
+            .into_iter()
+            .map(|object| Ok(WatchEvent::Applied(object)));
+        Ok(futures::stream::iter(there)
+            .chain(futures::stream::pending())
+            .boxed())
     }
 
     async fn create(&self, object: Object, options: WriteOptions) -> Result<Created, ClusterError> {

@@ -193,6 +193,7 @@ impl KubeCluster {
             server: server.into(),
             default_namespace: default_namespace.into(),
             served: Arc::default(),
+            asking: Arc::default(),
             requests: options.requests,
             limits: Limits {
                 request: options.request_timeout,

@@ -3,6 +3,8 @@
 //!
 //! Source: <https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api>.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -22,6 +24,14 @@ impl KubeCluster {
             return Ok(known.clone());
         }
         let path = group_version_path(&kind.api_version);
+        let asking = {
+            let mut asking = self.asking.lock().await;
+            Arc::clone(asking.entry(path.clone()).or_default())
+        };
+        let _turn = asking.lock().await;
+        if let Some(known) = self.served.lock().await.get(kind) {
+            return Ok(known.clone());
+        }
         let listed = match self.ask(&Ask::get(path)).await? {
             Ok(value) => resource_list(&kind.api_version, value)?,
             Err(refusal) if refusal.code == 404 => Vec::new(),
@@ -46,10 +56,12 @@ impl KubeCluster {
 
     pub(super) async fn discover_all(&self) -> Result<Discovery, ClusterError> {
         let fail = |kind| ClusterError::new("discover", "what the server serves", kind);
-        let version = self
-            .required("/version", "application/json")
-            .await
-            .map_err(fail)?;
+        let asked = futures::try_join!(
+            self.required("/version", "application/json"),
+            self.required("/api", AGGREGATED),
+            self.required("/apis", AGGREGATED),
+        );
+        let (version, core, groups) = asked.map_err(fail)?;
         let mut discovery = Discovery {
             version: version["gitVersion"]
                 .as_str()
@@ -57,8 +69,7 @@ impl KubeCluster {
                 .to_owned(),
             resources: Vec::new(),
         };
-        for root in ["/api", "/apis"] {
-            let answer = self.required(root, AGGREGATED).await.map_err(fail)?;
+        for answer in [core, groups] {
             let found = if answer["kind"] == "APIGroupDiscoveryList" {
                 aggregated(answer).map_err(fail)?
             } else {

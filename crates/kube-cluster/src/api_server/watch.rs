@@ -28,11 +28,13 @@ impl KubeCluster {
         let target = described(query);
         let fail = |kind| ClusterError::new("watch", target.clone(), kind);
         let resource = self.resource_of(&query.kind).await.map_err(fail)?;
-        let parameters = query_parameters(query)
+        let mut parameters = query_parameters(query)
             .with("watch", "1")
             .with("allowWatchBookmarks", "true")
-            .with("timeoutSeconds", &WATCH_SECONDS.to_string())
-            .with("resourceVersion", resource_version);
+            .with("timeoutSeconds", &WATCH_SECONDS.to_string());
+        if !resource_version.is_empty() {
+            parameters.add("resourceVersion", resource_version);
+        }
         let path = collection_path(&resource, query.namespace.as_deref());
         match self
             .open(&Ask::get(parameters.on(&path)))

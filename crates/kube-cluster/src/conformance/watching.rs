@@ -63,6 +63,17 @@ pub async fn a_watch_continues_where_the_list_ended(subject: &Subject) {
     }
 }
 
+/// Without a position, what is there comes first, then what changes: one request does both.
+pub async fn a_watch_without_a_position_begins_with_what_is_there(subject: &Subject) {
+    apply(subject, "there-before", "begin", "0").await;
+    let query = labelled(subject, "suite=begin");
+    let watch = subject.cluster.watch(query, String::new()).await;
+    let mut stream = watch.expect("a watch");
+    assert_eq!(next(&mut stream).await, "there-before 0");
+    apply(subject, "there-before", "begin", "1").await;
+    assert_eq!(next(&mut stream).await, "there-before 1");
+}
+
 /// Selectors hold for watches too.
 pub async fn a_watch_sees_only_what_is_selected(subject: &Subject) {
     let query = Query::one(&subject.config_map("selected"));

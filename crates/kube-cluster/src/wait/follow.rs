@@ -1,5 +1,10 @@
-//! Following the objects of one kind in one namespace: list, watch from there, take up again. It
-//! owns positions and pauses; it refuses to judge what it sees.
+//! Following the objects of one kind in one namespace. It owns positions and pauses; it refuses to
+//! judge what it sees.
+//!
+//! One request is enough to begin: a watch without a position tells first all that is there. Where
+//! absence matters, a list says what is there and the watch goes on from it; also after a position
+//! was lost.
+//! Source: <https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-watch>.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +14,43 @@ use futures::stream::{BoxStream, StreamExt};
 
 use crate::{Cluster, ClusterError, Kind, Object, ObjectRef, Query, WatchEvent, WatchStream};
 
-pub(super) type Group = (Kind, Option<String>);
-pub(super) type Changes = BoxStream<'static, Result<Seen, ClusterError>>;
+pub(super) type Changes = BoxStream<'static, Result<Seen, (Group, ClusterError)>>;
+
+/// What is followed together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Group {
+    pub(super) kind: Kind,
+    pub(super) namespace: Option<String>,
+    /// One object alone, so that little is sent.
+    pub(super) name: Option<String>,
+}
+
+impl Group {
+    pub(super) fn covers(&self, object: &ObjectRef) -> bool {
+        self.kind == object.kind
+            && self.namespace == object.namespace
+            && self.name.as_ref().is_none_or(|name| *name == object.name)
+    }
+
+    fn query(&self) -> Query {
+        let query = Query::all(self.kind.clone(), self.namespace.clone());
+        match &self.name {
+            Some(name) => query.with_fields(format!("metadata.name={name}")),
+            None => query,
+        }
+    }
+}
 
 /// Something seen of a group.
 pub(super) enum Seen {
     /// All there are.
     All(Group, Vec<Object>),
+    /// All there are come one by one.
+    Opened(Group),
     /// One is there, new or changed.
     Applied(Group, Object),
     /// One is gone.
-    Deleted(Group, String),
+    Deleted(Group, Object),
     /// The server cannot be asked right now, and why.
     Trouble(Group, String),
 }
@@ -28,6 +59,7 @@ impl Seen {
     pub(super) fn group(&self) -> &Group {
         match self {
             Self::All(group, _)
+            | Self::Opened(group)
             | Self::Applied(group, _)
             | Self::Deleted(group, _)
             | Self::Trouble(group, _) => group,
@@ -35,24 +67,25 @@ impl Seen {
     }
 }
 
-/// Follows a group without end. A single object is followed by name, so that little is sent.
-pub(super) fn follow(cluster: Arc<dyn Cluster>, group: Group, objects: &[&ObjectRef]) -> Changes {
-    let query = match objects {
-        [one] => Query::one(one),
-        _ => Query::all(group.0.clone(), group.1.clone()),
-    };
+/// Follows a group without end. `listing` asks for all that is there at once.
+pub(super) fn follow(cluster: Arc<dyn Cluster>, group: Group, listing: bool) -> Changes {
     let follower = Follower {
         cluster,
-        query,
+        query: group.query(),
         group,
-        position: Position::Unknown,
+        position: if listing {
+            Position::Unknown
+        } else {
+            Position::At(String::new())
+        },
         pauses: fresh_pauses(),
         rest: None,
         ended: false,
     };
     futures::stream::unfold(follower, |mut follower| async move {
         let seen = follower.next().await?;
-        Some((seen, follower))
+        let group = follower.group.clone();
+        Some((seen.map_err(|error| (group, error)), follower))
     })
     .boxed()
 }
@@ -60,7 +93,7 @@ pub(super) fn follow(cluster: Arc<dyn Cluster>, group: Group, objects: &[&Object
 enum Position {
     /// List first.
     Unknown,
-    /// Watch from here.
+    /// Watch from here; from all that is there if it is empty.
     At(String),
     /// A watch that is open, and where it is.
     Open(WatchStream, String),
@@ -92,7 +125,13 @@ impl Follower {
             }
             let step = match std::mem::replace(&mut self.position, Position::Unknown) {
                 Position::Unknown => self.list().await,
-                Position::At(version) => self.open(version).await,
+                Position::At(version) => {
+                    // Nothing was seen yet: the next try is the same.
+                    if version.is_empty() {
+                        self.position = Position::At(String::new());
+                    }
+                    self.open(version).await
+                }
                 Position::Open(stream, version) => self.advance(stream, version).await,
             };
             match step {
@@ -122,8 +161,9 @@ impl Follower {
             .cluster
             .watch(self.query.clone(), version.clone())
             .await?;
+        let seen = version.is_empty();
         self.position = Position::Open(stream, version);
-        Ok(None)
+        Ok(seen.then(|| Seen::Opened(self.group.clone())))
     }
 
     async fn advance(
@@ -141,8 +181,7 @@ impl Follower {
             Some(Ok(WatchEvent::Deleted(object))) => {
                 self.pauses = fresh_pauses();
                 self.position = Position::Open(stream, moved(&object));
-                let name = object.name().to_owned();
-                Ok(Some(Seen::Deleted(self.group.clone(), name)))
+                Ok(Some(Seen::Deleted(self.group.clone(), object)))
             }
             Some(Ok(WatchEvent::Bookmark(at))) => {
                 self.position = Position::Open(stream, at);

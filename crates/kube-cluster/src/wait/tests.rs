@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use converge::Event;
-use futures::stream;
+use futures::{StreamExt, stream};
 use serde_json::json;
 
 use super::*;
@@ -25,24 +25,28 @@ fn claim_in(phase: &str, version: &str) -> Object {
     object
 }
 
-/// A cluster that lists `first` and then plays watches, one after the other; the last stays open.
+/// A cluster whose first watch tells `first` and whose lists answer it, and which then plays watches,
+/// one after the other; the last stays open. Of pods and events there are none.
 fn playing(first: Vec<Object>, watches: Vec<Vec<WatchEvent>>) -> Arc<dyn Cluster> {
     let mut cluster = MockCluster::new();
-    cluster.expect_list().returning(move |query| {
-        let items = if query.kind.kind == "Event" {
-            Vec::new()
-        } else {
-            first.clone()
-        };
+    let listed = first.clone();
+    cluster.expect_list().returning(move |_| {
         Ok(ObjectList {
-            items,
+            items: listed.clone(),
             resource_version: "1".into(),
         })
     });
     let watches: Mutex<VecDeque<_>> = Mutex::new(watches.into());
-    cluster.expect_watch().returning(move |_, _| {
+    cluster.expect_watch().returning(move |query, position| {
+        if matches!(query.kind.kind.as_str(), "Pod" | "Event") {
+            return Ok(stream::pending().boxed());
+        }
         let mut watches = watches.lock().expect("no test panics while it holds this");
-        let events = stream::iter(watches.pop_front().unwrap_or_default().into_iter().map(Ok));
+        let mut events: Vec<_> = watches.pop_front().unwrap_or_default();
+        if position.is_empty() {
+            events.splice(0..0, first.iter().cloned().map(WatchEvent::Applied));
+        }
+        let events = stream::iter(events.into_iter().map(Ok));
         Ok(if watches.is_empty() {
             events.chain(stream::pending()).boxed()
         } else {
@@ -143,20 +147,15 @@ async fn a_reason_is_told_once_while_it_stays_the_same() {
 async fn a_kind_that_is_not_served_yet_is_waited_for() {
     let mut cluster = MockCluster::new();
     let mut tries = 0;
-    cluster.expect_list().returning(move |query| {
+    cluster.expect_watch().returning(move |query, _| {
         tries += 1;
         if tries < 3 {
             let kind = crate::ClusterErrorKind::UnknownKind(query.kind.to_string());
-            return Err(ClusterError::new("list", "it", kind));
+            return Err(ClusterError::new("watch", "it", kind));
         }
-        Ok(ObjectList {
-            items: vec![claim_in("Bound", "1")],
-            resource_version: "1".into(),
-        })
+        let bound = WatchEvent::Applied(claim_in("Bound", "1"));
+        Ok(stream::iter([Ok(bound)]).chain(stream::pending()).boxed())
     });
-    cluster
-        .expect_watch()
-        .returning(|_, _| Ok(stream::pending().boxed()));
     let cluster: Arc<dyn Cluster> = Arc::new(cluster);
     wait_until(
         &cluster,
@@ -166,4 +165,41 @@ async fn a_kind_that_is_not_served_yet_is_waited_for() {
     )
     .await
     .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_write_answered_is_not_asked_for_again() {
+    // Every request would panic: nothing is expected.
+    let cluster: Arc<dyn Cluster> = Arc::new(MockCluster::new());
+    let target = Target::ready(claim()).seen(claim_in("Bound", "3"));
+    let objects = wait_until(&cluster, &[target], MINUTE, &Observer::default())
+        .await
+        .unwrap();
+    assert_eq!(objects[0].resource_version(), Some("3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_waits_share_a_watch_and_older_news_do_not_count() {
+    let mut cluster = MockCluster::new();
+    cluster.expect_watch().times(1).returning(|_, _| {
+        let news = ["2", "5", "8"].map(|version| {
+            Ok(WatchEvent::Applied(claim_in(
+                if version == "5" { "Pending" } else { "Bound" },
+                version,
+            )))
+        });
+        Ok(stream::iter(news).chain(stream::pending()).boxed())
+    });
+    let mut watches = Watches::new(Arc::new(cluster));
+    let seen = |version| [Target::ready(claim()).seen(claim_in("Pending", version))];
+    let observer = Observer::default();
+    let first = wait_on(&mut watches, &seen("1"), MINUTE, &observer)
+        .await
+        .unwrap();
+    assert_eq!(first[0].resource_version(), Some("2"));
+    // A write at 4: that it was bound at 2 is no news.
+    let second = wait_on(&mut watches, &seen("4"), MINUTE, &observer)
+        .await
+        .unwrap();
+    assert_eq!(second[0].resource_version(), Some("8"));
 }

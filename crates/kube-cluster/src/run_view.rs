@@ -1,0 +1,288 @@
+//! [`RunView`]: a cluster as one run sees it. It owns what several steps ask alike, so that it is
+//! asked once; it refuses to hide a change from whoever is about to write.
+//!
+//! While a run only looks, each question goes out once: equal ones share the answer, also while the
+//! first is under way, and what is in a namespace that is not there needs no question at all. Once
+//! it acts, every question goes out again, but for what the server serves: that changes only with
+//! definitions, and the run's own are learnt as they are applied.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::{
+    AccessDecision, AccessQuestion, Applied, ApplyOptions, Cluster, ClusterError, ClusterErrorKind,
+    Created, DeleteOptions, Deleted, Discovery, Kind, Object, ObjectList, ObjectRef, Query,
+    Replaced, Resource, TokenGrant, TokenQuestion, WatchStream, WriteOptions,
+};
+
+/// A cluster as one run sees it.
+pub struct RunView {
+    inner: Arc<dyn Cluster>,
+    acts: AtomicBool,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    objects: HashMap<ObjectRef, Arc<OnceCell<Option<Object>>>>,
+    lists: HashMap<Query, Arc<OnceCell<ObjectList>>>,
+    discovery: Arc<OnceCell<Discovery>>,
+    /// Namespaces this run has made sure of.
+    made: Vec<String>,
+}
+
+impl RunView {
+    /// A view that only looks, until [`act`](Self::act).
+    pub fn new(inner: Arc<dyn Cluster>) -> Self {
+        Self {
+            inner,
+            acts: AtomicBool::new(false),
+            known: Mutex::default(),
+        }
+    }
+
+    /// From now on the run acts: questions go out again.
+    pub fn act(&self) {
+        self.acts.store(true, Ordering::Release);
+        let mut known = self.known();
+        known.objects.clear();
+        known.lists.clear();
+    }
+
+    fn acts(&self) -> bool {
+        self.acts.load(Ordering::Acquire)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a namespace was looked for and is not there.
+    fn is_absent(&self, namespace: Option<&str>) -> bool {
+        let Some(namespace) = namespace.filter(|_| !self.acts()) else {
+            return false;
+        };
+        let target = ObjectRef::cluster_wide("v1", "Namespace", namespace);
+        let known = self.known();
+        let looked = known.objects.get(&target);
+        looked.is_some_and(|cell| matches!(cell.get(), Some(None)))
+    }
+
+    fn missing(&self, verb: &'static str, target: &ObjectRef) -> Option<ClusterError> {
+        let namespace = target.namespace.as_deref();
+        self.is_absent(namespace).then(|| {
+            let kind = ClusterErrorKind::NamespaceMissing(namespace.unwrap_or_default().to_owned());
+            ClusterError::about(verb, target, kind)
+        })
+    }
+
+    /// Learns from a write what is served from now on. A definition that is gone, or an API of
+    /// another server, is a reason to ask again.
+    fn learn(&self, kind: &Kind, written: Option<&Object>) {
+        let mut known = self.known();
+        match (kind.kind.as_str(), written) {
+            ("Namespace", Some(object)) => known.made.push(object.name().to_owned()),
+            ("CustomResourceDefinition", Some(object)) => {
+                let Some(discovery) = known.discovery.get() else {
+                    return;
+                };
+                let mut discovery = discovery.clone();
+                for resource in resources_of(object) {
+                    let is_new = !discovery
+                        .resources
+                        .iter()
+                        .any(|one| one.kind == resource.kind);
+                    if is_new {
+                        discovery.resources.push(resource);
+                    }
+                }
+                known.discovery = Arc::new(OnceCell::new_with(Some(discovery)));
+            }
+            ("CustomResourceDefinition" | "APIService", _) => {
+                known.discovery = Arc::default();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a definition makes the server serve.
+fn resources_of(definition: &Object) -> Vec<Resource> {
+    let (Some(group), Some(kind), Some(plural)) = (
+        definition.text("/spec/group"),
+        definition.text("/spec/names/kind"),
+        definition.text("/spec/names/plural"),
+    ) else {
+        return Vec::new();
+    };
+    let versions = definition.at("/spec/versions").and_then(Value::as_array);
+    versions
+        .into_iter()
+        .flatten()
+        .filter(|version| version["served"].as_bool() == Some(true))
+        .filter_map(|version| version["name"].as_str())
+        .map(|version| Resource {
+            kind: Kind::new(format!("{group}/{version}"), kind),
+            plural: plural.to_owned(),
+            namespaced: definition.text("/spec/scope") != Some("Cluster"),
+            verbs: [
+                "create", "delete", "get", "list", "patch", "update", "watch",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        })
+        .collect()
+}
+
+/// The cell of a question, which whoever comes first fills.
+fn cell<K: Eq + Hash, V>(cells: &mut HashMap<K, Arc<OnceCell<V>>>, key: K) -> Arc<OnceCell<V>> {
+    Arc::clone(cells.entry(key).or_default())
+}
+
+impl fmt::Debug for RunView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RunView({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Cluster for RunView {
+    async fn get(&self, target: ObjectRef) -> Result<Option<Object>, ClusterError> {
+        if self.acts() {
+            return self.inner.get(target).await;
+        }
+        if self.is_absent(target.namespace.as_deref()) {
+            return Ok(None);
+        }
+        let cell = cell(&mut self.known().objects, target.clone());
+        let found = cell.get_or_try_init(|| self.inner.get(target)).await?;
+        Ok(found.clone())
+    }
+
+    async fn list(&self, query: Query) -> Result<ObjectList, ClusterError> {
+        if self.acts() {
+            return self.inner.list(query).await;
+        }
+        if self.is_absent(query.namespace.as_deref()) {
+            return Ok(ObjectList::default());
+        }
+        let cell = cell(&mut self.known().lists, query.clone());
+        let found = cell.get_or_try_init(|| self.inner.list(query)).await?;
+        Ok(found.clone())
+    }
+
+    async fn watch(
+        &self,
+        query: Query,
+        resource_version: String,
+    ) -> Result<WatchStream, ClusterError> {
+        self.inner.watch(query, resource_version).await
+    }
+
+    async fn create(&self, object: Object, options: WriteOptions) -> Result<Created, ClusterError> {
+        let kind = object.kind();
+        if options.dry_run
+            && let Some(error) = self.missing("create", &object.reference())
+        {
+            return Err(error);
+        }
+        if kind.kind == "Namespace" && self.known().made.iter().any(|one| one == object.name()) {
+            return Ok(Created::AlreadyExists);
+        }
+        let is_kept = !options.dry_run;
+        let created = self.inner.create(object, options).await?;
+        if let (Created::New(object), true) = (&created, is_kept) {
+            self.learn(&kind, Some(object));
+        }
+        Ok(created)
+    }
+
+    async fn replace(
+        &self,
+        object: Object,
+        options: WriteOptions,
+    ) -> Result<Replaced, ClusterError> {
+        let kind = object.kind();
+        let is_kept = !options.dry_run;
+        let replaced = self.inner.replace(object, options).await?;
+        if is_kept {
+            self.learn(&kind, None);
+        }
+        Ok(replaced)
+    }
+
+    async fn apply(&self, object: Object, options: ApplyOptions) -> Result<Applied, ClusterError> {
+        let kind = object.kind();
+        if options.dry_run
+            && let Some(error) = self.missing("apply", &object.reference())
+        {
+            return Err(error);
+        }
+        let is_kept = !options.dry_run;
+        let applied = self.inner.apply(object, options).await?;
+        if let (Applied::Done(object), true) = (&applied, is_kept) {
+            self.learn(&kind, Some(object));
+        }
+        Ok(applied)
+    }
+
+    async fn patch(
+        &self,
+        target: ObjectRef,
+        operations: Value,
+        options: WriteOptions,
+    ) -> Result<Option<Object>, ClusterError> {
+        let kind = target.kind.clone();
+        let is_kept = !options.dry_run;
+        let patched = self.inner.patch(target, operations, options).await?;
+        if is_kept {
+            self.learn(&kind, None);
+        }
+        Ok(patched)
+    }
+
+    async fn delete(
+        &self,
+        target: ObjectRef,
+        options: DeleteOptions,
+    ) -> Result<Deleted, ClusterError> {
+        let (kind, name) = (target.kind.clone(), target.name.clone());
+        let is_kept = !options.dry_run;
+        let deleted = self.inner.delete(target, options).await?;
+        if is_kept {
+            self.learn(&kind, None);
+            if kind.kind == "Namespace" {
+                self.known().made.retain(|one| *one != name);
+            }
+        }
+        Ok(deleted)
+    }
+
+    async fn request_token(&self, question: TokenQuestion) -> Result<TokenGrant, ClusterError> {
+        self.inner.request_token(question).await
+    }
+
+    async fn review_access(
+        &self,
+        question: AccessQuestion,
+    ) -> Result<AccessDecision, ClusterError> {
+        self.inner.review_access(question).await
+    }
+
+    async fn discover(&self) -> Result<Discovery, ClusterError> {
+        let cell = Arc::clone(&self.known().discovery);
+        let found = cell.get_or_try_init(|| self.inner.discover()).await?;
+        Ok(found.clone())
+    }
+}
+
+#[cfg(test)]
+#[path = "run_view/tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+//! What a run asks, over a mocked cluster that refuses every question it is not told to expect.
+
+use serde_json::json;
+
+use super::*;
+use crate::MockCluster;
+
+fn namespace() -> ObjectRef {
+    ObjectRef::cluster_wide("v1", "Namespace", "airflow")
+}
+
+fn secret() -> ObjectRef {
+    ObjectRef::namespaced("v1", "Secret", "airflow", "keys")
+}
+
+fn dry_run() -> ApplyOptions {
+    ApplyOptions {
+        dry_run: true,
+        ..ApplyOptions::default()
+    }
+}
+
+#[tokio::test]
+async fn equal_questions_go_out_once_while_a_run_looks_and_each_time_once_it_acts() {
+    let mut cluster = MockCluster::new();
+    cluster
+        .expect_get()
+        .times(3)
+        .returning(|target| Ok(Some(Object::named(&target))));
+    let view = RunView::new(Arc::new(cluster));
+    let (one, other) = futures::join!(view.get(secret()), view.get(secret()));
+    assert!(one.unwrap().is_some() && other.unwrap().is_some());
+    assert!(view.get(secret()).await.unwrap().is_some());
+    view.act();
+    view.get(secret()).await.unwrap();
+    view.get(secret()).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_asked_about_a_namespace_that_is_not_there() {
+    let mut cluster = MockCluster::new();
+    cluster.expect_get().times(1).returning(|_| Ok(None));
+    let view = RunView::new(Arc::new(cluster));
+    assert!(view.get(namespace()).await.unwrap().is_none());
+    assert!(view.get(secret()).await.unwrap().is_none());
+    let all = Query::all(Kind::new("v1", "Secret"), Some("airflow".into()));
+    assert!(view.list(all).await.unwrap().items.is_empty());
+    let error = view.apply(Object::named(&secret()), dry_run()).await;
+    assert!(matches!(
+        error.unwrap_err().kind,
+        ClusterErrorKind::NamespaceMissing(name) if name == "airflow"
+    ));
+}
+
+#[tokio::test]
+async fn once_a_run_acts_a_missing_namespace_is_asked_about_again() {
+    let mut cluster = MockCluster::new();
+    cluster.expect_get().times(2).returning(|_| Ok(None));
+    let view = RunView::new(Arc::new(cluster));
+    view.get(namespace()).await.unwrap();
+    view.act();
+    view.get(secret()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_definition_that_is_applied_is_served_and_one_that_is_deleted_asks_again() {
+    let mut cluster = MockCluster::new();
+    cluster
+        .expect_discover()
+        .times(2)
+        .returning(|| Ok(Discovery::default()));
+    cluster
+        .expect_apply()
+        .returning(|object, _| Ok(Applied::Done(object)));
+    cluster.expect_delete().returning(|_, _| Ok(Deleted::Gone));
+    let view = RunView::new(Arc::new(cluster));
+    assert!(view.discover().await.unwrap().resources.is_empty());
+    view.act();
+    let definition = Object::from_value(json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "as.g"},
+        "spec": {"group": "g", "scope": "Namespaced", "names": {"kind": "A", "plural": "as"},
+            "versions": [{"name": "v1", "served": true}, {"name": "v0", "served": false}]},
+    }))
+    .unwrap();
+    let target = definition.reference();
+    view.apply(definition, ApplyOptions::default())
+        .await
+        .unwrap();
+    let served = view.discover().await.unwrap().resources;
+    assert_eq!(served.len(), 1);
+    assert_eq!(served[0].kind, Kind::new("g/v1", "A"));
+    view.delete(target, DeleteOptions::default()).await.unwrap();
+    assert!(view.discover().await.unwrap().resources.is_empty());
+}
+
+#[tokio::test]
+async fn a_question_that_failed_is_asked_again() {
+    let mut cluster = MockCluster::new();
+    let mut tries = 0;
+    cluster.expect_get().times(2).returning(move |target| {
+        tries += 1;
+        if tries == 1 {
+            let kind = ClusterErrorKind::Conflict("busy".into());
+            return Err(ClusterError::about("read", &target, kind));
+        }
+        Ok(None)
+    });
+    let view = RunView::new(Arc::new(cluster));
+    assert!(view.get(secret()).await.is_err());
+    assert!(view.get(secret()).await.unwrap().is_none());
+}
