@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use converge::Observer;
-use kube_cluster::{Applied, Target as Wanted, WaitError, Watches, wait_until};
+use futures::{StreamExt, TryStreamExt, stream};
+use kube_cluster::{Created, Target as Wanted, WaitError, Watches, insist, wait_until};
 
 use crate::assess::Assessed;
 use crate::decide::Step;
 use crate::earlier::newest;
 use crate::engine::ClusterReleases;
 use crate::error::ReleaseErrorKind;
-use crate::live::Live;
+use crate::live::{CONCURRENCY, Live};
 use crate::manifest::Declared;
 use crate::objects::{self, Writer};
 use crate::observe::{self, Survey};
@@ -139,6 +140,8 @@ async fn keep(
         .collect();
     let writer = Writer {
         cluster: &engine.cluster,
+        release: &intent.id(),
+        operation: survey.operation(),
         manner: &manner,
         observer,
     };
@@ -325,7 +328,7 @@ async fn settle(
     apply_crds(engine, &survey.crds, observer).await
 }
 
-/// Applies the CRDs of `crds/` and waits until their kinds can be used.
+/// Makes the CRDs of `crds/` that are not there and waits until their kinds can be used.
 async fn apply_crds(
     engine: &ClusterReleases,
     crds: &[Declared],
@@ -334,19 +337,27 @@ async fn apply_crds(
     if crds.is_empty() {
         return Ok(());
     }
-    let options = || kube_cluster::ApplyOptions {
-        manager: storage::HELM.into(),
-        ..kube_cluster::ApplyOptions::default()
-    };
-    let mut wanted = Vec::with_capacity(crds.len());
-    for crd in crds {
-        let applied = engine.cluster.apply(crd.object.clone(), options()).await?;
-        let target = Wanted::judged(crd.object.reference(), objects::established);
-        wanted.push(match applied {
-            Applied::Done(live) => target.seen(live),
-            Applied::Conflicts(_) => target,
-        });
-    }
+    let cluster = engine.cluster.as_ref();
+    let made: Vec<_> = crds
+        .iter()
+        .map(|crd| insist(|| cluster.apply_new(crd.object.clone(), storage::as_helm())))
+        .collect();
+    let made: Vec<Created> = stream::iter(made)
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let wanted: Vec<Wanted> = crds
+        .iter()
+        .zip(made)
+        .map(|(crd, made)| {
+            let target = Wanted::judged(crd.object.reference(), objects::established);
+            match made {
+                Created::New(live) => target.seen(live),
+                // Helm, too, leaves one that is there as it is.
+                Created::AlreadyExists => target,
+            }
+        })
+        .collect();
     match wait_until(&engine.cluster, &wanted, CRD_TIMEOUT, observer).await {
         Ok(_) => Ok(()),
         Err(WaitError::Cluster(error)) => Err(error.into()),
@@ -368,6 +379,8 @@ async fn repair(
     let cluster = Arc::clone(&start.engine.cluster);
     let writer = Writer {
         cluster: &cluster,
+        release: &start.release,
+        operation: start.operation,
         manner: &start.manner,
         observer: start.observer,
     };

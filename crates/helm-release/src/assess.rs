@@ -28,6 +28,8 @@ pub(crate) struct Assessed {
     pub fields: Vec<FieldChange>,
     /// Whether conflicts may be overridden: each of them was allowed.
     pub force: bool,
+    /// Whether what is there, although it is not the release's, may be taken.
+    pub adopts: bool,
     /// How sure this is.
     pub verification: Verification,
     /// A remark.
@@ -109,6 +111,7 @@ async fn assess_one(
         kind: ChangeKind::None,
         fields: Vec::new(),
         force: terms.policy.force_conflicts,
+        adopts: terms.policy.take_ownership,
         verification: Verification::Verified,
         note: None,
     };

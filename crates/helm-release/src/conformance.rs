@@ -261,6 +261,7 @@ macro_rules! releases_conformance {
             conflicts::a_named_field_is_taken_back
             conflicts::an_object_of_nobody_is_refused_in_helms_words
             conflicts::an_object_of_nobody_is_adopted_on_demand
+            conflicts::an_object_of_nobody_that_came_after_the_plan_is_not_merged_into
             conflicts::fields_of_others_stay
             conflicts::a_record_that_is_too_large_is_refused_before_any_write
             hooks::hooks_run_by_weight_and_their_runs_are_recorded

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use converge::{Observer, Readiness};
 use kube_cluster::{
-    Applied, ApplyOptions, Deleted, Kind, LogQuery, Object, Query, Target, WaitError, Watches,
-    last_lines, mask_secrets, readiness, wait_gone, wait_on,
+    Applied, ApplyOptions, Created, Deleted, Kind, LogQuery, Object, Query, Target, WaitError, Watches,
+    insist, last_lines, mask_secrets, readiness, wait_gone, wait_on,
 };
 
 use crate::Hook;
@@ -18,7 +18,7 @@ use crate::error::ReleaseErrorKind;
 use crate::objects;
 use crate::record::HookRun;
 use crate::run::Run;
-use crate::storage::HELM;
+use crate::storage::{HELM, as_helm};
 
 /// Marks a hook's object with the record and the event whose run created it.
 const RUN: &str = "aks-airflow.io/run";
@@ -122,11 +122,14 @@ async fn run_one(
             };
         });
         run.store().await?;
-        if !is_absent {
-            discard(run, index, object, None, "before-hook-creation").await?;
-        }
         run.observer.progress(format!("{event} hook {target}"));
-        live = Some(create(run, event, object).await?);
+        if is_absent {
+            live = create_new(run, event, object).await?;
+        }
+        if live.is_none() {
+            discard(run, index, object, None, "before-hook-creation").await?;
+            live = Some(create(run, event, object).await?);
+        }
     }
     let (outcome, heard) = wait_and_listen(run, object, live.clone()).await;
     let completed = run.engine.now();
@@ -196,13 +199,41 @@ async fn going_on(
         return Ok(None);
     }
     let live = run.engine.cluster.get(object.reference()).await?;
-    Ok(live
-        .filter(|live| live.annotation(RUN) == Some(&mark(run, event)) && !live.is_terminating()))
+    Ok(live.filter(|live| is_of_run(run, event, live)))
+}
+
+/// Whether a hook's object was made by this run, and stays.
+fn is_of_run(run: &Run<'_>, event: &str, live: &Object) -> bool {
+    live.annotation(RUN) == Some(&mark(run, event)) && !live.is_terminating()
+}
+
+fn marked(run: &Run<'_>, event: &str, object: &Object) -> Object {
+    let mut object = object.clone();
+    object.set_annotation(RUN, mark(run, event));
+    object
+}
+
+/// Makes a hook's object that was not there when it was looked for; `None` if one has come to be
+/// since that this run did not make.
+async fn create_new(
+    run: &Run<'_>,
+    event: &str,
+    object: &Object,
+) -> Result<Option<Object>, ReleaseErrorKind> {
+    let cluster = run.engine.cluster.as_ref();
+    let object = marked(run, event, object);
+    match insist(|| cluster.apply_new(object.clone(), as_helm())).await? {
+        Created::New(live) => Ok(Some(live)),
+        // The first answer may have been lost.
+        Created::AlreadyExists => Ok(cluster
+            .get(object.reference())
+            .await?
+            .filter(|live| is_of_run(run, event, live))),
+    }
 }
 
 async fn create(run: &Run<'_>, event: &str, object: &Object) -> Result<Object, ReleaseErrorKind> {
-    let mut object = object.clone();
-    object.set_annotation(RUN, mark(run, event));
+    let object = marked(run, event, object);
     let options = ApplyOptions {
         manager: HELM.into(),
         dry_run: false,

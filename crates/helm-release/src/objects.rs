@@ -14,18 +14,21 @@ use kube_cluster::{
     readiness, wait_gone, wait_on,
 };
 
-use crate::WaitMode;
 use crate::assess::Assessed;
 use crate::earlier::Deletion;
 use crate::error::ReleaseErrorKind;
 use crate::live::{CONCURRENCY, Live};
 use crate::run::Manner;
+use crate::stages::Operation;
 use crate::storage::{CLIENT_SIDE, HELM, as_helm};
+use crate::{ReleaseId, WaitMode, ownership};
 
 /// What writes need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Writer<'a> {
     pub cluster: &'a Arc<dyn Cluster>,
+    pub release: &'a ReleaseId,
+    pub operation: Operation,
     pub manner: &'a Manner,
     pub observer: &'a Observer,
 }
@@ -136,7 +139,34 @@ async fn apply_one(
             migrate(cluster.as_ref(), &object.target, patch).await?;
         }
     }
-    apply(cluster.as_ref(), object).await.map(Some)
+    let is_there = object
+        .live
+        .as_ref()
+        .is_some_and(|live| !live.is_terminating());
+    if is_there {
+        apply(cluster.as_ref(), object).await.map(Some)
+    } else {
+        apply_new(writer, object).await.map(Some)
+    }
+}
+
+/// Makes an object that was not there when it was looked for. What has come to be since then is
+/// judged as if it had been seen: it is the release's if it bears its marks, as after a lost answer,
+/// or may be taken; otherwise it stays as it is, and Helm's sentence is the error.
+async fn apply_new(writer: Writer<'_>, object: &Assessed) -> Result<Object, ReleaseErrorKind> {
+    let cluster = writer.cluster.as_ref();
+    let created = insist(|| cluster.apply_new(object.declared.clone(), as_helm())).await?;
+    if let Created::New(live) = created {
+        return Ok(live);
+    }
+    let found = cluster.get(object.target.clone()).await?;
+    let refusal = found
+        .filter(|_| !object.adopts)
+        .and_then(|live| ownership::refusal(&live, writer.release, writer.operation));
+    match refusal {
+        Some(refusal) => Err(ReleaseErrorKind::Ownership(vec![refusal])),
+        None => apply(cluster, object).await,
+    }
 }
 
 /// Server-side apply under Helm's field manager.

@@ -506,18 +506,14 @@ fn refuse_strangers(
     live: &Live,
     release: &ReleaseId,
 ) -> Result<(), ReleaseErrorKind> {
-    let context = match survey.operation() {
-        stages::Operation::Install => "unable to continue with install",
-        _ => "unable to continue with update",
-    };
+    let operation = survey.operation();
     let objections: Vec<String> = survey
         .target
         .objects
         .iter()
         .map(|one| one.object.reference())
         .filter(|target| !earlier.has(target))
-        .filter_map(|target| ownership::objection(live.get(&target)?, release))
-        .map(|objection| format!("{context}: {objection}"))
+        .filter_map(|target| ownership::refusal(live.get(&target)?, release, operation))
         .collect();
     if objections.is_empty() {
         Ok(())

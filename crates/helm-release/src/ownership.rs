@@ -6,6 +6,7 @@
 use kube_cluster::Object;
 
 use crate::ReleaseId;
+use crate::stages::Operation;
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const RELEASE_NAME: &str = "meta.helm.sh/release-name";
@@ -57,6 +58,15 @@ pub(crate) fn objection(live: &Object, release: &ReleaseId) -> Option<String> {
         live.namespace().unwrap_or_default(),
         problems.join("; ")
     ))
+}
+
+/// [`objection`], as the refusal of a run.
+pub(crate) fn refusal(live: &Object, release: &ReleaseId, operation: Operation) -> Option<String> {
+    let context = match operation {
+        Operation::Install => "unable to continue with install",
+        _ => "unable to continue with update",
+    };
+    objection(live, release).map(|objection| format!("{context}: {objection}"))
 }
 
 /// Whether an object wants to stay when its release goes: `helm.sh/resource-policy: keep`.

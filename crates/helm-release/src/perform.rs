@@ -118,6 +118,8 @@ pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), 
                 let manner = run.manner.clone();
                 let writer = Writer {
                     cluster: &run.engine.cluster,
+                    release: &run.release,
+                    operation: run.operation,
                     manner: &manner,
                     observer: run.observer,
                 };
@@ -137,6 +139,8 @@ pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), 
 async fn delete_undeclared(run: &Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {
     let writer = Writer {
         cluster: &run.engine.cluster,
+        release: &run.release,
+        operation: run.operation,
         manner: &run.manner,
         observer: run.observer,
     };

@@ -2,7 +2,8 @@
 //! that may be relied on; it refuses to be used twice, or for another intent.
 //!
 //! What others do in between is caught where it matters: the record's creation and each of its
-//! compare-and-swaps, server-side apply's conflicts, and uids on deletion.
+//! compare-and-swaps, server-side apply's conflicts, uids on deletion, and for objects that were not
+//! there an apply that makes them or nothing.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,8 +14,7 @@ use tokio::time::Instant;
 use crate::observe::Survey;
 use crate::{Policy, ReleaseIntent, digest};
 
-/// How long it may be relied on. An object of somebody else that comes to be in between, shares no
-/// field with the chart's and is not there for the survey, would be merged into; so it is short.
+/// How long it may be relied on: as long as a person looks at a plan that is carried out at once.
 const FRESH: Duration = Duration::from_secs(30);
 
 /// What a plan has seen; empty by default. Clones share it: whoever applies first takes it.

@@ -131,6 +131,14 @@ impl Cluster for KubeCluster {
         self.apply_object(&object, &options).await
     }
 
+    async fn apply_new(
+        &self,
+        object: Object,
+        options: WriteOptions,
+    ) -> Result<Created, ClusterError> {
+        self.apply_new_object(object, &options).await
+    }
+
     async fn patch(
         &self,
         target: ObjectRef,

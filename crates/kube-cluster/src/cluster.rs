@@ -33,7 +33,8 @@ pub trait Cluster: fmt::Debug + Send + Sync + 'static {
 
     /// Follows changes after `resource_version` (from a [`list`](Self::list) of the same query).
     /// With an empty one everything that is there comes first, as [`WatchEvent::Applied`] one by
-    /// one and without a mark where it ends; then the changes. The stream ends when the server ends it; [`WatchEvent::Expired`] means: list again.
+    /// one and without a mark where it ends; then the changes. The stream ends when the server ends
+    /// it; [`WatchEvent::Expired`] means: list again.
     async fn watch(
         &self,
         query: Query,
@@ -58,6 +59,14 @@ pub trait Cluster: fmt::Debug + Send + Sync + 'static {
     /// Server-side apply: creates the object or brings the declared fields to it. Conflicts with
     /// other managers are an answer, unless forced.
     async fn apply(&self, object: Object, options: ApplyOptions) -> Result<Applied, ClusterError>;
+
+    /// Server-side apply of an object that must not be there yet: its fields are owned as if
+    /// [applied](Self::apply). What is there under its name is left as it is, which is an answer.
+    async fn apply_new(
+        &self,
+        object: Object,
+        options: WriteOptions,
+    ) -> Result<Created, ClusterError>;
 
     /// Applies an RFC 6902 patch; `None` if the object is not there. A failing `test` operation is
     /// [`ClusterErrorKind::Invalid`](crate::ClusterErrorKind::Invalid).

@@ -202,6 +202,7 @@ macro_rules! cluster_conformance {
             writing::the_manager_of_a_write_is_recorded
             writing::status_is_not_written_with_the_object
             applying::applying_creates
+            applying::applying_what_must_be_new_leaves_what_is_there
             applying::applying_the_same_again_writes_nothing
             applying::a_field_left_out_is_removed
             applying::a_conflict_names_field_and_manager_and_writes_nothing

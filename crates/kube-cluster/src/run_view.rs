@@ -233,6 +233,25 @@ impl Cluster for RunView {
         Ok(applied)
     }
 
+    async fn apply_new(
+        &self,
+        object: Object,
+        options: WriteOptions,
+    ) -> Result<Created, ClusterError> {
+        let kind = object.kind();
+        if options.dry_run
+            && let Some(error) = self.missing("apply", &object.reference())
+        {
+            return Err(error);
+        }
+        let is_kept = !options.dry_run;
+        let created = self.inner.apply_new(object, options).await?;
+        if let (Created::New(object), true) = (&created, is_kept) {
+            self.learn(&kind, Some(object));
+        }
+        Ok(created)
+    }
+
     async fn patch(
         &self,
         target: ObjectRef,

@@ -458,8 +458,9 @@ pub(crate) fn patch(
         }) {
             return Err(ApiError::stale(&write.resource, &write.name));
         }
-        if live.is_none() && !version.is_empty() {
-            return Err(ApiError::not_found(&write.resource, &write.name));
+        // Where nothing is, a version says nothing.
+        if let (None, Some(metadata)) = (&live, declared["metadata"].as_object_mut()) {
+            metadata.remove("resourceVersion");
         }
         let merged = apply(
             live.as_ref().unwrap_or(&nothing),

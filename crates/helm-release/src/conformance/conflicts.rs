@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use converge::Written;
+use converge::{Observer, Written};
 use kube_cluster::{Created, Object, WriteOptions};
 use serde_json::json;
 
@@ -93,6 +93,56 @@ pub async fn an_object_of_nobody_is_refused_in_helms_words(subject: &Subject) {
     );
     assert!(sentences[0].starts_with(&expected), "{sentences:?}");
     assert_eq!(subject.versions().await, before);
+}
+
+/// What a plan has not seen is judged when it is met: an object of nobody stays as it is, also where
+/// no field clashes; a hook's is deleted before its creation, as Helm does.
+pub async fn an_object_of_nobody_that_came_after_the_plan_is_not_merged_into(subject: &Subject) {
+    let mut intent = subject.intent(json!({"hooks": {"again": 0}}));
+    let policy = Policy::default();
+    let releases = subject.releases();
+    match releases.plan(intent.clone(), policy.clone()).await {
+        Ok(plan) => intent.planned = plan.planned,
+        Err(error) => panic!("no plan: {error:?}"),
+    }
+    strange_config(subject).await;
+    let config = subject.config("config");
+    let before = subject.existing(&config).await;
+    let hook = subject.config("again");
+    let stranger = subject
+        .cluster
+        .create(Object::named(&hook), WriteOptions::default())
+        .await;
+    let Ok(Created::New(stranger)) = stranger else {
+        panic!("no hook of a stranger: {stranger:?}");
+    };
+    let outcome = releases
+        .apply(intent.clone(), policy, Observer::default())
+        .await;
+    let error = outcome.expect_err("merged into what is not the release's");
+    let ReleaseErrorKind::Ownership(sentences) = &*error.kind else {
+        panic!("another refusal: {error:?}");
+    };
+    assert!(
+        sentences[0].contains("ConfigMap \"probe-config\"")
+            && sentences[0].contains("exists and cannot be imported"),
+        "{sentences:?}"
+    );
+    assert_ne!(error.written, Written::Nothing);
+    let after = subject.existing(&config).await;
+    assert_eq!(after.resource_version(), before.resource_version());
+    assert_ne!(subject.existing(&hook).await.uid(), stranger.uid());
+    assert_eq!(subject.story().await, "1 failed");
+    // Adopted on demand, as if it had been seen.
+    let policy = Policy {
+        take_ownership: true,
+        ..Policy::default()
+    };
+    let outcome = releases.apply(intent, policy, Observer::default()).await;
+    assert!(outcome.is_ok(), "{outcome:?}");
+    let live = subject.existing(&config).await;
+    assert_eq!(live.uid(), before.uid());
+    assert_eq!(live.annotation("meta.helm.sh/release-name"), Some("probe"));
 }
 
 /// As Helm's `--take-ownership`.

@@ -108,6 +108,14 @@ impl Cluster for Dying {
         self.pass(self.cluster.apply(object, options)).await
     }
 
+    async fn apply_new(
+        &self,
+        object: Object,
+        options: WriteOptions,
+    ) -> Result<Created, ClusterError> {
+        self.pass(self.cluster.apply_new(object, options)).await
+    }
+
     async fn patch(
         &self,
         target: ObjectRef,
@@ -217,6 +225,14 @@ impl Cluster for Forgetful {
 
     async fn apply(&self, object: Object, options: ApplyOptions) -> Result<Applied, ClusterError> {
         self.cluster.apply(object, options).await
+    }
+
+    async fn apply_new(
+        &self,
+        object: Object,
+        options: WriteOptions,
+    ) -> Result<Created, ClusterError> {
+        self.pass(self.cluster.apply_new(object, options)).await
     }
 
     async fn patch(

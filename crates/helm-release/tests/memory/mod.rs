@@ -524,6 +524,25 @@ impl Cluster for Memory {
         Ok(Applied::Done(world.keep(&target, kept.object, kept.owners)))
     }
 
+    async fn apply_new(
+        &self,
+        object: Object,
+        options: WriteOptions,
+    ) -> Result<Created, ClusterError> {
+        if self.world().objects.contains_key(&object.reference()) {
+            return Ok(Created::AlreadyExists);
+        }
+        let options = ApplyOptions {
+            manager: options.manager,
+            dry_run: options.dry_run,
+            force: false,
+        };
+        match self.apply(object, options).await? {
+            Applied::Done(object) => Ok(Created::New(object)),
+            Applied::Conflicts(_) => Ok(Created::AlreadyExists),
+        }
+    }
+
     async fn patch(
         &self,
         target: ObjectRef,

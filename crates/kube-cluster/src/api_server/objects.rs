@@ -13,6 +13,11 @@ use crate::{
 
 /// How many objects one page holds, as kubectl's default.
 const PAGE: &str = "500";
+/// A version no object has: a store's own first revision. An apply with it finds what is there changed,
+/// and where nothing is, a version says nothing.
+/// Source: `registry/generic/registry/store.go` of Kubernetes v1.35 (`Update`, which creates what has
+/// version 0 before it compares).
+const BEFORE_ALL: &str = "1";
 
 impl KubeCluster {
     pub(super) async fn read_object(
@@ -147,6 +152,35 @@ impl KubeCluster {
                 }
                 conflicts => Ok(Applied::Conflicts(conflicts)),
             },
+        }
+    }
+
+    pub(super) async fn apply_new_object(
+        &self,
+        mut object: Object,
+        options: &WriteOptions,
+    ) -> Result<Created, ClusterError> {
+        let target = object.reference();
+        let fail = |kind| ClusterError::about("apply", &target, kind);
+        let path = self.path_of(&target).await.map_err(fail)?;
+        object
+            .metadata()
+            .insert("resourceVersion".into(), BEFORE_ALL.into());
+        let ask = Ask::with_body(
+            Method::PATCH,
+            Parameters::write(&options.manager, options.dry_run).on(&path),
+            "application/apply-patch+yaml",
+            &Value::Object(object.as_map().clone()),
+        )
+        .repeatable(options.dry_run);
+        match self.ask(&ask).await.map_err(fail)? {
+            Ok(value) => self::object(value).map(Created::New).map_err(fail),
+            // Fields of other managers are looked at first, then the version; both say it is there.
+            Err(refusal) if !refusal.field_conflicts().is_empty() => Ok(Created::AlreadyExists),
+            Err(refusal) if refusal.is_stale() && refusal.status.details.name == target.name => {
+                Ok(Created::AlreadyExists)
+            }
+            Err(refusal) => Err(fail(self.refused(refusal, &target).await)),
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Subject, by};
 use crate::{
-    Applied, ApplyOptions, ClusterErrorKind, FieldOwners, FieldPath, Object, ObjectRef,
+    Applied, ApplyOptions, ClusterErrorKind, Created, FieldOwners, FieldPath, Object, ObjectRef,
     WriteOptions, hand_over_fields,
 };
 
@@ -17,6 +17,55 @@ pub async fn applying_creates(subject: &Subject) {
         .await;
     assert_eq!(applied.text("/data/a"), Some("1"));
     assert!(applied.uid().is_some());
+}
+
+/// What must be new is made and owned by apply; what is there already is left as it is, whoever made
+/// it, and whether or not fields would clash.
+pub async fn applying_what_must_be_new_leaves_what_is_there(subject: &Subject) {
+    let apply_new = async |data: Value, dry_run: bool| {
+        let object = subject.config("apply-must-be-new", data);
+        let options = WriteOptions {
+            manager: "suite".into(),
+            dry_run,
+        };
+        match subject.cluster.apply_new(object, options).await {
+            Ok(created) => created,
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    let target = subject.config_map("apply-must-be-new");
+    let dry = apply_new(json!({"a": "1"}), true).await;
+    assert!(matches!(dry, Created::New(_)), "{dry:?}");
+    assert!(subject.live(&target).await.is_none());
+    let made = apply_new(json!({"a": "1"}), false).await;
+    let Created::New(made) = made else {
+        panic!("{made:?}");
+    };
+    assert_eq!(made.text("/data/a"), Some("1"));
+    let path = FieldPath::default().field("data").field("a");
+    assert_eq!(FieldOwners::of(&made).of_path(&path), ["suite"]);
+    let operation = made.at("/metadata/managedFields/0/operation");
+    assert_eq!(operation, Some(&json!("Apply")));
+
+    subject
+        .applied(
+            subject.config("apply-must-be-new", json!({"b": "2"})),
+            "other",
+        )
+        .await;
+    let before = subject.existing(&target).await;
+    for data in [
+        json!({"a": "1"}),
+        json!({"a": "1", "c": "3"}),
+        json!({"b": "3"}),
+    ] {
+        for dry_run in [true, false] {
+            let answer = apply_new(data.clone(), dry_run).await;
+            assert!(matches!(answer, Created::AlreadyExists), "{answer:?}");
+        }
+    }
+    let after = subject.existing(&target).await;
+    assert_eq!(after.resource_version(), before.resource_version());
 }
 
 /// No new version, no new timestamp.
