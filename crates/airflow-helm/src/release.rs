@@ -11,8 +11,8 @@ use converge::{
     Verification,
 };
 use helm_release::{
-    Planned, PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseId, ReleaseIntent, ReleaseName,
-    ReleasePlan, Releases, Revision,
+    Planned, PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseId, ReleaseIntent,
+    ReleaseName, ReleasePlan, Releases, Revision,
 };
 use serde_json::{Map, Value};
 
@@ -381,6 +381,9 @@ mod tests {
                     app_version: None,
                     description: String::new(),
                 }),
+                deployed: Some(Revision::FIRST),
+                api_versions: Vec::new(),
+                planned: Planned::default(),
             },
             revision: Some(Revision::FIRST),
         }

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::patience::Patience;
-use crate::store::{Verdict, adopt_from_kubectl, adoption, declare, row, verdict, wait_ready};
+use crate::store::{adopt_from_kubectl, adoption, declare, row, verdict, wait_ready};
 use crate::{ExternalSecretSettings, StoreError, StoreReady, VaultFacts, VaultSecrets};
 
 /// Keeps the ExternalSecret as declared and proves what it makes.

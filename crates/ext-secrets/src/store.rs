@@ -503,10 +503,7 @@ impl Step for EnsureStore {
                 .await
                 .map_err(StepError::before_writes)?;
             return Ok(StepOutcome {
-                output: StoreReady {
-                    api,
-                    settings: self.settings.clone(),
-                },
+                output: self.ready(api),
                 did: "adopted".into(),
                 proof: Self::proof(),
             });
