@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use converge::{Observer, Readiness};
 use kube_cluster::{
-    Applied, ApplyOptions, Created, Deleted, Kind, LogQuery, Object, Query, Target, WaitError, Watches,
-    insist, last_lines, mask_secrets, readiness, wait_gone, wait_on,
+    Applied, ApplyOptions, Created, Deleted, Kind, LogQuery, Object, Query, Target, WaitError,
+    Watches, insist, last_lines, mask_secrets, readiness, wait_gone, wait_on,
 };
 
 use crate::Hook;
