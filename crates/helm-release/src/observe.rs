@@ -426,7 +426,10 @@ async fn look_at_objects(
     } else {
         live::read(cluster, declared.iter().chain(&gone)).await?
     };
-    if !policy.take_ownership {
+    let is_kept = matches!(survey.step, Step::Keep(_));
+    // What the deployed revision declares is no stranger, as in Helm: marks that somebody changed
+    // since are fields like any other.
+    if !policy.take_ownership && !is_kept {
         refuse_strangers(survey, &earlier, &live, &release)?;
     }
     survey.deletions = gone
@@ -435,7 +438,6 @@ async fn look_at_objects(
         .filter(|live| !live.is_terminating())
         .map(|live| deletion(live, &release))
         .collect();
-    let is_kept = matches!(survey.step, Step::Keep(_));
     let questions = survey
         .target
         .objects

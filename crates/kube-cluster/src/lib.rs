@@ -35,7 +35,7 @@ pub use cluster::{
     Deleted, FieldConflict, ObjectList, Propagation, Query, Replaced, TokenGrant, TokenQuestion,
     WatchEvent, WatchStream, WriteOptions,
 };
-pub use diff::{FieldDifference, differences};
+pub use diff::{FieldDifference, differences, key_of, merge_keys};
 pub use error::{ClusterError, ClusterErrorKind};
 pub use explain::explain;
 pub use field_path::{FieldPath, FieldStep};

@@ -1,5 +1,5 @@
 //! The shipped rights: the deployer of every other proof here has exactly these. That they suffice
-//! is shown by those; here, that a missing one is named.
+//! is shown by those; here, that each of them is needed and that a missing one is named.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,10 @@ use serde_json::{Value, json};
 
 use crate::ground::{Ground, expect, failures, same};
 
-type Rights = BTreeSet<(String, String, String)>;
+type Used = BTreeSet<(String, String, String)>;
 
-/// The manifest grants everything that `doctor` asks for.
-pub(crate) async fn the_manifest_grants_what_doctor_asks_for(
-    ground: &Ground,
-) -> Result<(), Failed> {
+/// The manifest grants what `doctor` asks for, and nothing that no run has used.
+pub(crate) async fn nothing_is_granted_that_is_not_used(ground: &Ground) -> Result<(), Failed> {
     let world = ground.world().await?;
     let diagnosis = ground.deployment.doctor(&world).await;
     let rights = diagnosis
@@ -24,13 +22,13 @@ pub(crate) async fn the_manifest_grants_what_doctor_asks_for(
         .find(|check| check.subject == "rights in the cluster");
     let rights = rights.ok_or("doctor does not look at rights")?;
     expect(rights.verdict == Verdict::Good, || rights.seen.clone())?;
-    let mut granted = Rights::new();
+    let mut granted = Used::new();
     for path in [role(), cluster_role()] {
         for rule in rules(&ground.get(&path).await?) {
             granted.extend(triples(&rule));
         }
     }
-    let asked: Rights = RIGHTS
+    let asked: Used = RIGHTS
         .iter()
         .flat_map(|right| {
             right
@@ -41,7 +39,19 @@ pub(crate) async fn the_manifest_grants_what_doctor_asks_for(
         .collect();
     let missing: Vec<_> = asked.difference(&granted).collect();
     expect(missing.is_empty(), || format!("not granted: {missing:?}"))?;
-    Ok(())
+    let used = ground.used_rights()?;
+    let unused: Vec<_> = granted
+        .difference(&used)
+        // Asked by the server about a request, not a request of its own: both roles' writers need
+        // them, and a forwarded port by WebSocket is a `get` that must be allowed to `create`.
+        .filter(|(_, resource, verb)| {
+            !matches!(verb.as_str(), "escalate" | "bind")
+                && (resource.as_str(), verb.as_str()) != ("pods/portforward", "create")
+        })
+        .collect();
+    expect(unused.is_empty(), || {
+        format!("granted, never used: {unused:?}")
+    })
 }
 
 /// Without any one rule `doctor` names what is missing, before anything is written.
@@ -121,7 +131,7 @@ fn rules(role: &Value) -> Vec<Value> {
     role["rules"].as_array().cloned().unwrap_or_default()
 }
 
-fn triple(group: &str, resource: &str, verb: &str) -> (String, String, String) {
+pub(crate) fn triple(group: &str, resource: &str, verb: &str) -> (String, String, String) {
     (group.to_owned(), resource.to_owned(), verb.to_owned())
 }
 

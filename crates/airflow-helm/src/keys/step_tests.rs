@@ -13,6 +13,7 @@ fn step(cluster: MockCluster) -> EnsureKeys {
         random: RandomBytes([1; RANDOM_BYTES]),
         mirror: BTreeMap::new(),
         database_password: Slot::new(),
+        take_fields: false,
         namespace: Slot::new(),
     };
     step.namespace.fill(());
