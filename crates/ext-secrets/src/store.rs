@@ -463,10 +463,9 @@ impl Step for EnsureStore {
                 "SecretStore {}/{}",
                 self.settings.namespace, self.settings.name
             );
-            const WHY: &str = "waits for the operator and the vault";
-            let wanted = observed.wanted.as_ref();
-            let live = observed.live.as_ref();
-            let changes = later(wanted, live, target, self.take_fields, WHY);
+            let (wanted, live) = (observed.wanted.as_ref(), observed.live.as_ref());
+            let why = "waits for the operator and the vault";
+            let changes = later(wanted, live, target, self.take_fields, why);
             return Ok(Decision::Later { changes });
         };
         let change = row(wanted, observed.live.as_ref(), self.take_fields);

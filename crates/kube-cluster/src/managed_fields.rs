@@ -57,10 +57,8 @@ impl FieldOwners {
     /// where the dots of a name end (`.metadata.labels.app.kubernetes.io/name`); what the manager
     /// owns does.
     pub fn find(&self, manager: &str, server_notation: &str) -> Option<FieldPath> {
-        let entries = self.0.iter().filter(|owner| owner.manager == manager);
-        entries
-            .filter_map(|owner| find(&owner.fields, &FieldPath::default(), server_notation))
-            .next()
+        let mut entries = self.0.iter().filter(|owner| owner.manager == manager);
+        entries.find_map(|owner| find(&owner.fields, &FieldPath::default(), server_notation))
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn the_program_is_finished_by_its_next_run(ground: &Ground) -> 
     let count = Count::begin(ground);
     finish(&up).await?;
     let whole = count.now();
-    count.end(ground);
+    drop(count);
     let wanted = Picture::of(ground).await?;
     let mut random = fastrand::Rng::with_seed(11);
     let (mut killed, mut in_plan, mut chains, mut furthest) = (0, 0, 0, 0);
@@ -129,7 +129,6 @@ async fn die(ground: &Ground, up: &Program, point: Point) -> Result<Option<Count
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     };
-    count.end(ground);
     Ok(died)
 }
 
@@ -154,7 +153,8 @@ struct Counted {
 }
 
 /// Counts requests from when it began: at Azure, and at the API server by its audit log.
-struct Count {
+struct Count<'g> {
+    ground: &'g Ground,
     azure: Arc<[AtomicUsize; 2]>,
     audit: RefCell<BufReader<File>>,
     /// A line that is not whole yet.
@@ -163,8 +163,8 @@ struct Count {
     before_write: Cell<Option<usize>>,
 }
 
-impl Count {
-    fn begin(ground: &Ground) -> Self {
+impl<'g> Count<'g> {
+    fn begin(ground: &'g Ground) -> Self {
         let azure = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
         let counted = Arc::clone(&azure);
         ground.aks.sandbox.on_request(Some(Arc::new(move |request| {
@@ -178,6 +178,7 @@ impl Count {
         let end = audit.seek(SeekFrom::End(0));
         end.expect("a file has an end");
         Self {
+            ground,
             azure,
             audit: RefCell::new(BufReader::new(audit)),
             line: RefCell::default(),
@@ -209,9 +210,11 @@ impl Count {
             since_write: before.map_or(0, |before| requests - before),
         }
     }
+}
 
-    fn end(&self, ground: &Ground) {
-        ground.aks.sandbox.on_request(None);
+impl Drop for Count<'_> {
+    fn drop(&mut self) {
+        self.ground.aks.sandbox.on_request(None);
     }
 }
 
