@@ -54,10 +54,7 @@ pub(crate) async fn the_program_is_finished_by_its_next_run(ground: &Ground) -> 
     let kubeconfig = ground.kubeconfig()?;
     let up = Program::new(&program(), &ground.aks, ground.generation, &kubeconfig)?;
     ground.reset().await?;
-    let count = Count::begin(ground);
-    finish(&up).await?;
-    let whole = count.now();
-    drop(count);
+    let (whole, _) = run_until(ground, &up, None).await?;
     let wanted = Picture::of(ground).await?;
     let mut random = fastrand::Rng::with_seed(11);
     let (mut killed, mut in_plan, mut chains, mut furthest) = (0, 0, 0, 0);
@@ -72,9 +69,10 @@ pub(crate) async fn the_program_is_finished_by_its_next_run(ground: &Ground) -> 
                 _ => Point::AfterWrite(random.usize(1..=12)),
             };
             points.push(point);
-            let Some(died) = die(ground, &up, point).await? else {
+            let (died, is_killed) = run_until(ground, &up, Some(point)).await?;
+            if !is_killed {
                 break;
-            };
+            }
             killed += 1;
             in_plan += usize::from(died.since_write == 0);
             furthest = furthest.max(died.since_write);
@@ -107,29 +105,34 @@ async fn finish(up: &Program) -> Result<(), Failed> {
     expect(whole.status.success(), || said.into_owned())
 }
 
-/// A run to its point; nothing where it was done before.
-async fn die(ground: &Ground, up: &Program, point: Point) -> Result<Option<Counted>, Failed> {
+/// A run to its point or, where that comes first, to its end: its requests, and whether it was
+/// killed.
+async fn run_until(
+    ground: &Ground,
+    up: &Program,
+    point: Option<Point>,
+) -> Result<(Counted, bool), Failed> {
     let count = Count::begin(ground);
     let mut run = up.command("up").spawn()?;
-    let died = loop {
+    loop {
         let now = count.now();
         let is_there = match point {
-            Point::Request(at) => now.requests >= at,
-            Point::AfterWrite(at) => now.since_write >= at,
+            Some(Point::Request(at)) => now.requests >= at,
+            Some(Point::AfterWrite(at)) => now.since_write >= at,
+            None => false,
         };
         if is_there {
             run.kill().await?;
-            break Some(now);
+            return Ok((now, true));
         }
         if let Some(status) = run.try_wait()? {
             let end = run.wait_with_output().await?;
             let said = String::from_utf8_lossy(&end.stderr);
             expect(status.success(), || format!("{point:?}: {said}"))?;
-            break None;
+            return Ok((now, false));
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
-    };
-    Ok(died)
+    }
 }
 
 /// As if the time had passed after which a dead run's Lease counts no more.

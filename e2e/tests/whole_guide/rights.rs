@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::ground::{Ground, expect, failures, same};
 
-type Used = BTreeSet<(String, String, String)>;
+type Rights = BTreeSet<(String, String, String)>;
 
 /// The manifest grants what `doctor` asks for, and nothing that no run has used.
 pub(crate) async fn nothing_is_granted_that_is_not_used(ground: &Ground) -> Result<(), Failed> {
@@ -22,13 +22,13 @@ pub(crate) async fn nothing_is_granted_that_is_not_used(ground: &Ground) -> Resu
         .find(|check| check.subject == "rights in the cluster");
     let rights = rights.ok_or("doctor does not look at rights")?;
     expect(rights.verdict == Verdict::Good, || rights.seen.clone())?;
-    let mut granted = Used::new();
+    let mut granted = Rights::new();
     for path in [role(), cluster_role()] {
         for rule in rules(&ground.get(&path).await?) {
             granted.extend(triples(&rule));
         }
     }
-    let asked: Used = RIGHTS
+    let asked: Rights = RIGHTS
         .iter()
         .flat_map(|right| {
             right
@@ -41,17 +41,40 @@ pub(crate) async fn nothing_is_granted_that_is_not_used(ground: &Ground) -> Resu
     expect(missing.is_empty(), || format!("not granted: {missing:?}"))?;
     let used = ground.used_rights()?;
     let unused: Vec<_> = granted
-        .difference(&used)
-        // Asked by the server about a request, not a request of its own: both roles' writers need
-        // them, and a forwarded port by WebSocket is a `get` that must be allowed to `create`.
-        .filter(|(_, resource, verb)| {
-            !matches!(verb.as_str(), "escalate" | "bind")
-                && (resource.as_str(), verb.as_str()) != ("pods/portforward", "create")
-        })
+        .iter()
+        .filter(|right| !is_used(right, &used) && !is_for_others(right))
         .collect();
     expect(unused.is_empty(), || {
         format!("granted, never used: {unused:?}")
     })
+}
+
+/// Whether a right was used. How the charts' objects are read (one by one, as a list, by a watch)
+/// goes by how many a chart has of a kind, so that one of these stands for all.
+fn is_used(right: &(String, String, String), used: &Rights) -> bool {
+    const READS: [&str; 3] = ["get", "list", "watch"];
+    let (group, resource, verb) = right;
+    let verbs = if READS.contains(&verb.as_str()) {
+        READS.as_slice()
+    } else {
+        &[verb.as_str()]
+    };
+    verbs
+        .iter()
+        .any(|verb| used.contains(&triple(group, resource, verb)))
+}
+
+/// Rights no request of these proofs is for.
+fn is_for_others((group, resource, verb): &(String, String, String)) -> bool {
+    // Asked by the server about the writing of a role, no request of its own.
+    let is_about_roles = matches!(verb.as_str(), "escalate" | "bind");
+    let others = [
+        // A port forwarded by WebSocket is a `get` that must be allowed to `create`.
+        ("", "pods/portforward", "create"),
+        // The shipped manifest makes the namespace; a document may declare labels for it.
+        ("", "namespaces", "patch"),
+    ];
+    is_about_roles || others.contains(&(group.as_str(), resource.as_str(), verb.as_str()))
 }
 
 /// Without any one rule `doctor` names what is missing, before anything is written.
