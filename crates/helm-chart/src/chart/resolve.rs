@@ -48,6 +48,7 @@ pub enum DependencyError {
         names: Vec<String>,
     },
     /// Values of the chart and the user do not fit, found while deciding which subcharts take part.
+    /// Helm 3 does not say when it found them.
     #[error("chart dependencies processing failed")]
     #[diagnostic(
         code(aka::chart::dependency_values),
@@ -76,11 +77,15 @@ impl Chart {
         }
         let mut warnings = Vec::new();
         let mut root = ResolvedChart::whole(self, self.name().into(), profile);
+        let processing = match profile {
+            Profile::Helm4 => DependencyError::Processing,
+            Profile::Helm3 => DependencyError::Values,
+        };
         // Warnings of these first passes would come again from the last one.
         root.enable(user, "", profile, &mut warnings)
-            .map_err(DependencyError::Processing)?;
+            .map_err(processing)?;
         root.import_values(profile, &mut warnings)
-            .map_err(DependencyError::Processing)?;
+            .map_err(processing)?;
         let values = root.coalesce(user.clone(), Nulls::Apply, profile, &mut warnings)?;
         Ok(Resolved {
             root,
