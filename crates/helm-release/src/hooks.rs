@@ -137,14 +137,17 @@ fn mark(run: &Run<'_>, event: &str) -> String {
     format!("{} {event}", run.uid())
 }
 
-/// Whether the hook's object was created by the run that is resumed, and so goes on.
+/// Whether the hook's object was created by the run that is resumed, and so goes on. One that failed
+/// meanwhile is made anew: whoever runs again has mended the cause.
 async fn goes_on(run: &Run<'_>, event: &str, object: &Object) -> Result<bool, ReleaseErrorKind> {
     if !run.is_resumed {
         return Ok(false);
     }
     let live = run.engine.cluster.get(object.reference()).await?;
     Ok(live.is_some_and(|live| {
-        live.annotation(RUN) == Some(&mark(run, event)) && !live.is_terminating()
+        live.annotation(RUN) == Some(&mark(run, event))
+            && !live.is_terminating()
+            && !matches!(readiness(&live), Readiness::Failed(_))
     }))
 }
 
