@@ -27,6 +27,7 @@ use crate::audit::Audit;
 use crate::egress::Egress;
 use crate::external_secrets::{Operator, WEBHOOK_PORT, Webhook};
 use crate::helm::{Helm, HelmFailed};
+use crate::program::Program;
 use crate::{
     ControlPlane, ControlPlaneError, ControlPlaneOptions, forward_to, let_migrations_through,
     provisioner,
@@ -152,6 +153,7 @@ impl Aks {
         let (endpoints, page) = runtime.block_on(async {
             let keys = api.get("/openid/v1/jwks").await?.unwrap_or_default();
             sandbox.federate_with(plane.url(), keys);
+            Program::register_in(&sandbox);
             provisioner::install(&api).await?;
             let endpoints = sandbox.listen().await?;
             let page = sandbox

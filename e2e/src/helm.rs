@@ -74,9 +74,22 @@ impl Helm {
     /// # Errors
     /// When it fails, with its standard error.
     pub async fn run(&self, arguments: &str) -> Result<String, HelmFailed> {
+        self.run_with(arguments, &[]).await
+    }
+
+    /// The same with more in its environment.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_with(
+        &self,
+        arguments: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<String, HelmFailed> {
         let output = Command::new(&self.program)
             .args(arguments.split_whitespace())
             .env_clear()
+            .envs(environment.iter().copied())
             .env("HOME", &self.home)
             .env("PATH", "/usr/bin:/bin")
             .env("KUBECONFIG", &self.kubeconfig)

@@ -6,7 +6,8 @@
 //! nodes on demand; [`Helm`] is the real command; [`sample`] a small chart. [`Azurite`], [`Registry`]
 //! and [`StaticServer`] are storage and chart sources, [`RealAirflow`] is Airflow itself. [`Aks`] is
 //! the guide's cluster: a real control plane, the simulated Azure that takes its tokens, storage,
-//! External Secrets (*operator simulated*) and a page for Airflow.
+//! External Secrets (*operator simulated*) and a page for Airflow; [`Program`] is the real command on
+//! it.
 //!
 //! The harness refuses to pass a test whose component is missing: such tests are *ignored*, or fail if
 //! `E2E_REQUIRE` names the component.
@@ -16,6 +17,7 @@ mod aks;
 mod api;
 mod audit;
 pub mod azurite;
+mod cable;
 mod component;
 mod control_plane;
 mod egress;
@@ -25,6 +27,7 @@ mod helm;
 mod nodes;
 mod pki;
 mod process;
+mod program;
 mod provisioner;
 pub mod registry;
 pub mod sample;
@@ -37,6 +40,7 @@ pub use aks::{Aks, AksError, DEPLOYER, Generation, NAMESPACE};
 pub use api::{Api, ApiError};
 pub use audit::{Audit, Audited, longest_chain};
 pub use azurite::Azurite;
+pub use cable::Cable;
 pub use component::{Component, Missing, is_required};
 pub use control_plane::{ControlPlane, ControlPlaneError, ControlPlaneOptions};
 pub use egress::Egress;
@@ -44,6 +48,7 @@ pub use git::{GitDaemon, SyncedTree};
 pub use helm::{Helm, HelmFailed};
 pub use nodes::{forward_to, let_migrations_through, let_waiting_pods_run, make_namespace};
 pub use process::{Listening, Process};
+pub use program::Program;
 pub use registry::Registry;
 pub use service::ServiceError;
 pub use trial::{Failed, told, trial};

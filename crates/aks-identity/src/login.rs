@@ -108,8 +108,9 @@ pub async fn login(
     Ok(KubeCluster::from_kubeconfig(&kubeconfig, options).await?)
 }
 
-/// Connects with a kubeconfig file of this machine. With `azure` its user is replaced by an Entra
-/// token, so that an AKS kubeconfig works without kubelogin.
+/// Connects with a kubeconfig file of this machine. With `azure` an Entra token stands in for a login
+/// program of its user, so that an AKS kubeconfig works without kubelogin; a user with a certificate
+/// or a token of its own stays.
 ///
 /// # Errors
 /// When the file cannot be used. Nothing was sent.
@@ -121,6 +122,7 @@ pub async fn login_with_kubeconfig(
     let token =
         azure.map(|azure| -> Arc<dyn TokenSource> { Arc::new(EntraTokens::new(azure.clone())) });
     let options = ConnectOptions {
+        prefer_own_user: options.token.is_none(),
         token: options.token.clone().or(token),
         ..options
     };

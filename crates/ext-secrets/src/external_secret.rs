@@ -15,8 +15,12 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::patience::Patience;
-use crate::store::{adopt_from_kubectl, adoption, declare, row, verdict, wait_ready};
-use crate::{ExternalSecretSettings, StoreError, StoreReady, VaultFacts, VaultSecrets};
+use crate::store::{
+    adopt_from_kubectl, adoption, declare, later, row, served_now, verdict, wait_ready,
+};
+use crate::{
+    ExternalSecretSettings, SecretStoreSettings, StoreError, StoreReady, VaultFacts, VaultSecrets,
+};
 
 /// Keeps the ExternalSecret as declared and proves what it makes.
 #[derive(Debug, Clone)]
@@ -31,8 +35,8 @@ pub struct EnsureExternalSecret {
     pub vault: Slot<VaultFacts>,
     /// Names and keys.
     pub settings: ExternalSecretSettings,
-    /// Where a plan expects it before the store is known; the store's namespace.
-    pub namespace: String,
+    /// The store a plan expects before it is known to work.
+    pub expected: SecretStoreSettings,
     /// Take fields other managers own; off unless the caller allows it.
     pub take_fields: bool,
     /// How long the operator may take; its back-off is forced once where it had failed before.
@@ -54,6 +58,8 @@ pub struct SyncedSecret {
 #[derive(Debug)]
 pub struct SecretObserved {
     wanted: Option<Object>,
+    /// What is expected to be wanted once the store is known.
+    expected: Option<Object>,
     live: Option<Object>,
     ready: bool,
     proof: Option<Result<Proof, StoreError>>,
@@ -74,12 +80,13 @@ impl EnsureExternalSecret {
     async fn look(&self) -> Result<SecretObserved, StoreError> {
         let mut observed = SecretObserved {
             wanted: None,
+            expected: None,
             live: None,
             ready: false,
             proof: None,
         };
         let Some(store) = self.store.get() else {
-            return Ok(observed);
+            return self.look_ahead(observed).await;
         };
         let wanted = self.settings.manifest(store.api, &store.settings);
         let target = wanted.reference();
@@ -92,6 +99,18 @@ impl EnsureExternalSecret {
             observed.proof = Some(self.prove(&store.settings.namespace).await);
         }
         observed.wanted = Some(wanted);
+        Ok(observed)
+    }
+
+    /// What is there is compared even while the store is to change.
+    async fn look_ahead(&self, mut observed: SecretObserved) -> Result<SecretObserved, StoreError> {
+        if let Some(api) = served_now(&*self.cluster).await {
+            let wanted = self.settings.manifest(api, &self.expected);
+            let target = wanted.reference();
+            let live = self.cluster.get(target.clone()).await;
+            observed.live = live.map_err(StoreError::cluster(&target))?;
+            observed.expected = Some(wanted);
+        }
         Ok(observed)
     }
 
@@ -252,13 +271,17 @@ impl Step for EnsureExternalSecret {
         observed: &Self::Observed,
     ) -> Result<Decision<Self::Action, Self::Output>, StepError> {
         let Some(wanted) = &observed.wanted else {
-            let target = format!("ExternalSecret {}/{}", self.namespace, self.settings.name);
-            return Ok(Decision::Later {
-                changes: vec![
-                    Change::new(ChangeKind::Create, target, Verification::Predicted)
-                        .with_note("waits for the store"),
-                ],
-            });
+            let namespace = &self.expected.namespace;
+            let target = format!("ExternalSecret {namespace}/{}", self.settings.name);
+            let (expected, live) = (observed.expected.as_ref(), observed.live.as_ref());
+            let changes = later(
+                expected,
+                live,
+                target,
+                self.take_fields,
+                "waits for the store",
+            );
+            return Ok(Decision::Later { changes });
         };
         let change = row(wanted, observed.live.as_ref(), self.take_fields);
         let namespace = wanted.namespace().unwrap_or_default();

@@ -311,6 +311,30 @@ pub(crate) fn row(wanted: &Object, live: Option<&Object>, take: bool) -> Option<
     Some(Change::new(kind, target, Verification::Verified).with_fields(fields))
 }
 
+/// The version the server serves now, if it can be asked and serves any.
+pub(crate) async fn served_now(cluster: &dyn Cluster) -> Option<StoreApi> {
+    crate::negotiate(&cluster.discover().await.ok()?)
+}
+
+/// The rows of an object whose turn comes later: what is there is compared, what is not is expected.
+pub(crate) fn later(
+    wanted: Option<&Object>,
+    live: Option<&Object>,
+    target: String,
+    take: bool,
+    why: &str,
+) -> Vec<Change> {
+    let row = match (wanted, live) {
+        (Some(wanted), Some(live)) => row(wanted, Some(live), take),
+        _ => Some(Change::new(
+            ChangeKind::Create,
+            target,
+            Verification::Predicted,
+        )),
+    };
+    row.map(|row| row.with_note(why)).into_iter().collect()
+}
+
 /// The plan's row for an object that is as declared and still `kubectl apply`'s, and the object.
 pub(crate) fn adoption(wanted: &Object, live: Option<&Object>) -> Option<(Change, Object)> {
     let live = live?;
@@ -384,13 +408,22 @@ impl EnsureStore {
             live: None,
             readiness: Readiness::NotFound,
         };
-        let (Some(operator), Some(vault)) = (self.operator.get(), self.vault.get()) else {
+        let Some(vault) = self.vault.get() else {
             return Ok(observed);
         };
-        let target = self.settings.reference(operator.api);
-        observed.api = Some(operator.api);
-        observed.wanted = Some(self.settings.manifest(operator.api, &vault.uri));
-        if !operator.fresh {
+        let operator = self.operator.get();
+        observed.api = operator.as_ref().map(|operator| operator.api);
+        // A store that is there is compared even while its operator is to change.
+        let served = match observed.api {
+            Some(api) => Some(api),
+            None => served_now(&*self.cluster).await,
+        };
+        let Some(api) = served else {
+            return Ok(observed);
+        };
+        let target = self.settings.reference(api);
+        observed.wanted = Some(self.settings.manifest(api, &vault.uri));
+        if !operator.is_some_and(|operator| operator.fresh) {
             let read = self.cluster.get(target.clone()).await;
             observed.live = read.map_err(StoreError::cluster(&target))?;
         }
@@ -444,12 +477,10 @@ impl Step for EnsureStore {
                 "SecretStore {}/{}",
                 self.settings.namespace, self.settings.name
             );
-            return Ok(Decision::Later {
-                changes: vec![
-                    Change::new(ChangeKind::Create, target, Verification::Predicted)
-                        .with_note("waits for the operator and the vault"),
-                ],
-            });
+            let (wanted, live) = (observed.wanted.as_ref(), observed.live.as_ref());
+            let why = "waits for the operator and the vault";
+            let changes = later(wanted, live, target, self.take_fields, why);
+            return Ok(Decision::Later { changes });
         };
         let change = row(wanted, observed.live.as_ref(), self.take_fields);
         if change.is_none() && observed.readiness.is_current() {

@@ -171,6 +171,28 @@ fn imported_values_lose_to_the_parents_own() {
     assert_eq!(values["into"], json!({"x": 2.0}));
 }
 
+// Checked against both by `differential`, seed 1, case 39.
+#[test]
+fn only_helm_4_says_that_a_mismatch_was_found_while_dependencies_were_decided() {
+    let listed = "dependencies:\n- {name: s, version: '*'}\n";
+    let chart = family("s: 5", "k: 5", listed);
+    for (profile, outer, inner) in [
+        (Profile::Helm3, "type mismatch on s: %!t(float64=5)", None),
+        (
+            Profile::Helm4,
+            "chart dependencies processing failed",
+            Some("type mismatch on s: %!t(float64=5)"),
+        ),
+    ] {
+        let error = chart
+            .resolve(Values::default().as_table(), profile)
+            .unwrap_err();
+        assert_eq!(error.to_string(), outer, "{profile:?}");
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(source.as_deref(), inner, "{profile:?}");
+    }
+}
+
 #[test]
 fn a_listed_chart_that_is_not_there_stops_everything() {
     let chart = family("", "", "dependencies: [{name: a}, {name: b}]\n");

@@ -5,8 +5,10 @@ use converge::{Change, ChangeKind, FieldChange, Verification};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube_cluster::{
     Applied, ApplyOptions, Cluster, ClusterError, ClusterErrorKind, FieldConflict, FieldOwners,
-    Object, ObjectRef, differences, hand_over_fields,
+    FieldPath, Object, ObjectRef, differences, hand_over_fields,
 };
+
+use serde_json::Value;
 
 use crate::compare::{self, difference, plain_path};
 use crate::live::{CONCURRENCY, Live};
@@ -187,8 +189,7 @@ async fn settle(
                 return Ok(());
             }
             for path in &verdict.yielding {
-                compare::remove_at(&mut assessed.declared, path);
-                let path = plain_path(path);
+                remove(&mut assessed.declared, path);
                 assessed.note = Some(format!("{path} yields to its autoscaler"));
             }
             assessed.force = true;
@@ -214,7 +215,7 @@ async fn settle(
 
 struct Verdict {
     blocking: Vec<FieldChange>,
-    yielding: Vec<String>,
+    yielding: Vec<FieldPath>,
 }
 
 /// Sorts conflicts: Helm's own client-side ownership and fields that may be taken are none,
@@ -227,13 +228,16 @@ fn judge(
 ) -> Verdict {
     let mut blocking = Vec::new();
     let mut yielding = Vec::new();
+    let owners = FieldOwners::of(live);
     for conflict in conflicts {
-        let path = plain_path(&conflict.field);
+        let found = owners.find(&conflict.manager, &conflict.field);
+        let path = written(found.as_ref(), conflict);
         if conflict.manager == HELM || may_take(policy, &assessed.target, &path) {
             continue;
         }
-        if path.ends_with("replicas") && is_scaled_by(live, &conflict.manager) {
-            yielding.push(conflict.field.clone());
+        let is_scaled = path.ends_with("replicas") && is_scaled_by(&owners, &conflict.manager);
+        if let Some(found) = found.filter(|_| is_scaled) {
+            yielding.push(found);
         } else {
             blocking.extend(shown(std::slice::from_ref(conflict), assessed, live));
         }
@@ -241,10 +245,23 @@ fn judge(
     Verdict { blocking, yielding }
 }
 
+/// A conflict's path as plans write it; as the server wrote it where it cannot be found.
+fn written(found: Option<&FieldPath>, conflict: &FieldConflict) -> String {
+    found.map_or_else(|| plain_path(&conflict.field), FieldPath::to_string)
+}
+
+fn remove(object: &mut Object, path: &FieldPath) {
+    let mut whole = Value::Object(std::mem::take(object.as_map_mut()));
+    path.remove(&mut whole);
+    if let Value::Object(map) = whole {
+        *object.as_map_mut() = map;
+    }
+}
+
 /// Whether a manager writes through the `scale` subresource and is no person's tool: an autoscaler.
-fn is_scaled_by(live: &Object, manager: &str) -> bool {
+fn is_scaled_by(owners: &FieldOwners, manager: &str) -> bool {
     !manager.starts_with("kubectl")
-        && FieldOwners::of(live)
+        && owners
             .entries()
             .iter()
             .any(|owner| owner.manager == manager && owner.subresource == "scale")
@@ -257,18 +274,24 @@ fn may_take(policy: &Policy, target: &ObjectRef, path: &str) -> bool {
             Some((object, field)) => (Some(object), field),
             None => (None, taken.as_str()),
         };
-        plain_path(field) == path && object.is_none_or(|object| object == target.to_string())
+        plain_path(field) == plain_path(path)
+            && object.is_none_or(|object| object == target.to_string())
     })
 }
 
 fn shown(conflicts: &[FieldConflict], assessed: &Assessed, live: &Object) -> Vec<FieldChange> {
+    let owners = FieldOwners::of(live);
+    let whole = |object: &Object| Value::Object(object.as_map().clone());
+    let (before, after) = (whole(live), whole(&assessed.declared));
     conflicts
         .iter()
         .map(|conflict| {
+            let found = owners.find(&conflict.manager, &conflict.field);
+            let value = |root| found.as_ref()?.lookup(root).cloned();
             let mut change = FieldChange {
-                path: plain_path(&conflict.field),
-                before: compare::value_at(live, &conflict.field).cloned(),
-                after: compare::value_at(&assessed.declared, &conflict.field).cloned(),
+                path: written(found.as_ref(), conflict),
+                before: value(&before),
+                after: value(&after),
                 manager: Some(conflict.manager.clone()),
             };
             if assessed.target.kind.kind == "Secret" {
@@ -299,6 +322,7 @@ mod tests {
             {"manager": "kubectl", "operation": "Update", "subresource": "scale"},
         ]}}))
         .unwrap();
+        let object = FieldOwners::of(&object);
         assert!(is_scaled_by(&object, "kube-controller-manager"));
         assert!(
             !is_scaled_by(&object, "kubectl"),

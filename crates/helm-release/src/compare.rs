@@ -1,9 +1,9 @@
 //! An object before against after, in whole: pure. It owns which fields differ, how a difference is
-//! shown, and the paths of conflicts; it refuses to know why. (Declared against live is
+//! shown, and how a conflict's path is written; it refuses to know why. (Declared against live is
 //! [`kube_cluster::differences`].)
 
 use converge::FieldChange;
-use kube_cluster::Object;
+use kube_cluster::{FieldPath, FieldStep, Object, key_of, merge_keys};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -21,16 +21,13 @@ const SERVER_METADATA: [&str; 8] = [
     "uid",
 ];
 
-fn item_name(item: &Value) -> Option<&str> {
-    item.get("name")?.as_str()
-}
-
 /// The fields that differ between two states of one object, apart from what the server keeps by
 /// itself. Values of Secrets are shown as digests.
 pub(crate) fn difference(before: &Object, after: &Object) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     let secret = before.kind().kind == "Secret";
-    walk_maps(before.as_map(), after.as_map(), "", &mut changes);
+    let path = FieldPath::default();
+    walk_maps(before.as_map(), after.as_map(), &path, &mut changes);
     if secret {
         changes.iter_mut().for_each(mask);
     }
@@ -40,47 +37,45 @@ pub(crate) fn difference(before: &Object, after: &Object) -> Vec<FieldChange> {
 fn walk_maps(
     before: &Map<String, Value>,
     after: &Map<String, Value>,
-    path: &str,
+    path: &FieldPath,
     changes: &mut Vec<FieldChange>,
 ) {
-    let ignored = |key: &str| match path {
-        "" => key == "status",
-        "metadata" => SERVER_METADATA.contains(&key),
+    let ignored = |key: &str| match path.0.as_slice() {
+        [] => key == "status",
+        [FieldStep::Field(only)] if only == "metadata" => SERVER_METADATA.contains(&key),
         _ => false,
     };
     let new = after.keys().filter(|key| !before.contains_key(*key));
     for key in before.keys().chain(new).filter(|key| !ignored(key)) {
-        let path = join(path, key);
-        walk(before.get(key), after.get(key), &path, changes);
+        walk(before.get(key), after.get(key), &path.field(key), changes);
     }
 }
 
-fn walk(before: Option<&Value>, after: Option<&Value>, path: &str, changes: &mut Vec<FieldChange>) {
+fn walk(
+    before: Option<&Value>,
+    after: Option<&Value>,
+    path: &FieldPath,
+    changes: &mut Vec<FieldChange>,
+) {
+    let nothing = Map::new();
+    let is_field = matches!(path.0.last(), Some(FieldStep::Field(_)));
     match (before, after) {
         (before, after) if before == after => {}
         (Some(Value::Object(before)), Some(Value::Object(after))) => {
             walk_maps(before, after, path, changes);
         }
-        (Some(Value::Array(before)), Some(Value::Array(after)))
-            if before
-                .iter()
-                .chain(after)
-                .all(|item| item_name(item).is_some()) =>
-        {
-            walk_named(before, after, path, changes);
+        // A table that comes or goes is each of its fields; an element of a list is one.
+        (None, Some(Value::Object(after))) if is_field && !after.is_empty() => {
+            walk_maps(&nothing, after, path, changes);
         }
-        (Some(Value::Array(before)), Some(Value::Array(after))) if before.len() == after.len() => {
-            for (index, (before, after)) in before.iter().zip(after).enumerate() {
-                walk(
-                    Some(before),
-                    Some(after),
-                    &format!("{path}[{index}]"),
-                    changes,
-                );
-            }
+        (Some(Value::Object(before)), None) if is_field && !before.is_empty() => {
+            walk_maps(before, &nothing, path, changes);
+        }
+        (Some(Value::Array(before)), Some(Value::Array(after))) => {
+            walk_lists(before, after, path, changes);
         }
         (before, after) => changes.push(FieldChange {
-            path: path.to_owned(),
+            path: path.to_string(),
             before: before.cloned(),
             after: after.cloned(),
             manager: None,
@@ -88,36 +83,42 @@ fn walk(before: Option<&Value>, after: Option<&Value>, path: &str, changes: &mut
     }
 }
 
-fn walk_named(before: &[Value], after: &[Value], path: &str, changes: &mut Vec<FieldChange>) {
-    let find = |items: &[Value], name: &str| -> Option<Value> {
-        items
-            .iter()
-            .find(|item| item_name(item) == Some(name))
-            .cloned()
-    };
-    let mut names: Vec<&str> = Vec::new();
-    for name in before.iter().chain(after).filter_map(item_name) {
-        if !names.contains(&name) {
-            names.push(name);
+/// Elements pair by the API's keys, else by their names, else by their places.
+fn walk_lists(before: &[Value], after: &[Value], path: &FieldPath, changes: &mut Vec<FieldChange>) {
+    const NAME: &[&str] = &["name"];
+    let all: Vec<Value> = before.iter().chain(after).cloned().collect();
+    let known = merge_keys(path, before).or_else(|| merge_keys(path, after));
+    let has_name = |item: &Value| item.get("name").is_some_and(Value::is_string);
+    let keys = known.or_else(|| all.iter().all(has_name).then_some(NAME));
+    if let Some(keys) = keys {
+        let mut pairs: Vec<Map<String, Value>> = Vec::new();
+        for key in all.iter().map(|item| key_of(item, keys)) {
+            if !pairs.contains(&key) {
+                pairs.push(key);
+            }
         }
-    }
-    for name in names {
-        let (before, after) = (find(before, name), find(after, name));
-        let path = format!("{path}[name={name}]");
-        walk(before.as_ref(), after.as_ref(), &path, changes);
-    }
-}
-
-/// A dotted path; keys with dots or slashes are quoted.
-fn join(path: &str, key: &str) -> String {
-    let key = if key.contains(['.', '/']) {
-        format!("[\"{key}\"]")
-    } else if path.is_empty() {
-        key.to_owned()
+        for key in pairs {
+            let find = |items: &'_ [Value]| {
+                let mut found = items.iter().filter(|item| key_of(item, keys) == key);
+                found.next().cloned()
+            };
+            let (before, after) = (find(before), find(after));
+            let path = path.then(FieldStep::Keyed(key.clone()));
+            walk(before.as_ref(), after.as_ref(), &path, changes);
+        }
+    } else if before.len() == after.len() {
+        for (index, (before, after)) in before.iter().zip(after).enumerate() {
+            let path = path.then(FieldStep::Index(index));
+            walk(Some(before), Some(after), &path, changes);
+        }
     } else {
-        format!(".{key}")
-    };
-    format!("{path}{key}")
+        changes.push(FieldChange {
+            path: path.to_string(),
+            before: Some(Value::Array(before.to_vec())),
+            after: Some(Value::Array(after.to_vec())),
+            manager: None,
+        });
+    }
 }
 
 pub(crate) fn mask(change: &mut FieldChange) {
@@ -134,47 +135,6 @@ pub(crate) fn mask(change: &mut FieldChange) {
     }
 }
 
-/// The value at a path as [`difference`] and the server's conflicts write it:
-/// `.spec.containers[name="x"].image`.
-pub(crate) fn value_at<'a>(object: &'a Object, path: &str) -> Option<&'a Value> {
-    let mut steps = steps(path).into_iter();
-    let Step::Key(first) = steps.next()? else {
-        return None;
-    };
-    let mut value = object.as_map().get(&first)?;
-    for step in steps {
-        value = match step {
-            Step::Key(key) => value.get(key)?,
-            Step::Index(index) => value.get(index)?,
-            Step::Item(keys) => value.as_array()?.iter().find(|item| {
-                keys.iter().all(|(key, wanted)| {
-                    item.get(key).is_some_and(|found| match found {
-                        Value::String(text) => text == wanted,
-                        other => wanted.parse().ok().as_ref() == Some(other),
-                    })
-                })
-            })?,
-        };
-    }
-    Some(value)
-}
-
-/// Removes the value at a path; nothing happens where there is none.
-pub(crate) fn remove_at(object: &mut Object, path: &str) {
-    let mut steps = steps(path);
-    let (Some(Step::Key(last)), Some(Step::Key(_))) = (steps.pop(), steps.first()) else {
-        return;
-    };
-    let mut table = Some(object.as_map_mut());
-    for step in steps {
-        let Step::Key(key) = step else { return };
-        table = table.and_then(|table| table.get_mut(&key)?.as_object_mut());
-    }
-    if let Some(table) = table {
-        table.remove(&last);
-    }
-}
-
 /// A path as plans write it: no leading dot, no quotes in `[name=x]`.
 pub(crate) fn plain_path(path: &str) -> String {
     path.trim_start_matches('.')
@@ -182,59 +142,6 @@ pub(crate) fn plain_path(path: &str) -> String {
         .replace("\"]", "]")
         .replace("[\"", "[")
         .replace("\",", ",")
-}
-
-enum Step {
-    Key(String),
-    Index(usize),
-    Item(Vec<(String, String)>),
-}
-
-fn steps(path: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let mut rest = path;
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix('.') {
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix('[') {
-            let end = closing_bracket(after);
-            steps.push(bracket(&after[..end]));
-            rest = after.get(end + 1..).unwrap_or_default();
-        } else {
-            let end = rest.find(['.', '[']).unwrap_or(rest.len());
-            steps.push(Step::Key(rest[..end].to_owned()));
-            rest = &rest[end..];
-        }
-    }
-    steps
-}
-
-/// Where the bracket ends; brackets within quotes do not count.
-fn closing_bracket(text: &str) -> usize {
-    let mut quoted = false;
-    for (at, character) in text.char_indices() {
-        match character {
-            '"' => quoted = !quoted,
-            ']' if !quoted => return at,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-fn bracket(inside: &str) -> Step {
-    if let Ok(index) = inside.parse() {
-        return Step::Index(index);
-    }
-    if inside.starts_with('"') || !inside.contains('=') {
-        return Step::Key(inside.trim_matches('"').to_owned());
-    }
-    let pairs = inside.split(',').filter_map(|pair| pair.split_once('='));
-    Step::Item(
-        pairs
-            .map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned()))
-            .collect(),
-    )
 }
 
 #[cfg(test)]
@@ -278,19 +185,34 @@ mod tests {
     }
 
     #[test]
-    fn paths_of_either_notation_lead_to_values() {
-        let mut pod = object(
-            json!({"ports": [{"port": 80, "protocol": "TCP", "name": "web"}], "m": {"a.b/c": 1}, "replicas": 3}),
+    fn elements_pair_by_the_api_s_keys_and_tables_that_go_are_named_by_field() {
+        let mounts = |read_only: bool| {
+            let mut mounts =
+                json!([{"name": "certs", "mountPath": "/a"}, {"name": "certs", "mountPath": "/b"}]);
+            if read_only {
+                mounts[1]["readOnly"] = true.into();
+            }
+            json!({"containers": [{"name": "c", "volumeMounts": mounts}]})
+        };
+        let mut before = object(mounts(true));
+        let mut after = object(mounts(false));
+        before.set_label("app.kubernetes.io/name", "x");
+        after.set_annotation("a/b", "y");
+        let changes = difference(&before, &after);
+        let mut paths: Vec<&str> = changes.iter().map(|one| one.path.as_str()).collect();
+        paths.sort_unstable();
+        assert_eq!(
+            paths,
+            [
+                "metadata.annotations[a/b]",
+                "metadata.labels[app.kubernetes.io/name]",
+                "spec.containers[name=c].volumeMounts[mountPath=/b].readOnly",
+            ]
         );
-        for path in [
-            ".spec.ports[port=80,protocol=\"TCP\"].name",
-            "spec.ports[0].name",
-        ] {
-            assert_eq!(value_at(&pod, path), Some(&json!("web")), "{path}");
-        }
-        assert_eq!(value_at(&pod, "spec.m[\"a.b/c\"]"), Some(&json!(1)));
-        remove_at(&mut pod, ".spec.replicas");
-        assert_eq!(value_at(&pod, "spec.replicas"), None);
+    }
+
+    #[test]
+    fn a_path_is_written_plainly() {
         assert_eq!(
             plain_path(".spec.containers[name=\"x\"].image"),
             "spec.containers[name=x].image"

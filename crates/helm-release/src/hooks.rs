@@ -189,7 +189,8 @@ fn mark(run: &Run<'_>, event: &str) -> String {
     format!("{} {event}", run.uid())
 }
 
-/// The hook's object, if it was created by the run that is resumed, and so goes on.
+/// The hook's object, if it was created by the run that is resumed, and so goes on. One that failed
+/// meanwhile is made anew: whoever runs again has mended the cause.
 async fn going_on(
     run: &Run<'_>,
     event: &str,
@@ -199,7 +200,9 @@ async fn going_on(
         return Ok(None);
     }
     let live = run.engine.cluster.get(object.reference()).await?;
-    Ok(live.filter(|live| is_of_run(run, event, live)))
+    Ok(live.filter(|live| {
+        is_of_run(run, event, live) && !matches!(readiness(live), Readiness::Failed(_))
+    }))
 }
 
 /// Whether a hook's object was made by this run, and stays.

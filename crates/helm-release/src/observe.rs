@@ -461,7 +461,9 @@ async fn look_at_objects(
     if looks_for_hooks {
         survey.absent_hooks = hooks.iter().map(|hook| live.get(hook).is_none()).collect();
     }
-    if !policy.take_ownership {
+    // What the deployed revision declares is no stranger, as in Helm: marks that somebody changed
+    // since are fields like any other.
+    if !policy.take_ownership && !is_kept {
         refuse_strangers(survey, &earlier, &live, &release)?;
     }
     survey.deletions = gone

@@ -120,6 +120,12 @@ fn compare(
             }
         }
         (Value::Array(items), Some(Value::Array(live))) => lists(path, items, live, found),
+        // A table that is not there is missing each of its fields; an element of a list is one.
+        (Value::Object(map), None) if matches!(path.0.last(), Some(FieldStep::Field(_))) => {
+            for (name, value) in map {
+                compare(&path.field(name), value, None, found);
+            }
+        }
         (declared, Some(live)) if same_scalar(path, declared, live) => {}
         (declared, live) => found.push(FieldDifference {
             path: path.clone(),
@@ -199,7 +205,9 @@ const LIST_MAPS: &[(&str, &[&str])] = &[
     ("validations", &["name"]),
 ];
 
-fn merge_keys(path: &FieldPath, items: &[Value]) -> Option<&'static [&'static str]> {
+/// The key fields of a list at this path, if its elements are told apart by keys and each of these
+/// has one of its own; otherwise a list is one field.
+pub fn merge_keys(path: &FieldPath, items: &[Value]) -> Option<&'static [&'static str]> {
     let Some(FieldStep::Field(list)) = path.0.last() else {
         return None;
     };
@@ -225,7 +233,8 @@ fn default_of(key: &str) -> Option<Value> {
     (key == "protocol").then(|| "TCP".into())
 }
 
-fn key_of(item: &Value, keys: &[&str]) -> Map<String, Value> {
+/// The values of an element's key fields, defaults included.
+pub fn key_of(item: &Value, keys: &[&str]) -> Map<String, Value> {
     keys.iter()
         .filter_map(|key| {
             let value = item.get(key).cloned().or_else(|| default_of(key))?;
@@ -362,6 +371,15 @@ mod tests {
             json!({"spec": {"ports": [{"port": 80, "name": "http"}]}}),
             json!({"spec": {"ports": [{"port": 81, "protocol": "TCP"}]}}),
             &["spec.ports[port=80,protocol=TCP]"],
+        );
+    }
+
+    #[test]
+    fn an_absent_table_is_named_by_its_fields() {
+        check(
+            json!({"metadata": {"labels": {"type": "local"}}, "spec": {"a": {"b": {"c": 1}, "d": 2}}}),
+            json!({"metadata": {}, "spec": {}}),
+            &["metadata.labels.type", "spec.a.b.c", "spec.a.d"],
         );
     }
 

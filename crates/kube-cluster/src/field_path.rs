@@ -61,6 +61,25 @@ impl FieldPath {
         })
     }
 
+    /// Removes the value there; nothing happens where there is none.
+    pub fn remove(&self, root: &mut Value) {
+        let Some((FieldStep::Field(last), before)) = self.0.split_last() else {
+            return;
+        };
+        let parent = before.iter().try_fold(root, |value, step| match step {
+            FieldStep::Field(name) => value.get_mut(name),
+            FieldStep::Index(index) => value.get_mut(index),
+            FieldStep::Member(_) => None,
+            FieldStep::Keyed(key) => value.as_array_mut()?.iter_mut().find(|item| {
+                key.iter()
+                    .all(|(name, wanted)| item.get(name) == Some(wanted))
+            }),
+        });
+        if let Some(table) = parent.and_then(Value::as_object_mut) {
+            table.remove(last);
+        }
+    }
+
     /// The path in the server's notation, as conflicts give it.
     pub fn to_server_notation(&self) -> String {
         use fmt::Write as _;

@@ -36,7 +36,7 @@ pub use cluster::{
     Deleted, FieldConflict, ObjectList, Propagation, Query, Replaced, TokenGrant, TokenQuestion,
     WatchEvent, WatchStream, WriteOptions,
 };
-pub use diff::{FieldDifference, differences};
+pub use diff::{FieldDifference, differences, key_of, merge_keys};
 pub use error::{ClusterError, ClusterErrorKind};
 pub use explain::{explain, explain_by};
 pub use field_path::{FieldPath, FieldStep};

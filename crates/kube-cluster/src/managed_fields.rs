@@ -52,6 +52,29 @@ impl FieldOwners {
     }
 }
 
+impl FieldOwners {
+    /// The field of a manager that the server writes so in a conflict. Its notation does not say
+    /// where the dots of a name end (`.metadata.labels.app.kubernetes.io/name`); what the manager
+    /// owns does.
+    pub fn find(&self, manager: &str, server_notation: &str) -> Option<FieldPath> {
+        let mut entries = self.0.iter().filter(|owner| owner.manager == manager);
+        entries.find_map(|owner| find(&owner.fields, &FieldPath::default(), server_notation))
+    }
+}
+
+fn find(fields: &Value, path: &FieldPath, wanted: &str) -> Option<FieldPath> {
+    let below = fields.as_object().into_iter().flatten();
+    below
+        .filter_map(|(name, below)| Some((path.then(step_of(name)?), below)))
+        .find_map(|(path, below)| {
+            let rest = wanted.strip_prefix(&path.to_server_notation())?;
+            if rest.is_empty() {
+                return Some(path);
+            }
+            find(below, &path, wanted)
+        })
+}
+
 impl FieldOwner {
     /// Whether this manager owns the field, or something below it.
     pub fn owns(&self, path: &FieldPath) -> bool {
@@ -216,6 +239,28 @@ mod tests {
             .fold(FieldPath::default(), |path, name| path.field(name))
             .then(FieldStep::Keyed(key))
             .field("image")
+    }
+
+    #[test]
+    fn a_field_is_found_by_the_server_s_notation() {
+        let mut live = live();
+        live.metadata()["managedFields"][0]["fieldsV1"]["f:metadata"] =
+            json!({"f:labels": {"f:app": {}, "f:app.kubernetes.io/name": {}}});
+        let owners = FieldOwners::of(&live);
+        let find = |text: &str| Some(owners.find("helm", text)?.to_string());
+        let name = find(".metadata.labels.app.kubernetes.io/name");
+        assert_eq!(
+            name.as_deref(),
+            Some("metadata.labels[app.kubernetes.io/name]")
+        );
+        let image = find(".spec.template.spec.containers[name=\"web\"].image");
+        assert_eq!(image, Some(image_text()));
+        assert_eq!(find(".spec.replica"), None);
+        assert_eq!(owners.find("other", ".spec.replicas"), None);
+    }
+
+    fn image_text() -> String {
+        "spec.template.spec.containers[name=web].image".to_owned()
     }
 
     #[test]

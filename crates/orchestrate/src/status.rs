@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use airflow_helm::{Finding, KeyMaterial, KeyNames, KeysReady, Pair, SettingsError, VerifyAirflow};
-use converge::{Change, ChangeKind, Observer, Readiness, StepContext};
+use converge::{Change, ChangeKind, Observer, Readiness, StepContext, Verification};
 use helm_release::{ReleaseError, ReleaseId, ReleaseName};
 use kube_cluster::{
     Cluster, ClusterError, Kind, LogQuery, Object, ObjectRef, Query, explain, last_lines,
@@ -113,6 +113,7 @@ impl Status {
             StepState::Differs { changes } => changes
                 .iter()
                 .filter(|change| change.kind == ChangeKind::Run)
+                .filter(|change| change.verification == Verification::Verified)
                 .filter_map(|change| Some(format!("{}: {}", line.step, change.note.as_ref()?)))
                 .collect(),
             StepState::AsDeclared | StepState::KeptBack => Vec::new(),
@@ -309,7 +310,8 @@ impl Deployment {
             };
             for object in objects {
                 let mut readiness = explained(world.cluster.as_ref(), &object).await?;
-                if let (Readiness::Failed(reason), "Job") = (&mut readiness, kind)
+                if let (Readiness::Failed(reason) | Readiness::InProgress(reason), "Job") =
+                    (&mut readiness, kind)
                     && let Some(last) = last_words(world, &object).await
                 {
                     reason.push_str(&format!("; its log ends: {last}"));
@@ -336,7 +338,7 @@ async fn explained(cluster: &dyn Cluster, object: &Object) -> Result<Readiness, 
     }
 }
 
-/// The last lines of a failed Job's youngest pod, where they can be read.
+/// The last lines of a Job's youngest pod, where they can be read.
 async fn last_words(world: &World, job: &Object) -> Option<String> {
     const LINES: u32 = 3;
     let namespace = job.namespace()?.to_owned();

@@ -441,18 +441,19 @@ fn wire_secrets(
         &[identity.after_namespace],
     );
     let store = Slot::new();
+    let store_settings = SecretStoreSettings {
+        name: settings.store.clone(),
+        namespace: deployment.namespace.clone(),
+        service_account: deployment.identity.service_account.clone(),
+        environment: environment(deployment.azure.cloud),
+    };
     let after_store = nodes.add(
         store.of(EnsureStore {
             cluster: Arc::clone(&world.cluster),
             operator,
             vault: vault.clone(),
             exchange: exchanged,
-            settings: SecretStoreSettings {
-                name: settings.store.clone(),
-                namespace: deployment.namespace.clone(),
-                service_account: deployment.identity.service_account.clone(),
-                environment: environment(deployment.azure.cloud),
-            },
+            settings: store_settings.clone(),
             take_fields: policy.takes("SecretStore"),
             limit: Duration::from_secs(180),
         }),
@@ -481,7 +482,7 @@ fn wire_secrets(
                 ],
                 ..ExternalSecretSettings::default()
             },
-            namespace: deployment.namespace.clone(),
+            expected: store_settings,
             take_fields: policy.takes("ExternalSecret"),
             limit: Duration::from_secs(180),
         }),
@@ -631,6 +632,7 @@ fn wire_airflow(
             random: world.fresh_random(),
             mirror: std::collections::BTreeMap::new(),
             database_password: password,
+            take_fields: policy.takes("Secret"),
             namespace: identity.namespace_ready.map(|_| ()),
         }),
         &before_keys,

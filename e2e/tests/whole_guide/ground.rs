@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use orchestrate::{Deployment, Plan, PlanError, Policy, Report, StepResult, World};
 use serde_json::Value;
 
+use super::rights::triple;
 use super::{Proof, official_charts};
 
 /// The cluster of the generation that is being proven.
@@ -118,6 +119,19 @@ impl Ground {
             .collect();
         uids.sort();
         Ok(uids)
+    }
+
+    /// What the deployer has used since the cluster was booted: group, resource, verb. A patch that
+    /// made an object needed `create`, too.
+    pub(crate) fn used_rights(&self) -> Result<BTreeSet<(String, String, String)>, Failed> {
+        let mut used = BTreeSet::new();
+        for request in self.aks.audit.requests()? {
+            if request.verb == "patch" && request.code == 201 {
+                used.insert(triple(&request.group, &request.resource, "create"));
+            }
+            used.insert(triple(&request.group, &request.resource, &request.verb));
+        }
+        Ok(used)
     }
 
     /// Back to the cluster and the Azure that the first run found.

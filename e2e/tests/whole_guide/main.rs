@@ -5,8 +5,11 @@
 //! One control plane for each generation. Without the programs or the archives the tests are
 //! *ignored*; named in `E2E_REQUIRE` they fail.
 
+mod drift;
 mod ground;
+mod killed;
 mod neighbours;
+mod picture;
 mod rights;
 mod whole;
 
@@ -41,11 +44,22 @@ fn main() {
         vec![
             proof!(Guide2024, whole::the_guide_installs),
             proof!(Guide2024, whole::a_second_run_writes_nothing),
-            proof!(Guide2024, rights::the_manifest_grants_what_doctor_asks_for),
             proof!(Guide2024, rights::a_missing_right_is_named),
+            proof!(Guide2024, drift::every_changed_field_is_named),
+            proof!(Guide2024, neighbours::a_person_who_scales_is_named),
+            proof!(Guide2024, neighbours::a_person_who_edits_is_named),
+            proof!(Guide2024, neighbours::an_autoscaler_keeps_what_it_scales),
             proof!(Guide2024, rights::a_run_without_a_right_says_which),
             proof!(Guide2024, neighbours::two_runs_at_once_do_not_mix),
             proof!(Guide2024, neighbours::the_api_server_may_go_away),
+            proof!(Guide2024, neighbours::etcd_may_stand_still),
+            proof!(Guide2024, neighbours::connections_may_be_cut),
+            proof!(Guide2024, neighbours::helm_upgrades_at_the_same_time, Helm4),
+            killed(proof!(
+                Guide2024,
+                killed::the_program_is_finished_by_its_next_run
+            )),
+            proof!(Guide2024, rights::nothing_is_granted_that_is_not_used),
         ],
         vec![
             proof!(Current, whole::the_guide_installs),
@@ -67,6 +81,20 @@ fn proof(generation: Generation, name: &'static str, needs: &[Component], proof:
         None => ground::run(generation, proof).map_err(told),
     })
     .with_ignored_flag(ignored)
+}
+
+/// A test that needs the program itself.
+fn killed(trial: Trial) -> Trial {
+    let program = killed::program();
+    let absent = !program.is_file();
+    if absent {
+        let name = program.display();
+        ground::say_once(&format!(
+            "needs {name}: cargo test --workspace --test render --no-run"
+        ));
+    }
+    let ignored = absent || trial.has_ignored_flag();
+    trial.with_ignored_flag(ignored)
 }
 
 /// Whether to ignore a test for what is missing, and what is missing.

@@ -13,13 +13,17 @@ use converge::{
 };
 use helm_release::{Record, ReleaseError, ReleaseId, ReleaseName, Releases};
 use kube_cluster::{
-    Applied, ApplyOptions, Cluster, ClusterError, Created, Object, ObjectRef, WriteOptions, insist,
+    Applied, ApplyOptions, Cluster, ClusterError, Created, Object, ObjectRef, WriteOptions,
+    differences, insist,
 };
 
 use serde_json::Value;
 
 use super::{KeyMaterial, KeyNames, RandomBytes, decode, derived_secrets};
 use crate::settings::{AirflowSettings, Database};
+
+/// Our field manager.
+const MANAGER: &str = "aks-airflow";
 
 /// Secrets the chart makes, the key in them, and ours.
 const LEFT_BEHIND: [(&str, &str, &str); 6] = [
@@ -50,6 +54,8 @@ pub struct EnsureKeys {
     pub mirror: BTreeMap<String, Secret>,
     /// The external database's password.
     pub database_password: Slot<Secret>,
+    /// Take fields of the derived Secrets that other managers own; off unless the caller allows it.
+    pub take_fields: bool,
     /// Filled once the namespace is there.
     pub namespace: Slot<()>,
 }
@@ -176,8 +182,8 @@ pub struct KeysObserved {
     exists: bool,
     /// Where keys would come from, for the plan.
     inherited: usize,
-    /// The derived Secrets that are not as they should be.
-    derived: Vec<(Object, bool)>,
+    /// The derived Secrets that are not as they should be, and the plan's rows for them.
+    derived: Vec<(Object, Change)>,
 }
 
 /// What to do.
@@ -293,19 +299,44 @@ impl EnsureKeys {
         })
     }
 
-    /// The derived Secrets that are not as they should be, and whether each is there.
-    async fn unequal(&self, material: &KeyMaterial) -> Result<Vec<(Object, bool)>, KeyError> {
+    /// The derived Secrets that are not as they should be, each with its row.
+    async fn unequal(&self, material: &KeyMaterial) -> Result<Vec<(Object, Change)>, KeyError> {
         let mut unequal = Vec::new();
         for wanted in self.derived(material) {
             let live = self.read(wanted.name()).await?;
-            let equal = live
-                .as_ref()
-                .is_some_and(|live| live.at("/data") == wanted.at("/data"));
-            if !equal {
-                unequal.push((wanted, live.is_some()));
+            if let Some(row) = self.row(&wanted, live.as_ref()) {
+                unequal.push((wanted, row));
             }
         }
         Ok(unequal)
+    }
+
+    /// The plan's row for a derived Secret, if it is not as it should be. A field another manager
+    /// changed is a conflict, unless it may be taken.
+    fn row(&self, wanted: &Object, live: Option<&Object>) -> Option<Change> {
+        let row =
+            |kind, verification| Change::new(kind, wanted.reference().to_string(), verification);
+        let Some(live) = live else {
+            let verification = match self.namespace.get() {
+                Some(()) => Verification::Verified,
+                None => Verification::Predicted,
+            };
+            return Some(row(ChangeKind::Create, verification));
+        };
+        let found = differences(wanted, live);
+        if found.is_empty() {
+            return None;
+        }
+        let is_others =
+            |owners: &[String]| !owners.is_empty() && owners.iter().all(|owner| owner != MANAGER);
+        let is_foreign = found.iter().any(|one| is_others(&one.owners));
+        let kind = if is_foreign && !self.take_fields {
+            ChangeKind::Conflict
+        } else {
+            ChangeKind::Update
+        };
+        let fields = found.iter().map(|one| one.to_change(MANAGER)).collect();
+        Some(row(kind, Verification::Verified).with_fields(fields))
     }
 
     fn derived(&self, material: &KeyMaterial) -> Vec<Object> {
@@ -352,7 +383,13 @@ impl EnsureKeys {
         let target = wanted.reference();
         let applied = self
             .cluster
-            .apply(wanted, ApplyOptions::default())
+            .apply(
+                wanted,
+                ApplyOptions {
+                    force: self.take_fields,
+                    ..ApplyOptions::default()
+                },
+            )
             .await
             .map_err(cluster_error(&target))?;
         match applied {
@@ -416,18 +453,7 @@ impl Step for EnsureKeys {
             };
             changes.push(Change::new(ChangeKind::Create, name, verification).with_note(note));
         }
-        for (wanted, there) in &observed.derived {
-            let kind = if *there {
-                ChangeKind::Update
-            } else {
-                ChangeKind::Create
-            };
-            changes.push(Change::new(
-                kind,
-                wanted.reference().to_string(),
-                verification,
-            ));
-        }
+        changes.extend(observed.derived.iter().map(|(_, row)| row.clone()));
         Ok(if later {
             Decision::Later { changes }
         } else {

@@ -13,6 +13,7 @@ fn step(cluster: MockCluster) -> EnsureKeys {
         random: RandomBytes([1; RANDOM_BYTES]),
         mirror: BTreeMap::new(),
         database_password: Slot::new(),
+        take_fields: false,
         namespace: Slot::new(),
     };
     step.namespace.fill(());
@@ -120,7 +121,9 @@ async fn what_the_chart_alone_left_behind_is_taken_over() {
     let step = step(holding(vec![fernet]));
     let observed = step.observe(&StepContext::default()).await.unwrap();
     assert_eq!(observed.material.get("fernet-key").expose(), "old");
-    assert_eq!(observed.inherited, 1);
+    // The first user's password is in no Secret; the release's record has it.
+    assert_eq!(observed.material.get("admin-password").expose(), "admin");
+    assert_eq!(observed.inherited, 2);
 }
 
 #[tokio::test]

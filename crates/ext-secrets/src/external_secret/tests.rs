@@ -55,7 +55,7 @@ fn step(cluster: MockCluster, secrets: MockVaultSecrets) -> EnsureExternalSecret
         store: Slot::new(),
         vault: Slot::new(),
         settings: ExternalSecretSettings::default(),
-        namespace: "airflow".into(),
+        expected: SecretStoreSettings::default(),
         take_fields: false,
         limit: Duration::from_secs(60),
     };

@@ -58,12 +58,58 @@ fn event(message: &str) -> Object {
 
 #[tokio::test]
 async fn before_the_operator_is_known_the_store_is_predicted() {
-    let step = step(MockCluster::new());
+    let mut cluster = MockCluster::new();
+    cluster
+        .expect_discover()
+        .returning(|| Ok(kube_cluster::Discovery::default()));
+    let step = step(cluster);
     let observed = step.observe(&StepContext::default()).await.unwrap();
     let Decision::Later { changes } = step.decide(&observed).unwrap() else {
         panic!("nothing is known yet");
     };
     assert_eq!(changes[0].target, "SecretStore airflow/azure-store");
+    assert_eq!(changes[0].kind, ChangeKind::Create);
+}
+
+/// A server that serves `v1` of both kinds.
+fn discovery() -> kube_cluster::Discovery {
+    let resource = |kind| kube_cluster::Resource {
+        kind,
+        plural: String::new(),
+        namespaced: true,
+        verbs: Vec::new(),
+    };
+    kube_cluster::Discovery {
+        resources: vec![
+            resource(StoreApi::V1.secret_store()),
+            resource(StoreApi::V1.external_secret()),
+        ],
+        ..kube_cluster::Discovery::default()
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_there_is_compared_while_its_operator_is_to_change() {
+    let mut cluster = MockCluster::new();
+    cluster.expect_discover().returning(|| Ok(discovery()));
+    cluster
+        .expect_list()
+        .returning(|_| Ok(ObjectList::default()));
+    cluster.expect_get().returning(|_| {
+        let mut live = store("True", "Valid");
+        live.as_map_mut()["spec"]["provider"]["azurekv"]["serviceAccountRef"]["name"] = "x".into();
+        Ok(Some(live))
+    });
+    let step = step(cluster);
+    let observed = step.observe(&StepContext::default()).await.unwrap();
+    let Decision::Later { changes } = step.decide(&observed).unwrap() else {
+        panic!("its operator is not known");
+    };
+    assert_eq!(changes[0].kind, ChangeKind::Update);
+    assert_eq!(
+        changes[0].fields[0].path,
+        "spec.provider.azurekv.serviceAccountRef.name"
+    );
 }
 
 #[tokio::test]

@@ -154,11 +154,14 @@ impl Printer {
         match verb {
             's' | 'x' | 'X' | 'q' => self.print_string(value, bytes, verb),
             'v' if self.flags.sharp_v => {
-                self.out.extend_from_slice(b"[]byte{");
+                // Go knows the type by its short name only where it need not look for it.
+                let nested = self.depth > 0;
+                self.out
+                    .extend_from_slice(if nested { b"[]uint8{" } else { b"[]byte{" });
                 for (index, byte) in bytes.iter().enumerate() {
-                    let separator = if index > 0 { ", " } else { "" };
                     self.out
-                        .extend_from_slice(format!("{separator}{byte:#x}").as_bytes());
+                        .extend_from_slice(if index > 0 { b", " } else { b"" });
+                    self.print_integer(value, u64::from(*byte), false, verb);
                 }
                 self.out.push(b'}');
             }

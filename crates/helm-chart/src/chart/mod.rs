@@ -1,6 +1,7 @@
 //! Charts: what an archive or folder holds, what `Chart.yaml` says, and which subcharts take part.
 
 mod file;
+mod import;
 mod load;
 mod metadata;
 mod resolve;

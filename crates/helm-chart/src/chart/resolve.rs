@@ -6,10 +6,11 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::import::import_values;
 use super::{Chart, ChartFile, Dependency, is_compatible};
 use crate::Profile;
-use crate::values::coalesce::{Coalescing, Nulls, ValuesSource, go_value};
-use crate::values::{CoalesceError, Table, lookup_table, lookup_value, merge_tables};
+use crate::values::coalesce::{Coalescing, Nulls, ValuesSource};
+use crate::values::{CoalesceError, Table, lookup_table, lookup_value};
 
 /// A chart and the subcharts that take part, ready for values.
 #[derive(Debug, Clone)]
@@ -47,6 +48,7 @@ pub enum DependencyError {
         names: Vec<String>,
     },
     /// Values of the chart and the user do not fit, found while deciding which subcharts take part.
+    /// Helm 3 does not say when it found them.
     #[error("chart dependencies processing failed")]
     #[diagnostic(
         code(aka::chart::dependency_values),
@@ -75,11 +77,15 @@ impl Chart {
         }
         let mut warnings = Vec::new();
         let mut root = ResolvedChart::whole(self, self.name().into(), profile);
+        let processing = match profile {
+            Profile::Helm4 => DependencyError::Processing,
+            Profile::Helm3 => DependencyError::Values,
+        };
         // Warnings of these first passes would come again from the last one.
         root.enable(user, "", profile, &mut warnings)
-            .map_err(DependencyError::Processing)?;
+            .map_err(processing)?;
         root.import_values(profile, &mut warnings)
-            .map_err(DependencyError::Processing)?;
+            .map_err(processing)?;
         let values = root.coalesce(user.clone(), Nulls::Apply, profile, &mut warnings)?;
         Ok(Resolved {
             root,
@@ -262,32 +268,8 @@ impl<'c> ResolvedChart<'c> {
         if self.dependencies.is_none() {
             return Ok(());
         }
-        let mut values = self.coalesce(Table::new(), Nulls::Keep, profile, &mut Vec::new())?;
-        let mut imported = Table::new();
-        for dependency in self.dependencies() {
-            for import in &dependency.import_values {
-                let (child, parent) = match import {
-                    Value::String(name) => (format!("exports.{name}"), ".".to_owned()),
-                    Value::Object(map) => {
-                        let part = |key: &str| map.get(key).map_or("<nil>".to_owned(), go_value);
-                        (part("child"), part("parent"))
-                    }
-                    _ => continue,
-                };
-                let path = format!("{}.{child}", dependency.name);
-                match lookup_table(&values, &path) {
-                    Some(table) => {
-                        let nested = nest(&parent, table.clone());
-                        warnings.extend(merge_tables(&mut imported, &nested));
-                    }
-                    None => warnings.push(format!(
-                        "ImportValues missing table from chart {}: {child:?} is not a table",
-                        dependency.name
-                    )),
-                }
-            }
-        }
-        warnings.extend(merge_tables(&mut values, &imported));
+        let values = self.coalesce(Table::new(), Nulls::Keep, profile, &mut Vec::new())?;
+        let values = import_values(values, self.dependencies(), warnings);
         self.values = Cow::Owned(values);
         Ok(())
     }
@@ -369,16 +351,4 @@ fn apply_conditions(
             None => {}
         }
     }
-}
-
-/// `table` under the dotted `path`; `.` is the table itself.
-fn nest(path: &str, table: Table) -> Table {
-    if path == "." {
-        return table;
-    }
-    path.split('.').rev().fold(table, |inner, key| {
-        let mut outer = Table::new();
-        outer.insert(key.to_owned(), Value::Object(inner));
-        outer
-    })
 }

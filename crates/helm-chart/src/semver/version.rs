@@ -16,7 +16,7 @@ pub struct Version {
 }
 
 /// A text that is no version, in the words of Masterminds/semver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VersionError {
     /// Not of the form of a version.
@@ -31,6 +31,11 @@ pub enum VersionError {
     /// A number with a leading zero where none may be.
     #[error("version segment starts with 0")]
     LeadingZero,
+    /// A number beyond 64 bits.
+    #[error(
+        "error parsing version segment: strconv.ParseUint: parsing \"{0}\": value out of range"
+    )]
+    OutOfRange(String),
     /// Longer than 256 bytes.
     #[error("version string is too long (max 256 bytes)")]
     TooLong,
@@ -50,13 +55,17 @@ impl Version {
         let bare = text.strip_prefix('v').unwrap_or(text);
         let (bare, metadata) = split_suffix(bare, '+')?;
         let (numbers, prerelease) = split_suffix(bare, '-')?;
+        let numbers: Vec<&str> = numbers.split('.').collect();
+        let is_number =
+            |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if numbers.len() > 3 || !numbers.iter().all(is_number) {
+            return Err(VersionError::Invalid);
+        }
         let mut parts = [0; 3];
-        for (index, part) in numbers.split('.').enumerate() {
-            let slot = parts.get_mut(index).ok_or(VersionError::Invalid)?;
-            if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(VersionError::Invalid);
-            }
-            *slot = part.parse().map_err(|_| VersionError::Invalid)?;
+        for (slot, number) in parts.iter_mut().zip(numbers) {
+            *slot = number
+                .parse()
+                .map_err(|_| VersionError::OutOfRange(number.to_owned()))?;
         }
         let leading_zero = |part: &str| {
             part.len() > 1 && part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit())

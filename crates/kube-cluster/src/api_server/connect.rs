@@ -26,6 +26,9 @@ pub struct ConnectOptions {
     /// Where bearer tokens come from. When given, whatever the kubeconfig says about the user
     /// (certificates, exec plugins) is not used.
     pub token: Option<Arc<dyn TokenSource>>,
+    /// Lets a kubeconfig's user that has a certificate, a token or a password of its own come before
+    /// [`token`](Self::token), which then stands in for a login program only; off by default.
+    pub prefer_own_user: bool,
     /// Counts the requests.
     pub requests: RequestLog,
     /// How long a connection may take to come about; 10 s by default.
@@ -43,6 +46,7 @@ impl Default for ConnectOptions {
         Self {
             context: None,
             token: None,
+            prefer_own_user: false,
             requests: RequestLog::new(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
@@ -117,11 +121,14 @@ impl KubeCluster {
         Self::from_config(config, options)
     }
 
-    fn from_config(mut config: Config, options: ConnectOptions) -> Result<Self, ClusterError> {
+    fn from_config(mut config: Config, mut options: ConnectOptions) -> Result<Self, ClusterError> {
         config.default_retry = false;
         config.connect_timeout = Some(options.connect_timeout);
         // Hyper's read timeout would end quiet watches; ours is per answer.
         config.read_timeout = None;
+        if options.prefer_own_user && is_user_of_its_own(&config.auth_info) {
+            options.token = None;
+        }
         if options.token.is_some() {
             config.auth_info = AuthInfo::default();
         }
@@ -233,4 +240,32 @@ fn unusable(error: impl Into<Box<dyn Error + Send + Sync>>) -> ClusterError {
         "the cluster",
         ClusterErrorKind::Config(error.into()),
     )
+}
+
+/// Whether a kubeconfig's user needs no login program.
+fn is_user_of_its_own(user: &AuthInfo) -> bool {
+    let own = user.client_certificate.is_some()
+        || user.client_certificate_data.is_some()
+        || user.token.is_some()
+        || user.token_file.is_some()
+        || user.username.is_some();
+    own && user.exec.is_none() && user.auth_provider.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_program_is_replaced_and_a_certificate_is_not() {
+        let user = |yaml: &str| -> AuthInfo {
+            let text = format!("apiVersion: v1\nkind: Config\nusers:\n- name: u\n  user: {yaml}\n");
+            let kubeconfig = Kubeconfig::from_yaml(&text).unwrap();
+            kubeconfig.auth_infos[0].auth_info.clone().unwrap()
+        };
+        assert!(is_user_of_its_own(&user("{client-certificate-data: YQ==}")));
+        assert!(is_user_of_its_own(&user("{token: t}")));
+        assert!(!is_user_of_its_own(&user("{exec: {command: kubelogin}}")));
+        assert!(!is_user_of_its_own(&user("{}")));
+    }
 }

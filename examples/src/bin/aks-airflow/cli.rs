@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Takes an AKS cluster to a proven Apache Airflow, and keeps it there.
 ///
 /// Exit codes: 0 done, 1 failed, 2 the plan has changes, 3 drift (`status`), 4 preflight failed
-/// (`doctor`), 64 wrong usage.
+/// (`doctor`), 64 wrong usage, 130 interrupted by Ctrl-C.
 #[derive(Debug, Parser)]
 #[command(name = "aks-airflow", version, max_term_width = 100)]
 pub(crate) struct Cli {

@@ -6,12 +6,23 @@ use helm_release::ReleaseError;
 use miette::Diagnostic;
 
 use crate::console::{Console, Paint, line};
+use crate::exit;
+
+/// The user pressed Ctrl-C.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("interrupted")]
+#[diagnostic(
+    code(aka::cli::interrupted),
+    help("run the same command again to go on where it stopped")
+)]
+struct Interrupted;
 
 /// An error on its way to the user.
 #[derive(Debug)]
 pub(crate) struct Failure {
     error: Box<dyn Diagnostic + Send + Sync>,
     written: &'static str,
+    code: u8,
 }
 
 impl Failure {
@@ -20,6 +31,7 @@ impl Failure {
         Self {
             error: Box::new(error),
             written: "nothing was written",
+            code: exit::FAILED,
         }
     }
 
@@ -28,7 +40,26 @@ impl Failure {
         Self {
             error: Box::new(error),
             written: "something was written; run again after the fix",
+            code: exit::FAILED,
         }
+    }
+
+    /// The user pressed Ctrl-C while a command ran that writes, or only reads.
+    pub(crate) fn interrupted(writes: bool) -> Self {
+        Self {
+            error: Box::new(Interrupted),
+            written: if writes {
+                "what was done stays"
+            } else {
+                "nothing was written"
+            },
+            code: exit::INTERRUPTED,
+        }
+    }
+
+    /// The exit code it ends the program with.
+    pub(crate) fn code(&self) -> u8 {
+        self.code
     }
 
     /// What the release engine says it wrote.

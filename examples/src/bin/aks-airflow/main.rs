@@ -17,6 +17,8 @@ use crate::failure::Failure;
 
 /// Exit codes that scripts can use.
 pub(crate) mod exit {
+    /// It failed.
+    pub(crate) const FAILED: u8 = 1;
     /// The plan has changes.
     pub(crate) const CHANGES: u8 = 2;
     /// Something differs from the document.
@@ -53,12 +55,23 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli.command, &console)) {
+    match runtime.block_on(until_interrupted(cli.command, &console)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             failure.show(&console);
-            ExitCode::FAILURE
+            ExitCode::from(failure.code())
         }
+    }
+}
+
+/// Runs a command to its end or to Ctrl-C, whichever is first. A command that has its own way to end
+/// then goes first.
+async fn until_interrupted(command: Command, console: &Console) -> Result<u8, Failure> {
+    let writes = matches!(command, Command::Rollback(_) | Command::Down(_));
+    tokio::select! {
+        biased;
+        ended = run(command, console) => ended,
+        _ = tokio::signal::ctrl_c() => Err(Failure::interrupted(writes)),
     }
 }
 

@@ -59,6 +59,15 @@ pub(crate) async fn render(args: &RenderArgs, console: &Console) -> Result<u8, F
             console.result("", &why.json);
             return Ok(0);
         }
+        None if console.is_json() => {
+            let json = serde_json::json!({
+                "format": 1,
+                "manifest": rendering.text,
+                "remarks": rendering.remarks,
+            });
+            console.result("", &json);
+            return Ok(0);
+        }
         Some(why) => &why.text,
         None => &rendering.text,
     };

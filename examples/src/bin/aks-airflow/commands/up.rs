@@ -9,7 +9,6 @@ use orchestrate::{Plan, Policy, Report, StepResult};
 use crate::cli::UpArgs;
 use crate::commands::plan::policy;
 use crate::console::{Console, Paint, short};
-use crate::exit;
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -56,21 +55,21 @@ pub(crate) async fn carry_out(
         .map_err(Failure::before_writes)?;
     let mut progress = console.progress();
     let mut keep = tokio::time::interval(Duration::from_secs(2));
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let interrupted = loop {
         tokio::select! {
             event = run.next() => match event {
                 Some(event) => progress.show(&event),
                 None => break false,
             },
-            _ = tokio::signal::ctrl_c() => break true,
+            _ = &mut interrupt => break true,
             _ = keep.tick() => session.save().map_err(Failure::after_writes)?,
         }
     };
     progress.end();
     session.save().map_err(Failure::after_writes)?;
     if interrupted {
-        console.error_line("interrupted; run the same command again to go on where it stopped");
-        return Ok(exit::INTERRUPTED);
+        return Err(Failure::interrupted(true));
     }
     let Some(report) = run.report() else {
         return Ok(1);
