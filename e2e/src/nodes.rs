@@ -209,7 +209,9 @@ fn note(pod: &Object, waiting: &mut BTreeMap<String, ObjectRef>, migrated: &mut 
         .at("/spec/initContainers")
         .and_then(Value::as_array)
         .is_some_and(|all| all.iter().any(|one| one["name"] == WAITER));
-    if waits && pod.label(MIGRATED).is_none() {
+    // Its kubelet must have begun to wait: a label that comes before that may go unseen.
+    let has_begun = pod.at("/status/startTime").is_some();
+    if waits && has_begun && pod.label(MIGRATED).is_none() {
         waiting.insert(pod.name().to_owned(), pod.reference());
     }
 }

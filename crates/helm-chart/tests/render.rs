@@ -226,3 +226,38 @@ fn one_chart_renders_in_many_threads_at_once() {
     });
     assert!(texts.iter().all(|text| text == "r"));
 }
+
+// What Helm 3.21.4 prints; in Helm 4 `.Chart` is a map.
+#[test]
+fn the_chart_of_helm_3_is_a_struct_printed_field_by_field() {
+    let shown = |verb: &str| {
+        let template = format!("{{{{ printf {verb:?} .Chart }}}}");
+        let options = RenderOptions::default().with_profile(Profile::Helm3);
+        let chart = chart(&[("templates/a.yaml", &template)]);
+        render(&chart, &options).expect("it renders").files["c/templates/a.yaml"].to_string()
+    };
+    assert_eq!(
+        shown("%v"),
+        "{{c  [] 0.1.0  [] []  v2    false map[]  [] } true}"
+    );
+    assert_eq!(
+        shown("%.5x"),
+        "{{63  [] 302e312e30  [] []  7632    %!x(bool=false) map[]  [] } %!x(bool=true)}"
+    );
+    assert_eq!(
+        shown("%2d"),
+        "{{%!d(string= c) %!d(string=  ) [] %!d(string=0.1.0) %!d(string=  ) [] [] %!d(string=  ) %!d(string=v2) %!d(string=  ) %!d(string=  ) %!d(string=  ) %!d(bool=false) map[] %!d(string=  ) [] %!d(string=  )} %!d(bool=true)}"
+    );
+    assert_eq!(
+        shown("%+v"),
+        "{Metadata:{Name:c Home: Sources:[] Version:0.1.0 Description: Keywords:[] Maintainers:[] Icon: APIVersion:v2 Condition: Tags: AppVersion: Deprecated:false Annotations:map[] KubeVersion: Dependencies:[] Type:} IsRoot:true}"
+    );
+    let compared = error(
+        &[("templates/a.yaml", "{{ eq .Chart .Chart }}")],
+        Profile::Helm3,
+    );
+    assert_eq!(
+        compared,
+        r#"template: c/templates/a.yaml:1:3: executing "c/templates/a.yaml" at <eq .Chart .Chart>: error calling eq: non-comparable type {{c  [] 0.1.0  [] []  v2    %!s(bool=false) map[]  [] } %!s(bool=true)}: struct { chart.Metadata; IsRoot bool }"#
+    );
+}

@@ -141,11 +141,14 @@ async fn load(
         source,
     };
     let mut wanted = ChartRef::new(chart, version.clone());
-    if let Some(digest) = &pin.digest {
-        let digest = Digest::parse(digest).map_err(|_| ChartError::Pin {
+    let digest = pin.digest.as_ref().map(|text| {
+        Digest::parse(text).map_err(|_| ChartError::Pin {
             chart,
-            digest: digest.clone(),
-        })?;
+            digest: text.clone(),
+        })
+    });
+    let digest = digest.transpose()?;
+    if let Some(digest) = digest {
         wanted = wanted.pinned(digest);
     }
     let archive = library
@@ -153,6 +156,8 @@ async fn load(
         .map_err(failed)?
         .pull(wanted)
         .await
+        // Whatever the source makes of the pin.
+        .and_then(|archive| archive.checked(digest, "the document's pin"))
         .map_err(failed)?;
     Chart::from_archive(&archive.bytes)
         .map(Arc::new)

@@ -65,7 +65,7 @@ pub(crate) async fn the_program_is_finished_by_its_next_run(ground: &Ground) -> 
         for _ in 0..CHAIN.min(kills - killed) {
             let point = match random.u8(..10) {
                 0 => Point::Request(random.usize(1..=whole.requests - whole.since_write)),
-                1..4 => Point::AfterWrite(random.usize(1..whole.since_write)),
+                1 => Point::AfterWrite(random.usize(1..whole.since_write)),
                 _ => Point::AfterWrite(random.usize(1..=12)),
             };
             points.push(point);

@@ -91,7 +91,9 @@ fn equal_others(left: &Value, right: &Value) -> Result<bool, FunctionError> {
     if is_nil(left) || is_nil(right) {
         return Ok(is_nil(left) == is_nil(right));
     }
-    if let (Value::Object(left), Value::Object(right)) = (left, right) {
+    if let (Value::Object(left), Value::Object(right)) = (left, right)
+        && right.is_comparable()
+    {
         // Pointers are equal if they point at the same thing, structs if they hold the same.
         return Ok(std::rc::Rc::ptr_eq(left, right)
             || left.kind() != Kind::Pointer && left.deep_equal(right.as_ref()));

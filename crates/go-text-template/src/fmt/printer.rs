@@ -71,6 +71,12 @@ impl Printer {
             Value::List(list) => self.nested(|printer| printer.print_list(list, verb)),
             Value::Map(map) => self.nested(|printer| printer.print_map(map, verb)),
             Value::Object(object) => {
+                if !object.is_stringer()
+                    && let Some(fields) = object.printed_fields()
+                {
+                    self.nested(|printer| printer.print_struct(value.go_type(), &fields, verb));
+                    return;
+                }
                 let text = object.print();
                 if object.is_stringer() {
                     self.print_string(value, text.as_bytes(), verb);
@@ -134,6 +140,33 @@ impl Printer {
             self.print_value(item, verb);
         }
         self.out.push(if go_syntax { b'}' } else { b']' });
+    }
+
+    fn print_struct(&mut self, go_type: &str, fields: &[(&str, Value)], verb: char) {
+        let (go_syntax, names) = (self.flags.sharp_v, self.flags.sharp_v || self.flags.plus_v);
+        let name = match go_type.strip_prefix('*') {
+            Some(name) => {
+                self.out.push(b'&');
+                name
+            }
+            None => go_type,
+        };
+        if go_syntax {
+            self.out.extend_from_slice(name.as_bytes());
+        }
+        self.out.push(b'{');
+        for (index, (name, value)) in fields.iter().enumerate() {
+            if index > 0 {
+                self.out
+                    .extend_from_slice(if go_syntax { b", " } else { b" " });
+            }
+            if names {
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.push(b':');
+            }
+            self.print_value(value, verb);
+        }
+        self.out.push(b'}');
     }
 
     fn print_string(&mut self, value: &Value, bytes: &[u8], verb: char) {

@@ -44,6 +44,17 @@ pub trait Object: Any + Debug {
         "{}".to_owned()
     }
 
+    /// The exported fields in order, for every verb to print one by one; by default there is only
+    /// [`print`](Object::print). Not asked of a stringer.
+    fn printed_fields(&self) -> Option<Vec<(&str, Value)>> {
+        None
+    }
+
+    /// Whether Go's `==` can compare two of this type; a struct that holds a slice or map cannot be.
+    fn is_comparable(&self) -> bool {
+        true
+    }
+
     /// Whether [`print`](Object::print) is Go's `String()` or `Error()`, so that `%s` and `%q` use
     /// it as well.
     fn is_stringer(&self) -> bool {

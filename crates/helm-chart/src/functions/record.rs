@@ -57,6 +57,14 @@ impl Record {
     }
 }
 
+impl Record {
+    /// The type of the embedded struct: the first field of an anonymous struct.
+    fn embedded_type(&self) -> &'static str {
+        let fields = self.go_type.strip_prefix("struct { ").unwrap_or_default();
+        fields.split(';').next().unwrap_or_default()
+    }
+}
+
 impl Object for Record {
     fn go_type(&self) -> &str {
         self.go_type
@@ -82,12 +90,26 @@ impl Object for Record {
         } else {
             ""
         };
-        let values: Vec<String> = self
-            .fields
-            .iter()
-            .map(|field| field.value.to_string())
-            .collect();
+        let fields = self.printed_fields().unwrap_or_default();
+        let values: Vec<String> = fields.iter().map(|(_, value)| value.to_string()).collect();
         format!("{pointer}{{{}}}", values.join(" "))
+    }
+
+    fn printed_fields(&self) -> Option<Vec<(&str, Value)>> {
+        let plain = |field: &Field| (field.name, field.value.clone());
+        let Some((name, count)) = self.embedded else {
+            return Some(self.fields.iter().map(plain).collect());
+        };
+        let (inner, outer) = self.fields.split_at(count.min(self.fields.len()));
+        let inner = Self::new(self.embedded_type(), inner.to_vec());
+        let mut fields = vec![(name, Value::object(inner))];
+        fields.extend(outer.iter().map(plain));
+        Some(fields)
+    }
+
+    fn is_comparable(&self) -> bool {
+        let collection = |field: &Field| matches!(field.value, Value::List(_) | Value::Map(_));
+        self.go_type.starts_with('*') || !self.fields.iter().any(collection)
     }
 
     fn is_stringer(&self) -> bool {

@@ -26,14 +26,11 @@ pub(super) fn value(
             map.into()
         }
         Profile::Helm3 => {
-            let inner = Record::new("chart.Metadata", fields);
-            let text = format!("{{{} {is_root}}}", go_text_template::Object::print(&inner));
-            let mut fields = inner.fields;
+            let mut fields = fields;
             let embedded = Some(("Metadata", fields.len()));
             fields.push(Field::new("IsRoot", is_root));
             let mut record = Record::new("struct { chart.Metadata; IsRoot bool }", fields);
             record.embedded = embedded;
-            record.text = Some(text);
             Value::object(record)
         }
     }

@@ -1,0 +1,217 @@
+//! What a person gets wrong, from outside: the error says where and what, the exit code is 1 (64 for
+//! the command line itself), and nothing was written, not even a simulated world.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What the base document is followed by, and what must be said about it.
+struct Case {
+    /// An overlay over the guide's document; files are named after their place in the table.
+    overlay: &'static str,
+    /// Where the mistake is: `line:column` of the overlay, if it is in the text.
+    place: Option<&'static str>,
+    code: &'static str,
+    words: &'static [&'static str],
+}
+
+const CASES: &[Case] = &[
+    Case {
+        overlay: "azure: [1\n",
+        place: Some("2:1"),
+        code: "aka::document::syntax",
+        words: &["not YAML"],
+    },
+    Case {
+        overlay: "airflow:\n  executer: KubernetesExecutor\n",
+        place: Some("2:3"),
+        code: "aka::document::unknown_key",
+        words: &["airflow.executer", "did you mean `executor`?"],
+    },
+    Case {
+        overlay: "airflow:\n  scheduler:\n    replicas: two\n",
+        place: Some("3:5"),
+        code: "aka::document::type",
+        words: &["airflow.scheduler.replicas", "must be a whole number"],
+    },
+    Case {
+        overlay: "azure:\n  keyVault: null\n",
+        place: None,
+        code: "aka::document::missing",
+        words: &["azure", "`keyVault` is missing"],
+    },
+    Case {
+        overlay: "databasePassword: hunter2\n",
+        place: Some("1:1"),
+        code: "aka::document::literal_secret",
+        words: &["must be a reference", "{keyVault: NAME}"],
+    },
+    Case {
+        overlay: "airflow:\n  airflowVersion: 3.0.2\n",
+        place: Some("2:3"),
+        code: "aka::document::pair",
+        words: &["3.0.2 does not run on chart 1.15.0", "1.22.0"],
+    },
+    Case {
+        overlay: "values:\n  schedular: {replicas: 2}\n",
+        place: None,
+        code: "aka::airflow::unknown_value",
+        words: &["`schedular`", "did you mean `scheduler`"],
+    },
+    Case {
+        overlay: "namespace: Airflow\n",
+        place: Some("1:1"),
+        code: "aka::document::value",
+        words: &["`Airflow` would be refused", "lower-case"],
+    },
+    Case {
+        overlay: "azure:\n  storageAccount: My_Account\n",
+        place: Some("2:3"),
+        code: "aka::document::value",
+        words: &["`My_Account` would be refused", "3 to 24"],
+    },
+    Case {
+        overlay: "airflowChart:\n  digest: sha256:0000000000000000000000000000000000000000000000000000000000000000\n",
+        place: None,
+        code: "aka::registry::digest",
+        words: &["airflow 1.15.0", "the document's pin"],
+    },
+];
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bad_input_{name}"));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    /// Exit code, standard output, standard error.
+    fn says(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_aks-airflow"))
+            .args(arguments)
+            .current_dir(&self.0)
+            .env_clear()
+            .env("HOME", &self.0)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn guide() -> String {
+    format!("{}/guide.yaml", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn each_mistake_in_a_document_is_named_with_its_place_and_nothing_is_written() {
+    let folder = Folder::new("documents");
+    for (number, case) in CASES.iter().enumerate() {
+        let file = format!("overlay-{number}.yaml");
+        std::fs::write(folder.0.join(&file), case.overlay).unwrap();
+        for command in ["plan", "up"] {
+            let (code, out, error) =
+                folder.says(&[command, "--sandbox", "-f", &guide(), "-f", &file]);
+            let told = format!("{command} with\n{}\n{out}\n{error}", case.overlay);
+            assert_eq!(code, Some(1), "{told}");
+            let place = case.place.map(|place| format!("{file}:{place}"));
+            let words = case.words.iter().copied().chain(place.as_deref());
+            for word in words.chain([case.code, "nothing was written"]) {
+                assert!(error.contains(word), "no `{word}` in {told}");
+            }
+            assert!(
+                !told.replace(case.overlay, "").contains("hunter2"),
+                "{told}"
+            );
+        }
+        let (code, out, _) = folder.says(&[
+            "plan",
+            "--sandbox",
+            "-o",
+            "json",
+            "-f",
+            &guide(),
+            "-f",
+            &file,
+        ]);
+        assert_eq!(code, Some(1), "{out}");
+        assert!(out.contains("\"nothing was written\""), "{out}");
+    }
+    // A world that was opened is kept only by a command that ends well.
+    assert!(!folder.0.join(".aks-sandbox").exists());
+}
+
+#[test]
+fn archives_that_are_damaged_or_not_there_are_named() {
+    let folder = Folder::new("archives");
+    let whole = aks_sandbox::charts::COMPACT_CHARTS[0].archive();
+    std::fs::write(folder.0.join("half.tgz"), &whole[..whole.len() / 2]).unwrap();
+    for (chart, words) in [
+        ("half.tgz", ["half.tgz", "damaged"]),
+        ("nowhere.tgz", ["nowhere.tgz", "aka::render"]),
+    ] {
+        let (code, out, error) = folder.says(&["render", "r", chart]);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{error}");
+        for word in words.into_iter().chain(["nothing was written"]) {
+            assert!(error.contains(word), "no `{word}` in {error}");
+        }
+    }
+}
+
+#[test]
+fn without_a_credential_the_way_to_one_is_named() {
+    let folder = Folder::new("credentials");
+    let overlay = "azure:\n  credentials: [client-secret]\n";
+    std::fs::write(folder.0.join("c.yaml"), overlay).unwrap();
+    let (code, _, error) = folder.says(&["up", "-f", &guide(), "-f", "c.yaml"]);
+    assert_eq!(code, Some(1), "{error}");
+    for word in [
+        "aka::azure::credential",
+        "no credential is configured",
+        "help: log in",
+        "nothing was written",
+    ] {
+        assert!(error.contains(word), "no `{word}` in {error}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_wrong_usage() {
+    let folder = Folder::new("usage");
+    for arguments in [
+        &["plan", "--nope"][..],
+        &["fly"],
+        &["logs"],
+        &["plan", "--output", "xml"],
+    ] {
+        let (code, out, error) = folder.says(arguments);
+        assert_eq!((code, out.as_str()), (Some(64), ""), "{error}");
+        assert!(error.starts_with("error: "), "{error}");
+    }
+    let (code, out, _) = folder.says(&["--help"]);
+    assert_eq!(code, Some(0));
+    let flat = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for word in [
+        "0 done",
+        "1 failed",
+        "2 the plan has changes",
+        "3 drift",
+        "64 wrong usage",
+        "130 interrupted",
+    ] {
+        assert!(flat.contains(word), "no `{word}` in {out}");
+    }
+}
