@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real components that are not built from Go modules (those: build.sh), each pinned:
 # Azurite from npm, docker-registry from Debian (unpacked only: no service is started), two Airflows
-# from PyPI by lock files with hashes. Idempotent: a component is installed anew when its lock
+# and Microsoft's az from PyPI by lock files with hashes. Idempotent: a component is installed anew when its lock
 # changed. Nothing installed is committed.
 #   install.sh                    everything
 #   install.sh azurite airflow2   only these
@@ -56,7 +56,7 @@ install_registry() {
 }
 
 # The locks are made with `uv pip compile --no-header --no-annotate --generate-hashes
-# --python-version 3.11 --exclude-newer DATE airflowN.in -o airflowN.lock`, DATE being the .in file's.
+# --python-version 3.11 --exclude-newer DATE NAME.in -o NAME.lock`, DATE being the .in file's.
 # PyPI, as pip is configured on this machine. uv installs in seconds what takes pip a minute.
 install_uv() {
   [[ -x $out/uv/bin/uv ]] && return
@@ -64,11 +64,11 @@ install_uv() {
     timeout "$limit" "$out/uv/bin/pip" install --quiet --disable-pip-version-check uv==0.13.9
 }
 
-install_airflow() { # name; sources are built with what was current then, too
+install_python() { # name folder program; sources are built with what was current then, too
   local key index date
-  key=$(key_of "airflow/$1.lock" "python 3.11")
-  date=$(sed -n 's/^# PyPI as of: //p' "airflow/$1.in")
-  up_to_date "$1" "$1/bin/airflow" "$key" && return
+  key=$(key_of "$2/$1.lock" "python 3.11")
+  date=$(sed -n 's/^# PyPI as of: //p' "$2/$1.in")
+  up_to_date "$1" "$1/bin/$3" "$key" && return
   command -v python3.11 >/dev/null || { echo "$1: needs Python 3.11 with venv" >&2; return 1; }
   index=$(pip config get global.index-url 2>/dev/null || true)
   rm -rf "${out:?}/$1"
@@ -76,19 +76,19 @@ install_airflow() { # name; sources are built with what was current then, too
     UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-${index:-}} bash -c '
       [[ -n $UV_DEFAULT_INDEX ]] || unset UV_DEFAULT_INDEX
       exec timeout "$@"' bash "$limit" "$out/uv/bin/uv" pip install --quiet --python "$out/$1/bin/python" --no-cache \
-      --require-hashes --exclude-newer "$date" -r "airflow/$1.lock" &&
+      --require-hashes --exclude-newer "$date" -r "$2/$1.lock" &&
     echo "$key" >"$out/.$1.key"
 }
 
 wanted=("$@")
-[[ $# -gt 0 ]] || wanted=(azurite registry airflow2 airflow3)
+[[ $# -gt 0 ]] || wanted=(azurite registry airflow2 airflow3 azure-cli)
 missing=()
 for component in "${wanted[@]}"; do
   case $component in
   azurite) install_azurite ;;
   registry) install_registry ;;
-  airflow2) install_airflow airflow2 ;;
-  airflow3) install_airflow airflow3 ;;
+  airflow2 | airflow3) install_python "$component" airflow airflow ;;
+  azure-cli) install_python azure-cli azure-cli az ;;
   *) echo "unknown component: $component" >&2; exit 64 ;;
   esac || missing+=("$component")
 done

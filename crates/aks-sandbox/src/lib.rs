@@ -31,4 +31,4 @@ pub mod registry;
 mod sandbox;
 pub mod world;
 
-pub use sandbox::{DEPLOYER, Endpoints, Moment, Sandbox};
+pub use sandbox::{DEPLOYER, Endpoints, Login, Moment, Sandbox};

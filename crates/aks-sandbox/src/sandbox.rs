@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::azure::{self, AzureState, ExternalIssuer};
+use crate::azure::{self, AzureState, DEPLOYER_APPLICATION, DEPLOYER_SECRET, ExternalIssuer};
 use crate::controllers::Controllers;
 use crate::kubernetes;
 use crate::mount::{Certificates, Listener, Pipe, Router, Scheme, TlsError};
@@ -55,6 +55,18 @@ impl Moment {
     pub fn state(&self) -> &State {
         &self.state
     }
+}
+
+/// How other programs log in as the deployer.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Login {
+    /// The client id of an application.
+    pub application: &'static str,
+    /// Its secret; a simulated world has nothing to protect.
+    pub secret: &'static str,
+    /// The tenant.
+    pub tenant: String,
 }
 
 /// Where a listening sandbox is reached.
@@ -194,6 +206,15 @@ impl Sandbox {
     /// wire to protect.
     pub fn api_url(&self) -> String {
         format!("http://{}", self.spec().api_host())
+    }
+
+    /// How other programs log in to Azure here as the deployer: `az login --service-principal`.
+    pub fn login(&self) -> Login {
+        Login {
+            application: DEPLOYER_APPLICATION,
+            secret: DEPLOYER_SECRET,
+            tenant: self.world.read(|state| state.azure.tenant.clone()),
+        }
     }
 
     /// Starts loopback listeners on free ports of 127.0.0.1; they stop with the sandbox. The

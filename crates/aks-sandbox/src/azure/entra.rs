@@ -15,6 +15,9 @@ use crate::world::Faults;
 const HELP: &str =
     "https://docs.microsoft.com/azure/active-directory/develop/workload-identity-federation";
 
+/// Where tokens are had.
+const LOGIN_HOST: &str = "login.microsoftonline.com";
+
 /// How long a token of a workload identity lasts, in seconds; as Azure's.
 const LIFETIME: i64 = 86_399;
 
@@ -31,12 +34,30 @@ pub(super) fn respond(
         (&Method::POST, [tenant, "oauth2", "v2.0", "token"]) => {
             token_endpoint(state, faults, tenant, request.body(), now)
         }
-        (&Method::GET, [tenant, "v2.0", ".well-known", "openid-configuration"]) => Reply::json(
+        (&Method::GET, [tenant, "v2.0", ".well-known", "openid-configuration"]) => {
+            let base = format!("https://{LOGIN_HOST}/{tenant}");
+            Reply::json(
+                200,
+                &json!({
+                    // Clients compare it with the address they asked.
+                    "issuer": format!("{base}/v2.0"),
+                    "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
+                    "device_authorization_endpoint": format!("{base}/oauth2/v2.0/devicecode"),
+                    "token_endpoint": format!("{base}/oauth2/v2.0/token"),
+                }),
+            )
+        }
+        (&Method::GET, ["common", "discovery", "instance"]) => Reply::json(
             200,
             &json!({
-                "issuer": format!("{TOKEN_ISSUER}{tenant}/"),
-                "token_endpoint":
-                    format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"),
+                "api-version": "1.1",
+                "tenant_discovery_endpoint":
+                    format!("https://{LOGIN_HOST}/common/v2.0/.well-known/openid-configuration"),
+                "metadata": [{
+                    "preferred_network": LOGIN_HOST,
+                    "preferred_cache": "login.windows.net",
+                    "aliases": [LOGIN_HOST, "login.windows.net"],
+                }],
             }),
         ),
         _ => Reply::empty(404),

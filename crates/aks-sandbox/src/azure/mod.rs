@@ -38,6 +38,7 @@ mod vault;
 
 pub use external_issuer::ExternalIssuer;
 pub use reply::Reply;
+pub(crate) use seed::{DEPLOYER_APPLICATION, DEPLOYER_SECRET};
 pub use service::mount;
 pub(crate) use state::hex;
 pub use state::{

@@ -6,8 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::state::Application;
 use super::{AzureState, Delays, Issuer, Resource};
 use crate::world::WorldSpec;
+
+/// The application as which other programs log in as the deployer: `az login --service-principal`.
+pub(crate) const DEPLOYER_APPLICATION: &str = "77777777-7777-4777-8777-777777777777";
+
+/// Its secret. A simulated world has nothing to protect.
+pub(crate) const DEPLOYER_SECRET: &str = "sandbox";
 
 impl AzureState {
     /// The Azure of a new world: resource group, identity, vault, storage account, registry with its
@@ -26,7 +33,13 @@ impl AzureState {
             containers: BTreeMap::new(),
             kubeconfigs: BTreeMap::new(),
             account_keys: BTreeMap::new(),
-            applications: BTreeMap::new(),
+            applications: BTreeMap::from([(
+                DEPLOYER_APPLICATION.to_owned(),
+                Application {
+                    secret: DEPLOYER_SECRET.to_owned(),
+                    object_id: deployer.to_owned(),
+                },
+            )]),
             images: BTreeSet::new(),
             policies_since: BTreeMap::new(),
             busy: BTreeMap::new(),

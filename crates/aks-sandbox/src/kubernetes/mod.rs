@@ -25,6 +25,7 @@ mod logs;
 mod patch;
 mod pod_defaults;
 mod port_forward;
+mod protobuf;
 mod resource;
 mod review;
 mod scale;

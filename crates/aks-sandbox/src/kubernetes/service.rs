@@ -15,7 +15,7 @@ use super::resource::Resource;
 use super::status::ApiError;
 use super::target::{Params, Target};
 use super::write::{self, Patch, Write};
-use super::{discovery, port_forward, review, scale, watch};
+use super::{discovery, port_forward, protobuf, review, scale, watch};
 use crate::mount::{Body, Router, ShownCertificate, full, handler, json, stream};
 use crate::world::{Key, State, World, seconds};
 
@@ -114,7 +114,10 @@ fn body(request: &Request<Bytes>) -> Result<Value, ApiError> {
         return Ok(Value::Null);
     }
     let media = text_header(request, header::CONTENT_TYPE);
-    if media.contains("protobuf") || media.contains("cbor") {
+    if media.contains("protobuf") {
+        return protobuf::read(request.body());
+    }
+    if media.contains("cbor") {
         return Err(ApiError::unsupported_media_type("application/json"));
     }
     serde_json::from_slice(request.body()).map_err(|error| {

@@ -404,6 +404,9 @@ pub(crate) struct SandboxServeArgs {
     /// Where to write the kubeconfig.
     #[arg(long, value_name = "FILE", default_value = "aks-sandbox.kubeconfig")]
     pub(crate) kubeconfig: PathBuf,
+    /// Offer the archives of this folder at their projects' hosts, instead of the compact stand-ins.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) charts: Option<PathBuf>,
 }
 
 /// `sandbox fault`.

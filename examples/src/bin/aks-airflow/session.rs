@@ -48,6 +48,24 @@ pub(crate) enum SessionError {
         #[source]
         source: std::io::Error,
     },
+    /// The sandbox finds no port on loopback.
+    #[error("cannot listen on loopback")]
+    #[diagnostic(code(aka::cli::listen))]
+    Listen {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write {path}")]
+    #[diagnostic(code(aka::cli::file))]
+    Unwritable {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The document is wrong.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -126,7 +144,11 @@ impl Session {
             None => Deployment::parse(GUIDE).map_err(SessionError::Document)?,
         };
         let spec = sandbox_spec(&deployment);
-        let sandbox = open_world(&target.sandbox_dir, spec)?;
+        let sandbox = open_world(
+            &target.sandbox_dir,
+            spec,
+            aks_sandbox::registry::Charts::compact(),
+        )?;
         let requests = RequestLog::new();
         let options = ConnectOptions {
             requests: requests.clone(),
@@ -178,14 +200,14 @@ impl Session {
 pub(crate) fn open_world(
     folder: &Path,
     spec: aks_sandbox::world::WorldSpec,
+    charts: aks_sandbox::registry::Charts,
 ) -> Result<aks_sandbox::Sandbox, SessionError> {
     /// The seed of every kept world; its clock is the machine's.
     const SEED: u64 = 7;
-    aks_sandbox::Sandbox::open(folder, SEED, spec, aks_sandbox::registry::Charts::compact())
-        .map_err(|error| SessionError::Sandbox {
-            folder: folder.display().to_string(),
-            message: error.to_string(),
-        })
+    aks_sandbox::Sandbox::open(folder, SEED, spec, charts).map_err(|error| SessionError::Sandbox {
+        folder: folder.display().to_string(),
+        message: error.to_string(),
+    })
 }
 
 /// A world that has what the document names.

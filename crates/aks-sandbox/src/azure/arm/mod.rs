@@ -3,6 +3,7 @@
 
 mod cluster;
 mod identity;
+mod inventory;
 mod path;
 mod registry;
 mod role;
@@ -158,6 +159,7 @@ fn route(state: &mut AzureState, question: &Question<'_>, target: Target) -> Res
         Target::Subscription(_) if method == Method::GET => {
             Ok(Reply::json(200, &subscription(state)))
         }
+        Target::Inventory(_) if method == Method::GET => inventory::list(state, question),
         Target::Provider(_, namespace) if method == Method::GET => Ok(Reply::json(
             200,
             &json!({

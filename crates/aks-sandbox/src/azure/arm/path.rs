@@ -38,6 +38,8 @@ pub(super) struct Named {
 pub(super) enum Target {
     Subscriptions,
     Subscription(String),
+    /// Everything in it.
+    Inventory(String),
     Provider(String, String),
     Operation(String, String),
     Groups(String),
@@ -78,6 +80,7 @@ impl Target {
         let base = format!("/subscriptions/{subscription}");
         match segments.len() {
             2 => Ok(Self::Subscription(subscription.clone())),
+            3 if is(2, "resources") => Ok(Self::Inventory(subscription.clone())),
             3 if is(2, "resourcegroups") => Ok(Self::Groups(subscription.clone())),
             4 if is(2, "resourcegroups") => Ok(Self::Group(group_id(subscription, &segments[3]))),
             4 if is(2, "providers") => {
@@ -154,7 +157,8 @@ impl Target {
             Self::Subscription(subscription)
             | Self::Provider(subscription, _)
             | Self::Operation(subscription, _)
-            | Self::Groups(subscription) => return Some(subscription),
+            | Self::Groups(subscription)
+            | Self::Inventory(subscription) => return Some(subscription),
             Self::Group(id) => id,
             Self::Resource(named) => &named.id,
             Self::Collection { parent, .. } => parent,

@@ -83,7 +83,7 @@ pub(super) fn list(
 }
 
 /// One page of a list: `$top` at a time, with a link to the next.
-fn page(question: &Question<'_>, all: &[Value]) -> Reply {
+pub(super) fn page(question: &Question<'_>, all: &[Value]) -> Reply {
     let number = |name: &str| question.query(name).and_then(|text| text.parse().ok());
     let skip: usize = number("$skiptoken").unwrap_or(0);
     let top: usize = number("$top").unwrap_or(100);
@@ -92,8 +92,15 @@ fn page(question: &Question<'_>, all: &[Value]) -> Reply {
     if skip + top < all.len() {
         let path = question.request.uri().path();
         let version = &question.api_version;
+        let filter = question
+            .query("$filter")
+            .map_or_else(String::new, |filter| {
+                let filter: String =
+                    url::form_urlencoded::byte_serialize(filter.as_bytes()).collect();
+                format!("&$filter={filter}")
+            });
         body["nextLink"] = format!(
-            "https://management.azure.com{path}?api-version={version}&$top={top}&$skiptoken={}",
+            "https://management.azure.com{path}?api-version={version}{filter}&$top={top}&$skiptoken={}",
             skip + top
         )
         .into();

@@ -38,7 +38,7 @@ pub(crate) async fn plan(args: &PlanArgs, console: &Console) -> Result<u8, Failu
     if let Some(path) = &args.out {
         let json = serde_json::to_string_pretty(&plan).unwrap_or_default();
         std::fs::write(path, json).map_err(|source| {
-            Failure::before_writes(SessionError::File {
+            Failure::before_writes(SessionError::Unwritable {
                 path: path.display().to_string(),
                 source,
             })

@@ -1,6 +1,10 @@
 //! `sandbox`: the simulated Azure and AKS as a thing of its own: served on loopback, broken on
 //! demand, thrown away.
 
+use std::path::Path;
+
+use aks_sandbox::Sandbox;
+use aks_sandbox::registry::{ChartArchive, Charts};
 use aks_sandbox::world::{Class, MigrationFailure, WorldSpec};
 
 use crate::cli::{SandboxCommand, SandboxDirArgs, SandboxFaultArgs, SandboxServeArgs};
@@ -29,25 +33,95 @@ pub(crate) async fn sandbox(command: &SandboxCommand, console: &Console) -> Resu
     }
 }
 
-async fn serve(args: &SandboxServeArgs, console: &Console) -> Result<u8, Failure> {
-    let sandbox =
-        open_world(&args.dir.sandbox_dir, WorldSpec::default()).map_err(Failure::before_writes)?;
-    let file = |source| {
+/// The kept world, or the guide's.
+fn world(dir: &SandboxDirArgs, charts: Charts) -> Result<Sandbox, Failure> {
+    open_world(&dir.sandbox_dir, WorldSpec::default(), charts).map_err(Failure::before_writes)
+}
+
+/// The archives of a folder at the hosts where their projects publish them.
+fn offered(folder: &Path) -> Result<Charts, Failure> {
+    let unreadable = |path: &Path, source| {
         Failure::before_writes(SessionError::File {
-            path: args.kubeconfig.display().to_string(),
+            path: path.display().to_string(),
             source,
         })
     };
-    let endpoints = sandbox.listen().await.map_err(file)?;
-    std::fs::write(&args.kubeconfig, &endpoints.kubeconfig).map_err(file)?;
+    let mut charts = Charts::none();
+    for entry in std::fs::read_dir(folder).map_err(|source| unreadable(folder, source))? {
+        let path = entry.map_err(|source| unreadable(folder, source))?.path();
+        if path.extension().is_none_or(|extension| extension != "tgz") {
+            continue;
+        }
+        let archive = std::fs::read(&path).map_err(|source| unreadable(&path, source))?;
+        let chart = helm_chart::Chart::from_archive(&archive).map_err(|error| {
+            unreadable(
+                &path,
+                std::io::Error::new(std::io::ErrorKind::InvalidData, error),
+            )
+        })?;
+        let metadata = chart.metadata();
+        charts.add_official(ChartArchive {
+            name: metadata.name.clone(),
+            version: metadata.version.clone(),
+            app_version: metadata.app_version.clone(),
+            description: metadata.description.clone(),
+            archive: archive.into(),
+        });
+    }
+    Ok(charts)
+}
+
+async fn serve(args: &SandboxServeArgs, console: &Console) -> Result<u8, Failure> {
+    let charts = match &args.charts {
+        Some(folder) => offered(folder)?,
+        None => Charts::compact(),
+    };
+    let sandbox = world(&args.dir, charts)?;
+    let unwritable = |path: &Path, source| {
+        Failure::before_writes(SessionError::Unwritable {
+            path: path.display().to_string(),
+            source,
+        })
+    };
+    let folder = &args.dir.sandbox_dir;
+    std::fs::create_dir_all(folder).map_err(|source| unwritable(folder, source))?;
+    let endpoints = sandbox
+        .listen()
+        .await
+        .map_err(|source| Failure::before_writes(SessionError::Listen { source }))?;
+    let authority = folder.join("authority.pem");
+    for (path, text) in [
+        (&args.kubeconfig, &endpoints.kubeconfig),
+        (&authority, &endpoints.authority),
+    ] {
+        std::fs::write(path, text).map_err(|source| unwritable(path, source))?;
+    }
+    let login = sandbox.login();
     console.result(
         &format!(
-            "Kubernetes  {}\nAzure       {} (by Host header)\nkubeconfig  {}\nStop        Ctrl-C",
+            "Kubernetes  {}\nkubeconfig  {}\nAzure       {} (by Host header)\nHTTPS_PROXY {} (Azure's hosts by their names)\nAuthority   {} (REQUESTS_CA_BUNDLE, SSL_CERT_FILE)\nLogin       az login --service-principal -u {} -p {} --tenant {}\nStop        Ctrl-C",
             endpoints.kubernetes,
+            args.kubeconfig.display(),
             endpoints.http,
-            args.kubeconfig.display()
+            endpoints.proxy,
+            authority.display(),
+            login.application,
+            login.secret,
+            login.tenant,
         ),
-        &serde_json::json!({"format": 1, "kubernetes": endpoints.kubernetes, "http": endpoints.http, "kubeconfig": args.kubeconfig}),
+        &serde_json::json!({
+            "format": 1,
+            "kubernetes": endpoints.kubernetes,
+            "http": endpoints.http,
+            "proxy": endpoints.proxy,
+            "authority": authority,
+            "login": {
+                "application": login.application,
+                "secret": login.secret,
+                "tenant": login.tenant,
+            },
+            "kubeconfig": args.kubeconfig,
+        }),
     );
     let _ = tokio::signal::ctrl_c().await;
     sandbox.save().map_err(|error| {
@@ -60,8 +134,7 @@ async fn serve(args: &SandboxServeArgs, console: &Console) -> Result<u8, Failure
 }
 
 fn fault(args: &SandboxFaultArgs, console: &Console) -> Result<u8, Failure> {
-    let sandbox =
-        open_world(&args.dir.sandbox_dir, WorldSpec::default()).map_err(Failure::before_writes)?;
+    let sandbox = world(&args.dir, Charts::compact())?;
     for fault in &args.faults {
         let (name, value) = fault.split_once('=').unwrap_or((fault, ""));
         let known = matches!(
@@ -111,7 +184,7 @@ fn fault(args: &SandboxFaultArgs, console: &Console) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn save(sandbox: &aks_sandbox::Sandbox, dir: &SandboxDirArgs) -> Result<(), Failure> {
+fn save(sandbox: &Sandbox, dir: &SandboxDirArgs) -> Result<(), Failure> {
     sandbox.save().map_err(|error| {
         Failure::before_writes(SessionError::Sandbox {
             folder: dir.sandbox_dir.display().to_string(),
@@ -126,7 +199,10 @@ fn reset(args: &SandboxDirArgs, console: &Console) -> Result<u8, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(source) => {
             let path = args.sandbox_dir.display().to_string();
-            return Err(Failure::before_writes(SessionError::File { path, source }));
+            return Err(Failure::before_writes(SessionError::Unwritable {
+                path,
+                source,
+            }));
         }
     }
     console.result(
@@ -137,8 +213,7 @@ fn reset(args: &SandboxDirArgs, console: &Console) -> Result<u8, Failure> {
 }
 
 fn requests(args: &SandboxDirArgs, console: &Console) -> Result<u8, Failure> {
-    let sandbox =
-        open_world(&args.sandbox_dir, WorldSpec::default()).map_err(Failure::before_writes)?;
+    let sandbox = world(args, Charts::compact())?;
     let requests = sandbox.requests();
     let count = |class| {
         requests
