@@ -71,6 +71,8 @@ fn is_for_others((group, resource, verb): &(String, String, String)) -> bool {
     let others = [
         // A port forwarded by WebSocket is a `get` that must be allowed to `create`.
         ("", "pods/portforward", "create"),
+        // Read where a Deployment cannot make its pods: its ReplicaSet's events say why.
+        ("apps", "replicasets", "list"),
         // The shipped manifest makes the namespace; a document may declare labels for it.
         ("", "namespaces", "patch"),
     ];
