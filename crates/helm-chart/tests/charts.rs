@@ -94,6 +94,102 @@ fn unusable_charts_are_refused_in_helms_words() {
     );
 }
 
+// What Helm 4.2.4 and 3.21.4 print.
+#[test]
+fn each_helm_refuses_a_chart_in_its_own_words() {
+    let metadata = |more: &str| format!("{METADATA}{more}");
+    let unmarshal = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal";
+    for (file, text, helm4, helm3) in [
+        (
+            "Chart.yaml",
+            "[1]".to_owned(),
+            format!("cannot load Chart.yaml: {unmarshal} array into Go value of type loader.chartBase"),
+            format!("cannot load Chart.yaml: {unmarshal} array into Go value of type chart.Metadata"),
+        ),
+        (
+            "Chart.yaml",
+            "apiVersion: [1]".to_owned(),
+            format!("cannot load Chart.yaml: {unmarshal} array into Go struct field chartBase.apiVersion of type string"),
+            format!("cannot load Chart.yaml: {unmarshal} array into Go struct field Metadata.apiVersion of type string"),
+        ),
+        (
+            "Chart.yaml",
+            metadata("maintainers: [x]"),
+            format!("cannot load Chart.yaml: {unmarshal} string into Go struct field Metadata.maintainers of type v2.Maintainer"),
+            format!("cannot load Chart.yaml: {unmarshal} string into Go struct field Metadata.maintainers of type chart.Maintainer"),
+        ),
+        (
+            "Chart.yaml",
+            metadata("dependencies: {a: 1}"),
+            format!("cannot load Chart.yaml: {unmarshal} object into Go struct field Metadata.dependencies of type []*v2.Dependency"),
+            format!("cannot load Chart.yaml: {unmarshal} object into Go struct field Metadata.dependencies of type []*chart.Dependency"),
+        ),
+        (
+            "Chart.lock",
+            "[1]".to_owned(),
+            format!("cannot load Chart.lock: {unmarshal} array into Go value of type v2.Lock"),
+            format!("cannot load Chart.lock: {unmarshal} array into Go value of type chart.Lock"),
+        ),
+        (
+            "Chart.lock",
+            "dependencies: [x]".to_owned(),
+            format!("cannot load Chart.lock: {unmarshal} string into Go struct field Lock.dependencies of type v2.Dependency"),
+            format!("cannot load Chart.lock: {unmarshal} string into Go struct field Lock.dependencies of type chart.Dependency"),
+        ),
+        (
+            "charts/s/Chart.yaml",
+            "[1]".to_owned(),
+            format!("error unpacking subchart s in c: cannot load Chart.yaml: {unmarshal} array into Go value of type v2.Metadata"),
+            format!("error unpacking subchart s in c: cannot load Chart.yaml: {unmarshal} array into Go value of type chart.Metadata"),
+        ),
+        (
+            "values.yaml",
+            "[1]".to_owned(),
+            format!("cannot load values.yaml: cannot unmarshal yaml document: {unmarshal} array into Go value of type map[string]interface {{}}"),
+            format!("cannot load values.yaml: {unmarshal} array into Go value of type map[string]interface {{}}"),
+        ),
+        (
+            "values.yaml",
+            "a: 1\n---foo\n".to_owned(),
+            "cannot load values.yaml: error reading yaml document: invalid Yaml document separator: foo".to_owned(),
+            "cannot load values.yaml: error converting YAML to JSON: yaml: line 3: could not find expected ':'".to_owned(),
+        ),
+    ] {
+        for (profile, wanted) in [(Profile::Helm4, helm4), (Profile::Helm3, helm3)] {
+            let mut files = vec![ChartFile::new(file, text.as_str())];
+            if file != "Chart.yaml" {
+                files.push(ChartFile::new("Chart.yaml", METADATA));
+            }
+            let error = Chart::from_files_as(files, profile).unwrap_err();
+            assert_eq!(chain(&error), wanted, "{file}: {text}");
+        }
+    }
+}
+
+#[test]
+fn helm_3_does_not_look_at_later_documents_nor_at_the_version_of_a_chart() {
+    let loaded = |name: &str, text: &str, profile| {
+        let files = [("Chart.yaml", METADATA), (name, text)]
+            .into_iter()
+            .rev()
+            .map(|(name, text)| ChartFile::new(name, text));
+        let mut files: Vec<_> = files.collect();
+        files.dedup_by(|later, first| later.name == first.name);
+        Chart::from_files_as(files, profile)
+    };
+    let documents = "a: 1\n---\n[1]\n";
+    let chart = loaded("values.yaml", documents, Profile::Helm3).unwrap();
+    assert_eq!(chart.values(Profile::Helm3)["a"], 1.0);
+    loaded("values.yaml", documents, Profile::Helm4).unwrap_err();
+
+    let unknown = METADATA.replace("v2", "v7");
+    loaded("Chart.yaml", &unknown, Profile::Helm3).unwrap();
+    loaded("Chart.yaml", &unknown, Profile::Helm4).unwrap_err();
+    for profile in [Profile::Helm3, Profile::Helm4] {
+        loaded("charts/s/Chart.yaml", &unknown, profile).unwrap();
+    }
+}
+
 #[test]
 fn packaging_and_loading_are_inverse() {
     let original = chart(&[

@@ -252,6 +252,12 @@ fn the_chart_of_helm_3_is_a_struct_printed_field_by_field() {
         shown("%+v"),
         "{Metadata:{Name:c Home: Sources:[] Version:0.1.0 Description: Keywords:[] Maintainers:[] Icon: APIVersion:v2 Condition: Tags: AppVersion: Deprecated:false Annotations:map[] KubeVersion: Dependencies:[] Type:} IsRoot:true}"
     );
+    assert!(
+        shown("%#v").contains("Maintainers:[]*chart.Maintainer(nil), "),
+        "{}",
+        shown("%#v")
+    );
+    assert!(shown("%#v").contains("Dependencies:[]*chart.Dependency(nil), "));
     let compared = error(
         &[("templates/a.yaml", "{{ eq .Chart .Chart }}")],
         Profile::Helm3,

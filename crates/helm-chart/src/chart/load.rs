@@ -38,14 +38,19 @@ pub enum ChartError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Invalid(MetadataError),
-    /// `apiVersion` is neither `v1` nor `v2`.
+    /// `apiVersion` is neither `v1` nor `v2`. Helm 3 does not look, nor does Helm 4 at subcharts.
     #[error("unsupported chart version")]
     #[diagnostic(code(aka::chart::unsupported), help("apiVersion must be v1 or v2"))]
     Unsupported,
-    /// `values.yaml` cannot be read; in the words of Helm 4.
-    #[error("cannot load values.yaml{}", .0.helm4_prefix())]
+    /// `values.yaml` cannot be read.
+    #[error("cannot load values.yaml{}", if *.profile == Profile::Helm4 { .source.helm4_prefix() } else { "" })]
     #[diagnostic(code(aka::chart::values))]
-    Values(#[source] YamlError),
+    Values {
+        /// Whose words these are.
+        profile: Profile,
+        /// Why not.
+        source: YamlError,
+    },
     /// A chart under `charts/` cannot be loaded.
     #[error("error unpacking subchart {name} in {parent}")]
     #[diagnostic(code(aka::chart::subchart))]
@@ -75,10 +80,26 @@ impl Chart {
     /// ```
     ///
     /// # Errors
-    /// [`ChartError`] when the archive breaks a limit or is no chart.
+    /// [`ChartError`] when the archive breaks a limit or is no chart, as Helm 4 judges it.
     pub fn from_archive(bytes: &[u8]) -> Result<Self, ChartError> {
+        Self::from_archive_as(bytes, Profile::Helm4)
+    }
+
+    /// The same as a certain Helm judges the chart.
+    ///
+    /// Helm 3 takes every `apiVersion` and reads only the first document of `values.yaml`. A chart
+    /// with later ones that cannot be read has those values in both profiles.
+    ///
+    /// # Errors
+    /// [`ChartError`] when the archive breaks a limit or is no chart.
+    pub fn from_archive_as(bytes: &[u8], profile: Profile) -> Result<Self, ChartError> {
         let mut allowance = Allowance::default();
-        load(read_within(bytes, &mut allowance)?, 0, &mut allowance)
+        let files = read_within(bytes, &mut allowance)?;
+        let mut loading = Loading {
+            profile,
+            allowance: &mut allowance,
+        };
+        load(files, 0, &mut loading)
     }
 
     /// Loads a chart from its files; paths start at the chart's root.
@@ -87,23 +108,45 @@ impl Chart {
     /// [`IgnoreRules`](crate::archive::IgnoreRules).
     ///
     /// # Errors
-    /// [`ChartError`] when the files are no chart.
+    /// [`ChartError`] when the files are no chart, as Helm 4 judges them.
     pub fn from_files(files: Vec<ChartFile>) -> Result<Self, ChartError> {
-        load(files, 0, &mut Allowance::default())
+        Self::from_files_as(files, Profile::Helm4)
     }
+
+    /// The same as a certain Helm judges the files; see [`from_archive_as`](Self::from_archive_as).
+    ///
+    /// # Errors
+    /// [`ChartError`] when the files are no chart.
+    pub fn from_files_as(files: Vec<ChartFile>, profile: Profile) -> Result<Self, ChartError> {
+        let mut loading = Loading {
+            profile,
+            allowance: &mut Allowance::default(),
+        };
+        load(files, 0, &mut loading)
+    }
+}
+
+/// What the charts within a chart are loaded with.
+struct Loading<'a> {
+    profile: Profile,
+    allowance: &'a mut Allowance,
 }
 
 fn load(
     files: Vec<ChartFile>,
     depth: usize,
-    allowance: &mut Allowance,
+    loading: &mut Loading<'_>,
 ) -> Result<Chart, ChartError> {
     if depth > MAX_CHART_DEPTH {
         return Err(ChartError::TooDeep);
     }
+    let profile = loading.profile;
     let unreadable = |file: &str| {
         let file = file.to_owned();
-        move |source| ChartError::Metadata { file, source }
+        move |source: MetadataError| {
+            let source = source.in_words_of(profile, depth == 0 && file == "Chart.yaml");
+            ChartError::Metadata { file, source }
+        }
     };
     let mut metadata = None;
     for file in &files {
@@ -112,7 +155,8 @@ fn load(
         }
     }
     let mut metadata = metadata.ok_or(ChartError::NoMetadata)?;
-    if !matches!(metadata.api_version.as_str(), "v1" | "v2") {
+    let is_judged = profile == Profile::Helm4 && depth == 0;
+    if is_judged && !matches!(metadata.api_version.as_str(), "v1" | "v2") {
         return Err(ChartError::Unsupported);
     }
     let mut lock = None;
@@ -156,8 +200,8 @@ fn load(
         }
     }
     metadata.validate().map_err(ChartError::Invalid)?;
-    let (values, first_values) = read_values(raw_values.as_deref())?;
-    let children = load_subcharts(subcharts, &metadata.name, depth, allowance)?;
+    let (values, first_values) = read_values(raw_values.as_deref(), profile)?;
+    let children = load_subcharts(subcharts, &metadata.name, depth, loading)?;
     Ok(Chart {
         metadata,
         lock,
@@ -175,15 +219,20 @@ fn load(
 }
 
 /// The default values, and those of the first document where they differ.
-fn read_values(text: Option<&str>) -> Result<(Table, Option<Table>), ChartError> {
+fn read_values(text: Option<&str>, profile: Profile) -> Result<(Table, Option<Table>), ChartError> {
     let Some(text) = text else {
         return Ok((Table::new(), None));
     };
-    let values = parse_table(text, Profile::Helm4).map_err(ChartError::Values)?;
+    let refused = |source| ChartError::Values { profile, source };
+    let values = match (parse_table(text, Profile::Helm4), profile) {
+        (Ok(values), _) => values,
+        (Err(error), Profile::Helm4) => return Err(refused(error)),
+        (Err(_), Profile::Helm3) => parse_table(text, profile).map_err(refused)?,
+    };
     if !text.contains("\n---") {
         return Ok((values, None));
     }
-    let first = parse_table(text, Profile::Helm3).map_err(ChartError::Values)?;
+    let first = parse_table(text, Profile::Helm3).map_err(refused)?;
     let first = (first != values).then_some(first);
     Ok((values, first))
 }
@@ -192,7 +241,7 @@ fn load_subcharts(
     subcharts: BTreeMap<String, Vec<ChartFile>>,
     parent: &str,
     depth: usize,
-    allowance: &mut Allowance,
+    loading: &mut Loading<'_>,
 ) -> Result<Vec<Chart>, ChartError> {
     let mut children = Vec::new();
     for (name, files) in subcharts {
@@ -201,9 +250,9 @@ fn load_subcharts(
         }
         let child = if Path::new(&name).extension() == Some("tgz".as_ref()) {
             match files.iter().find(|file| file.name == name) {
-                Some(archive) => read_within(&archive.data, allowance)
+                Some(archive) => read_within(&archive.data, loading.allowance)
                     .map_err(ChartError::from)
-                    .and_then(|files| load(files, depth + 1, allowance)),
+                    .and_then(|files| load(files, depth + 1, loading)),
                 None => Err(ChartError::NoMetadata),
             }
         } else {
@@ -219,7 +268,7 @@ fn load_subcharts(
                 // A loose file under `charts/`.
                 continue;
             }
-            load(inner, depth + 1, allowance)
+            load(inner, depth + 1, loading)
         };
         children.push(child.map_err(|source| ChartError::Subchart {
             name,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Profile;
 use crate::number::write_go_float32;
 use crate::semver::Version;
 use crate::yaml::{YamlError, parse_exact};
@@ -134,6 +135,17 @@ pub enum MetadataError {
     #[error("{0}")]
     #[diagnostic(code(aka::chart::metadata_yaml))]
     Yaml(YamlError),
+    /// It is no mapping, in Go's words.
+    #[error(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go value of type {wanted}"
+    )]
+    #[diagnostic(code(aka::chart::metadata_shape))]
+    Shape {
+        /// JSON type of what was found.
+        found: &'static str,
+        /// Go type of what is wanted.
+        wanted: &'static str,
+    },
     /// A field has the wrong type, in Go's words.
     #[error(
         "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
@@ -151,6 +163,33 @@ pub enum MetadataError {
     #[error("validation: {0}")]
     #[diagnostic(code(aka::chart::validation))]
     Validation(String),
+}
+
+impl MetadataError {
+    /// The same in the words of a Helm: the packages of its types differ, and Helm 4 looks at the
+    /// version of the outermost `Chart.yaml` first.
+    pub(super) fn in_words_of(mut self, profile: Profile, is_outermost: bool) -> Self {
+        if let Self::Shape { wanted, .. } | Self::Type { wanted, .. } = &mut self {
+            *wanted = match (profile, *wanted) {
+                (Profile::Helm4, "v2.Metadata") if is_outermost => "loader.chartBase",
+                (Profile::Helm3, "v2.Metadata") => "chart.Metadata",
+                (Profile::Helm3, "v2.Lock") => "chart.Lock",
+                (Profile::Helm3, "v2.Maintainer") => "chart.Maintainer",
+                (Profile::Helm3, "[]*v2.Maintainer") => "[]*chart.Maintainer",
+                (Profile::Helm3, "v2.Dependency") => "chart.Dependency",
+                (Profile::Helm3, "[]*v2.Dependency") => "[]*chart.Dependency",
+                (_, other) => other,
+            };
+        }
+        if let Self::Type { field, .. } = &mut self
+            && profile == Profile::Helm4
+            && is_outermost
+            && field == "Metadata.apiVersion"
+        {
+            "chartBase.apiVersion".clone_into(field);
+        }
+        self
+    }
 }
 
 impl Metadata {
@@ -177,7 +216,7 @@ impl Metadata {
 
     /// Takes the fields `value` holds, as Go unmarshals into a struct that is in use.
     pub(super) fn fill(&mut self, value: &Value) -> Result<(), MetadataError> {
-        let fields = Fields::of(value, "Metadata")?;
+        let fields = Fields::of(value, "Metadata", "v2.Metadata")?;
         fields.text("name", &mut self.name)?;
         fields.text("home", &mut self.home)?;
         fields.texts("sources", &mut self.sources)?;
@@ -195,7 +234,7 @@ impl Metadata {
         if let Some(items) = fields.list("maintainers", "[]*v2.Maintainer")? {
             self.maintainers = items
                 .iter()
-                .map(Maintainer::read)
+                .map(|item| Maintainer::read(item, &fields))
                 .collect::<Result<_, _>>()?;
         }
         if let Some(value) = fields.get("annotations") {
@@ -216,7 +255,7 @@ impl Metadata {
             self.dependencies = Some(
                 items
                     .iter()
-                    .map(Dependency::read)
+                    .map(|item| Dependency::read(item, &fields))
                     .collect::<Result<_, _>>()?,
             );
         }
@@ -295,13 +334,14 @@ impl Metadata {
 }
 
 impl Maintainer {
-    fn read(value: &Value) -> Result<Self, MetadataError> {
+    fn read(value: &Value, outer: &Fields<'_>) -> Result<Self, MetadataError> {
         if value.is_null() {
             return Err(MetadataError::Validation(
                 "maintainers must not contain empty or null nodes".to_owned(),
             ));
         }
-        let fields = Fields::of(value, "Maintainer.maintainers")?;
+        let path = "Maintainer.maintainers";
+        let fields = outer.inner(value, "maintainers", path, "v2.Maintainer")?;
         let mut maintainer = Self::default();
         fields.text("name", &mut maintainer.name)?;
         fields.text("email", &mut maintainer.email)?;
@@ -311,12 +351,13 @@ impl Maintainer {
 }
 
 impl Dependency {
-    fn read(value: &Value) -> Result<Self, MetadataError> {
+    fn read(value: &Value, outer: &Fields<'_>) -> Result<Self, MetadataError> {
         if value.is_null() {
             let reason = "dependencies must not contain empty or null nodes";
             return Err(MetadataError::Validation(reason.to_owned()));
         }
-        let fields = Fields::of(value, "Dependency.dependencies")?;
+        let path = "Dependency.dependencies";
+        let fields = outer.inner(value, "dependencies", path, "v2.Dependency")?;
         let mut dependency = Self::default();
         fields.text("name", &mut dependency.name)?;
         fields.text("version", &mut dependency.version)?;
@@ -360,14 +401,14 @@ impl Lock {
     /// [`MetadataError`] when it is not YAML or a field has the wrong type.
     pub fn parse(text: &str) -> Result<Self, MetadataError> {
         let value = parse_exact(text).map_err(MetadataError::Yaml)?;
-        let fields = Fields::of(&value, "Lock")?;
+        let fields = Fields::of(&value, "Lock", "v2.Lock")?;
         let mut lock = Self::default();
         fields.text("generated", &mut lock.generated)?;
         fields.text("digest", &mut lock.digest)?;
         if let Some(items) = fields.list("dependencies", "[]*v2.Dependency")? {
             lock.dependencies = items
                 .iter()
-                .map(Dependency::read)
+                .map(|item| Dependency::read(item, &fields))
                 .collect::<Result<_, _>>()?;
         }
         Ok(lock)
@@ -381,21 +422,31 @@ struct Fields<'v> {
 }
 
 impl<'v> Fields<'v> {
-    fn of(value: &'v Value, path: &'static str) -> Result<Self, MetadataError> {
-        match value {
-            Value::Null => Ok(Self {
-                entries: None,
-                path,
-            }),
-            Value::Object(entries) => Ok(Self {
-                entries: Some(entries),
-                path,
-            }),
-            other => Err(MetadataError::Yaml(YamlError::mismatch(
-                json_type(other),
-                "v2.Metadata",
-            ))),
-        }
+    fn of(
+        value: &'v Value,
+        path: &'static str,
+        wanted: &'static str,
+    ) -> Result<Self, MetadataError> {
+        let entries = match value {
+            Value::Null => None,
+            Value::Object(entries) => Some(entries),
+            other => {
+                let found = json_type(other);
+                return Err(MetadataError::Shape { found, wanted });
+            }
+        };
+        Ok(Self { entries, path })
+    }
+
+    /// An item of the list `name`.
+    fn inner<'i>(
+        &self,
+        value: &'i Value,
+        name: &str,
+        path: &'static str,
+        wanted: &'static str,
+    ) -> Result<Fields<'i>, MetadataError> {
+        Fields::of(value, path, wanted).map_err(|_| self.mismatch(name, value, wanted))
     }
 
     /// The value of a field; names match whatever their case, null is absent.

@@ -1,6 +1,6 @@
 //! `.Chart`: a map of Go field names in Helm 4, a struct in Helm 3.
 
-use go_text_template::{List, ListType, Map, MapType, Value};
+use go_text_template::{List, ListType, Map, MapType, Type, Value};
 
 use crate::Profile;
 use crate::chart::{Dependency, Maintainer, Metadata};
@@ -108,6 +108,12 @@ fn annotations(metadata: &Metadata) -> Value {
     map.retyped(MapType::STRING).into()
 }
 
+/// The lists of Helm 3, of pointers to structs.
+const MAINTAINERS: ListType =
+    ListType::named("[]*chart.Maintainer", Type::Named("*chart.Maintainer"));
+const DEPENDENCIES: ListType =
+    ListType::named("[]*chart.Dependency", Type::Named("*chart.Dependency"));
+
 fn maintainers(items: &[Maintainer], profile: Profile) -> Value {
     let fields = |item: &Maintainer| {
         [
@@ -122,13 +128,11 @@ fn maintainers(items: &[Maintainer], profile: Profile) -> Value {
             value: value.as_str().into(),
         })
     };
-    nested(items, profile, "*chart.Maintainer", |item| {
-        fields(item).into()
-    })
+    nested(items, profile, MAINTAINERS, |item| fields(item).into())
 }
 
 fn all_dependencies(items: &[Dependency], profile: Profile) -> Value {
-    nested(items, profile, "*chart.Dependency", |item| {
+    nested(items, profile, DEPENDENCIES, |item| {
         let text = |name, key, omit_empty, value: &str| Field {
             name,
             key,
@@ -167,7 +171,7 @@ fn all_dependencies(items: &[Dependency], profile: Profile) -> Value {
 fn nested<T>(
     items: &[T],
     profile: Profile,
-    go_type: &'static str,
+    list_type: ListType,
     fields: impl Fn(&T) -> Vec<Field>,
 ) -> Value {
     match profile {
@@ -181,16 +185,11 @@ fn nested<T>(
             };
             Value::list(items.iter().map(table))
         }
+        Profile::Helm3 if items.is_empty() => List::nil(list_type).into(),
         Profile::Helm3 => {
-            let records = items
-                .iter()
-                .map(|item| Value::object(Record::new(go_type, fields(item))))
-                .collect();
-            List::with_type(
-                ListType::named("[]*chart", go_text_template::Type::Named(go_type)),
-                records,
-            )
-            .into()
+            let record =
+                |item| Value::object(Record::new(list_type.element().name(), fields(item)));
+            List::with_type(list_type, items.iter().map(record).collect()).into()
         }
     }
 }

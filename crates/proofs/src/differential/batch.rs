@@ -157,7 +157,10 @@ pub fn compare(helm: &Helm, profile: Profile, mut cases: Vec<Case>) -> io::Resul
     Ok(verdict)
 }
 
-/// Both answers to one case alone, if they differ.
+/// How often Helm is asked again where it differs.
+const ASKED_AGAIN: usize = 8;
+
+/// Both answers to one case alone, if they differ however often Helm is asked.
 ///
 /// # Errors
 /// If Helm cannot be run.
@@ -167,7 +170,15 @@ pub fn difference(
     case: &Case,
 ) -> io::Result<Result<Answer, Difference>> {
     let one = std::slice::from_ref(case);
-    let (theirs, ours) = (readable(ask(helm, one)?), readable(answer(one, profile)));
+    let ours = readable(answer(one, profile));
+    let mut theirs = readable(ask(helm, one)?);
+    // Where the order of a map decides, such as which of two mistakes is named, any answer counts.
+    for _ in 0..ASKED_AGAIN {
+        if theirs == ours {
+            break;
+        }
+        theirs = readable(ask(helm, one)?);
+    }
     // Where Helm crashes we are to refuse, in words of our own.
     let crashed = theirs.as_ref().is_err_and(|words| words == CRASHED);
     if theirs == ours || crashed && ours.is_err() {
@@ -259,7 +270,7 @@ fn answer(cases: &[Case], profile: Profile) -> Answer {
         .into_iter()
         .map(|(name, text)| ChartFile::new(name, text))
         .collect();
-    let chart = Chart::from_files(files).map_err(|error| ours::words(&error))?;
+    let chart = Chart::from_files_as(files, profile).map_err(|error| ours::words(&error))?;
     let values = ours::values(
         &[("values.yaml".to_owned(), first.values.clone())],
         &first.set,

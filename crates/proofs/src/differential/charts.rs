@@ -56,7 +56,8 @@ pub fn compare(
     for path in paths {
         let relative = path.strip_prefix(folder).unwrap_or(&path);
         let name = relative.display().to_string();
-        let alternatives = std::iter::once(None).chain(values_files(&path).into_iter().map(Some));
+        let alternatives =
+            std::iter::once(None).chain(values_files(&path, profile).into_iter().map(Some));
         for values in alternatives {
             let label = values
                 .as_ref()
@@ -86,7 +87,7 @@ fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()>
 
 /// The values files under `ci/`: of a folder as they are on disk, ignored or not; of an archive as
 /// they were packaged.
-fn values_files(path: &Path) -> Vec<(String, Vec<u8>)> {
+fn values_files(path: &Path, profile: Profile) -> Vec<(String, Vec<u8>)> {
     let is_values = |name: &str| {
         Path::new(name)
             .extension()
@@ -102,7 +103,7 @@ fn values_files(path: &Path) -> Vec<(String, Vec<u8>)> {
             })
             .collect()
     } else {
-        let chart = load(path);
+        let chart = load(path, profile);
         let files = chart.as_ref().map(Chart::files).unwrap_or_default();
         files
             .iter()
@@ -157,7 +158,7 @@ fn one(
 }
 
 fn render(path: &Path, values: Option<(String, Vec<u8>)>, profile: Profile) -> Answer {
-    let chart = load(path)?;
+    let chart = load(path, profile)?;
     let texts: Vec<(String, String)> = values
         .into_iter()
         .map(|(_, bytes)| {
@@ -188,11 +189,12 @@ fn without_paths(error: &str, helm: &Helm, chart: &Path) -> String {
 }
 
 /// The chart in an archive or folder; why not, in the words of an error.
-fn load(path: &Path) -> Result<Chart, String> {
+fn load(path: &Path, profile: Profile) -> Result<Chart, String> {
     let loaded = if path.is_dir() {
-        Chart::from_files(read_folder(path)?)
+        Chart::from_files_as(read_folder(path)?, profile)
     } else {
-        Chart::from_archive(&std::fs::read(path).map_err(|error| error.to_string())?)
+        let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+        Chart::from_archive_as(&bytes, profile)
     };
     loaded.map_err(|error| ours::words(&error))
 }
@@ -230,7 +232,7 @@ fn read_folder(top: &Path) -> Result<Vec<ChartFile>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{find, values_files};
+    use super::{Profile, find, values_files};
 
     #[test]
     fn charts_are_found_in_folders_of_charts() {
@@ -246,9 +248,9 @@ mod tests {
         let mut found = Vec::new();
         find(&top, 0, &mut found).unwrap();
         assert_eq!(found, [chart.clone(), top.join("x.tgz")]);
-        let files = values_files(&chart);
+        let files = values_files(&chart, Profile::Helm4);
         assert_eq!(files, [("ci/b-values.yaml".to_owned(), b"b: 1\n".to_vec())]);
-        assert!(values_files(&top.join("x.tgz")).is_empty());
+        assert!(values_files(&top.join("x.tgz"), Profile::Helm4).is_empty());
         std::fs::remove_dir_all(&top).unwrap();
     }
 }

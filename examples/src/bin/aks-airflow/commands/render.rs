@@ -92,7 +92,7 @@ pub(crate) async fn rendering(args: &RenderArgs) -> Result<Rendering, RenderComm
     let given = given(args)?;
     let read = |name: &str| read_text(name).map_err(|error| error.with_reason());
     let values = given.merge(profile, read)?;
-    let chart = chart::load(args).await?;
+    let chart = chart::load(args, profile).await?;
     let options = options(args, profile)?;
     let release = release(args);
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use helm_chart::Chart;
+use helm_chart::{Chart, Profile};
 use helm_registry::{Wanted, read_chart_folder, resolve};
 
 use super::RenderCommandError;
@@ -12,17 +12,19 @@ use crate::cli::RenderArgs;
 
 const OCI: &str = "oci://";
 
-/// The chart the command line names.
-pub(super) async fn load(args: &RenderArgs) -> Result<Chart, RenderCommandError> {
+/// The chart the command line names, as that Helm judges it.
+pub(super) async fn load(args: &RenderArgs, profile: Profile) -> Result<Chart, RenderCommandError> {
     let name = args.chart.trim();
     let loaded = match std::fs::metadata(name) {
-        Ok(found) if found.is_dir() => Chart::from_files(read_chart_folder(Path::new(name))?),
+        Ok(found) if found.is_dir() => {
+            Chart::from_files_as(read_chart_folder(Path::new(name))?, profile)
+        }
         Ok(_) => {
             let unreadable = |source| RenderCommandError::Read {
                 path: name.into(),
                 source,
             };
-            Chart::from_archive(&std::fs::read(name).map_err(unreadable)?)
+            Chart::from_archive_as(&std::fs::read(name).map_err(unreadable)?, profile)
         }
         Err(_) => {
             let Some(place) = Place::of(name, args.repo.as_deref()) else {
@@ -30,7 +32,7 @@ pub(super) async fn load(args: &RenderArgs) -> Result<Chart, RenderCommandError>
                     chart: name.to_owned(),
                 });
             };
-            Chart::from_archive(&pull(&place, args.version.as_deref()).await?)
+            Chart::from_archive_as(&pull(&place, args.version.as_deref()).await?, profile)
         }
     };
     loaded.map_err(|source| RenderCommandError::Chart {
