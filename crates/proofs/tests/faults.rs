@@ -381,6 +381,32 @@ async fn a_token_of_another_tenant_is_refused_before_any_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_expired_token_is_refused_before_any_write() {
+    let guide = Guide::new();
+    let tenant = guide.sandbox.spec().tenant;
+    let world = guide.sandbox.world();
+    let now = world.clock().now().as_second();
+    let token = world.read(|state| {
+        state.azure.issuer.sign(&serde_json::json!({
+            "aud": "https://management.azure.com",
+            "iss": format!("https://sts.aks-sandbox.invalid/{tenant}/"),
+            "tid": tenant,
+            "oid": DEPLOYER,
+            "exp": now - 1,
+        }))
+    });
+    let error = guide
+        .try_plan(&guide.world_with_token(token), &Policy::default())
+        .await
+        .expect_err("who was logged in yesterday plans nothing");
+    has_all(
+        &told(&error),
+        &["The access token expiry UTC time is earlier than current UTC time"],
+    );
+    assert_eq!(guide.writes_since(0), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_api_server_that_cannot_be_reached_is_named() {
     let guide = Guide::new();
     let options = ConnectOptions {

@@ -17,6 +17,8 @@ use aks_sandbox::world::{Class, RequestRecord, Verdict, WorldSpec};
 use aks_sandbox::{DEPLOYER, Moment, Sandbox};
 use async_trait::async_trait;
 use azure::{Azure, SandboxCredential};
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::time::OffsetDateTime;
 use converge::{Event, Observer, RequestLog};
 use futures::StreamExt;
 use helm_registry::{Archive, ChartRef, ChartSource, ChartVersion, SourceError, SourceErrorKind};
@@ -101,6 +103,26 @@ impl Guide {
                 .expect("the sandbox's address is one");
         let credential = SandboxCredential::new(tenant, caller);
         let azure = Azure::sandbox_over(self.sandbox.connector(), credential, requests.clone());
+        self.world_with(cluster, azure, requests)
+    }
+
+    /// The world of a deployer whose credential goes on giving this token to Azure.
+    #[allow(dead_code, reason = "not every proof is about tokens")]
+    pub(crate) fn world_with_token(&self, token: String) -> World {
+        let requests = RequestLog::new();
+        let options = ConnectOptions {
+            requests: requests.clone(),
+            ..ConnectOptions::default()
+        };
+        let cluster =
+            KubeCluster::with_connector(self.sandbox.connector(), &self.sandbox.api_url(), options)
+                .expect("the sandbox's address is one");
+        let unused = SandboxCredential::new(self.sandbox.spec().tenant, DEPLOYER);
+        let azure = Azure::sandbox_over(self.sandbox.connector(), unused, requests.clone());
+        self.world_with(cluster, azure.acting_as(Arc::new(Kept(token))), requests)
+    }
+
+    fn world_with(&self, cluster: KubeCluster, azure: Azure, requests: RequestLog) -> World {
         World::over(Parts {
             cluster,
             azure,
@@ -355,5 +377,21 @@ impl ChartSource for Compact {
                 };
                 SourceError::new("pull", format!("{name} {version}"), kind)
             })
+    }
+}
+
+/// A credential that gives one token, whatever it is asked for.
+#[derive(Debug)]
+struct Kept(String);
+
+#[async_trait]
+impl TokenCredential for Kept {
+    async fn get_token(
+        &self,
+        _: &[&str],
+        _: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        let later = OffsetDateTime::now_utc() + Duration::from_secs(3600);
+        Ok(AccessToken::new(self.0.clone(), later))
     }
 }
