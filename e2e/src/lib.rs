@@ -51,5 +51,5 @@ pub use process::{Listening, Process};
 pub use program::Program;
 pub use registry::Registry;
 pub use service::ServiceError;
-pub use trial::{Failed, told, trial};
+pub use trial::{Failed, Needs, official_charts, runtime, say_once, told, trial};
 pub use web::StaticServer;

@@ -8,8 +8,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use aks_airflow_e2e::{Component, ControlPlane, is_required};
-use aks_airflow_e2e::{Failed, told};
+use aks_airflow_e2e::{Component, ControlPlane, Failed, is_required, told};
 use converge::Secret;
 use kube_cluster::conformance::{Gaps, Subject};
 use kube_cluster::{Cluster, ConnectOptions, KubeCluster, Object, ObjectRef, WriteOptions};

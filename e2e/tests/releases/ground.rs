@@ -1,12 +1,10 @@
 //! [`Ground`]: the control plane of this run and one test's namespace on it. It owns booting once
 //! and ending; it refuses to know what is proven.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use aks_airflow_e2e::Failed;
-use aks_airflow_e2e::{ControlPlane, make_namespace, sample};
+use aks_airflow_e2e::{ControlPlane, Failed, make_namespace, runtime, sample, say_once};
 use converge::{Observer, RequestClass};
 use helm_release::conformance::Subject;
 use helm_release::{
@@ -51,23 +49,6 @@ pub(crate) fn end(failed: bool) {
         }
         plane.end();
     }
-}
-
-/// Tells the person at the terminal, once.
-pub(crate) fn say_once(text: &str) {
-    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    if said.insert(text.to_owned()) {
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "{text}");
-    }
-}
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
 }
 
 async fn ground() -> Result<Ground, Failed> {

@@ -14,8 +14,7 @@ mod ours;
 use std::path::PathBuf;
 use std::pin::Pin;
 
-use aks_airflow_e2e::{Component, is_required};
-use aks_airflow_e2e::{Failed, told};
+use aks_airflow_e2e::{Component, Failed, Needs, official_charts, say_once};
 use ground::Ground;
 use helm_release::conformance::Subject;
 use libtest_mimic::{Arguments, Trial};
@@ -69,21 +68,20 @@ fn main() {
     conclusion.exit();
 }
 
-fn proof(name: &'static str, needs: &[Component], proof: Proof) -> Trial {
-    let (ignored, missing) = lookup(needs);
-    Trial::test(name, move || match missing {
-        Some(missing) => Err(missing.into()),
-        None => ground::run(proof).map_err(told),
-    })
-    .with_ignored_flag(ignored)
+/// The control plane, nodes, and these.
+fn needs(more: &[Component]) -> Needs {
+    let ground = [Component::ControlPlane, Component::Kwok];
+    Needs::of(ground.into_iter().chain(more.iter().copied()))
+}
+
+fn proof(name: &'static str, more: &[Component], proof: Proof) -> Trial {
+    needs(more).trial(name, move || ground::run(proof))
 }
 
 fn conformance(name: &'static str, behaviour: Behaviour) -> Trial {
-    let (ignored, _) = lookup(&[]);
-    Trial::test(format!("conformance::{name}"), move || {
-        ground::subject(behaviour).map_err(told)
+    needs(&[]).trial(format!("conformance::{name}"), move || {
+        ground::subject(behaviour)
     })
-    .with_ignored_flag(ignored)
 }
 
 fn behaviours() -> Vec<(&'static str, Behaviour)> {
@@ -93,39 +91,15 @@ fn behaviours() -> Vec<(&'static str, Behaviour)> {
     helm_release::releases_conformance!(list = each)
 }
 
-/// Whether to ignore a test for what is missing, and what is missing.
-fn lookup(needs: &[Component]) -> (bool, Option<String>) {
-    let needs = [Component::ControlPlane, Component::Kwok]
-        .into_iter()
-        .chain(needs.iter().copied());
-    let mut required = false;
-    let mut missing = None;
-    for component in needs {
-        if let Err(why) = component.locate() {
-            required |= is_required(component);
-            missing = Some(why.to_string());
-        }
-    }
-    let ignored = missing.is_some() && !required;
-    if let (true, Some(why)) = (ignored, &missing) {
-        ground::say_once(why);
-    }
-    (ignored, missing)
-}
-
 /// The official chart's archive, outside of the project.
 fn official_chart() -> PathBuf {
-    let shared = std::env::var_os("AKS_AIRFLOW_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
-    shared.join("charts/airflow-1.15.0.tgz")
+    official_charts().join("airflow-1.15.0.tgz")
 }
 
 fn airflow_trials() -> Vec<Trial> {
     let absent = !official_chart().is_file();
     if absent {
-        ground::say_once(&format!("needs {}", official_chart().display()));
+        say_once(&format!("needs {}", official_chart().display()));
     }
     [
         proof!(airflow::the_schedule_installs_the_official_chart),

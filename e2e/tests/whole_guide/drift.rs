@@ -67,7 +67,7 @@ pub(crate) async fn every_changed_field_is_named(ground: &Ground) -> Result<(), 
             put_back(ground, mutation).await?;
         }
     }
-    crate::ground::say_once(&format!(
+    aks_airflow_e2e::say_once(&format!(
         "{done} fields changed, {removed} of them removed ({refused} more were refused by the server); {} not named exactly",
         wrong.len()
     ));

@@ -2,18 +2,18 @@
 //! booting once and ending; it refuses to know what is proven.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aks_airflow_e2e::Failed;
-use aks_airflow_e2e::{Aks, DEPLOYER, Generation, NAMESPACE};
+use aks_airflow_e2e::{
+    Aks, DEPLOYER, Failed, Generation, NAMESPACE, official_charts, runtime, say_once,
+};
 use converge::Observer;
 use futures::StreamExt as _;
 use orchestrate::{Deployment, Plan, PlanError, Policy, Report, StepResult, World};
 use serde_json::Value;
 
+use super::Proof;
 use super::rights::triple;
-use super::{Proof, official_charts};
 
 /// The cluster of the generation that is being proven.
 static CLUSTER: Mutex<Option<Arc<Aks>>> = Mutex::new(None);
@@ -49,11 +49,7 @@ pub(crate) fn run(generation: Generation, proof: Proof) -> Result<(), Failed> {
         generation,
         deployment: Aks::document(generation).map_err(|error| words(&error))?,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(proof(&ground))
+    runtime()?.block_on(proof(&ground))
 }
 
 /// Ends the cluster there is; after a failure its logs stay.
@@ -65,15 +61,6 @@ pub(crate) fn end(failed: bool) {
             say_once(&format!("logs: {}", aks.plane.folder().display()));
         }
         aks.end();
-    }
-}
-
-/// Tells the person at the terminal, once.
-pub(crate) fn say_once(text: &str) {
-    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    if said.insert(text.to_owned()) {
-        let _ = writeln!(std::io::stderr(), "{text}");
     }
 }
 

@@ -18,7 +18,7 @@ use aks_airflow_e2e::Failed;
 use aks_airflow_e2e::{DEPLOYER, NAMESPACE, Program};
 use aks_sandbox::world::{Class, Verdict};
 
-use crate::ground::{Ground, expect, say_once};
+use crate::ground::{Ground, expect};
 use crate::picture::Picture;
 
 /// How many times it is killed, unless `E2E_KILLS` says otherwise.
@@ -92,7 +92,7 @@ pub(crate) async fn the_program_is_finished_by_its_next_run(ground: &Ground) -> 
             format!("{points:?}: {}", other.join("\n"))
         })?;
     }
-    say_once(&format!(
+    aks_airflow_e2e::say_once(&format!(
         "killed {killed} times in {chains} installs ({in_plan} before a first write, the latest {furthest} requests after one; \
          an undisturbed run makes {}, {} of them since its first write); each install converged by the next run",
         whole.requests, whole.since_write

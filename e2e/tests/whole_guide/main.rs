@@ -13,11 +13,9 @@ mod picture;
 mod rights;
 mod whole;
 
-use std::path::PathBuf;
 use std::pin::Pin;
 
-use aks_airflow_e2e::{Component, Generation, is_required};
-use aks_airflow_e2e::{Failed, told};
+use aks_airflow_e2e::{Component, Failed, Generation, Needs, official_charts, say_once};
 use ground::Ground;
 use libtest_mimic::{Arguments, Trial};
 
@@ -79,12 +77,10 @@ fn main() {
 }
 
 fn proof(generation: Generation, name: &'static str, needs: &[Component], proof: Proof) -> Trial {
-    let (ignored, missing) = lookup(needs);
-    Trial::test(name, move || match missing {
-        Some(missing) => Err(missing.into()),
-        None => ground::run(generation, proof).map_err(told),
-    })
-    .with_ignored_flag(ignored)
+    let ground = [Component::ControlPlane, Component::Kwok];
+    Needs::of(ground.into_iter().chain(needs.iter().copied()))
+        .with_file(&official_charts().join("airflow-1.15.0.tgz"))
+        .trial(name, move || ground::run(generation, proof))
 }
 
 /// A test that runs where a variable asks for it, and is listed as ignored elsewhere.
@@ -99,43 +95,10 @@ fn killed(trial: Trial) -> Trial {
     let absent = !program.is_file();
     if absent {
         let name = program.display();
-        ground::say_once(&format!(
+        say_once(&format!(
             "needs {name}: cargo test --workspace --test render --no-run"
         ));
     }
     let ignored = absent || trial.has_ignored_flag();
     trial.with_ignored_flag(ignored)
-}
-
-/// Whether to ignore a test for what is missing, and what is missing.
-fn lookup(needs: &[Component]) -> (bool, Option<String>) {
-    let needs = [Component::ControlPlane, Component::Kwok]
-        .into_iter()
-        .chain(needs.iter().copied());
-    let mut required = false;
-    let mut missing = None;
-    for component in needs {
-        if let Err(why) = component.locate() {
-            required |= is_required(component);
-            missing = Some(why.to_string());
-        }
-    }
-    let archive = official_charts().join("airflow-1.15.0.tgz");
-    if missing.is_none() && !archive.is_file() {
-        missing = Some(format!("needs {}", archive.display()));
-    }
-    let ignored = missing.is_some() && !required;
-    if let (true, Some(why)) = (ignored, &missing) {
-        ground::say_once(why);
-    }
-    (ignored, missing)
-}
-
-/// The official archives, outside of the project.
-fn official_charts() -> PathBuf {
-    let shared = std::env::var_os("AKS_AIRFLOW_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
-    shared.join("charts")
 }

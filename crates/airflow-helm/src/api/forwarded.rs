@@ -140,9 +140,15 @@ impl ForwardedApi {
         }
     }
 
-    /// Asks, and asks again where Airflow could not answer; every question may be asked twice.
+    /// Asks, and asks again where Airflow could not answer; every question may be asked twice. What is
+    /// only read is soon given up: whoever waits for it asks again, and says meanwhile why.
     async fn ask(&self, question: Question) -> Result<Option<Value>, ApiError> {
-        for pause in PAUSES {
+        let patience = if question.method == Method::GET {
+            2
+        } else {
+            PAUSES.len()
+        };
+        for &pause in &PAUSES[..patience] {
             match self.ask_once(&question).await {
                 Err(error) if error.kind.may_be_momentary() => tokio::time::sleep(pause).await,
                 other => return other,

@@ -146,6 +146,19 @@ async fn what_failed_for_a_moment_is_asked_again_and_starts_one_run() {
     assert_eq!((count("PATCH"), count("POST"), count("GET")), (2, 2, 2));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_only_read_is_soon_given_up() {
+    let api = api("2.9.3", |_| (500, r#"{"title":"Internal Server Error"}"#));
+    let begun = tokio::time::Instant::now();
+    let error = api.health().await.unwrap_err();
+    assert!(error.may_pass(), "{error:?}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
 #[tokio::test]
 async fn a_run_that_another_conflict_refused_is_not_claimed() {
     let api = api("2.9.3", |request| {

@@ -208,16 +208,7 @@ impl Chart {
         #[cfg(feature = "schema")]
         let resolved = check(resolved, options)?;
         let engine = self.engine(&resolved, options)?;
-        let silent = |_: &Map| ();
-        let (files, ()) = execute(
-            &engine,
-            &resolved,
-            release,
-            environment,
-            options,
-            silent,
-            |(), _| {},
-        )?;
+        let files = execute_silently(&engine, &resolved, release, environment, options)?;
         self.sorted(&engine, &resolved, files, options)
     }
 
@@ -317,17 +308,7 @@ impl Chart {
         options: &RenderOptions,
     ) -> Result<RenderedFiles, RenderError> {
         let engine = self.engine(resolved, options)?;
-        let silent = |_: &Map| ();
-        let (files, ()) = execute(
-            &engine,
-            resolved,
-            release,
-            environment,
-            options,
-            silent,
-            |(), _| {},
-        )?;
-        Ok(files)
+        execute_silently(&engine, resolved, release, environment, options)
     }
 
     fn engine(
@@ -366,6 +347,27 @@ fn check<'c>(
         resolved.values = values;
     }
     Ok(resolved)
+}
+
+/// Executes all files of an engine; nobody listens.
+fn execute_silently(
+    engine: &Engine,
+    resolved: &Resolved<'_>,
+    release: &Release,
+    environment: &Environment,
+    options: &RenderOptions,
+) -> Result<RenderedFiles, RenderError> {
+    let nobody = |_: &Map| ();
+    let (files, ()) = execute(
+        engine,
+        resolved,
+        release,
+        environment,
+        options,
+        nobody,
+        |(), _| {},
+    )?;
+    Ok(files)
 }
 
 /// Executes all files of an engine while `observer` listens; `executed` is told the name of each

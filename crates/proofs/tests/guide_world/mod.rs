@@ -93,22 +93,21 @@ impl Guide {
 
     /// Clients that log in to Azure as `caller` of `tenant`.
     pub(crate) fn world_of(&self, caller: &str, tenant: String) -> World {
-        let requests = RequestLog::new();
-        let options = ConnectOptions {
-            requests: requests.clone(),
-            ..ConnectOptions::default()
-        };
-        let cluster =
-            KubeCluster::with_connector(self.sandbox.connector(), &self.sandbox.api_url(), options)
-                .expect("the sandbox's address is one");
-        let credential = SandboxCredential::new(tenant, caller);
-        let azure = Azure::sandbox_over(self.sandbox.connector(), credential, requests.clone());
-        self.world_with(cluster, azure, requests)
+        self.world_through(SandboxCredential::new(tenant, caller), |azure| azure)
     }
 
     /// The world of a deployer whose credential goes on giving this token to Azure.
     #[allow(dead_code, reason = "not every proof is about tokens")]
     pub(crate) fn world_with_token(&self, token: String) -> World {
+        let unused = SandboxCredential::new(self.sandbox.spec().tenant, DEPLOYER);
+        self.world_through(unused, |azure| azure.acting_as(Arc::new(Kept(token))))
+    }
+
+    fn world_through(
+        &self,
+        credential: SandboxCredential,
+        way: impl FnOnce(Azure) -> Azure,
+    ) -> World {
         let requests = RequestLog::new();
         let options = ConnectOptions {
             requests: requests.clone(),
@@ -117,12 +116,8 @@ impl Guide {
         let cluster =
             KubeCluster::with_connector(self.sandbox.connector(), &self.sandbox.api_url(), options)
                 .expect("the sandbox's address is one");
-        let unused = SandboxCredential::new(self.sandbox.spec().tenant, DEPLOYER);
-        let azure = Azure::sandbox_over(self.sandbox.connector(), unused, requests.clone());
-        self.world_with(cluster, azure.acting_as(Arc::new(Kept(token))), requests)
-    }
-
-    fn world_with(&self, cluster: KubeCluster, azure: Azure, requests: RequestLog) -> World {
+        let azure = Azure::sandbox_over(self.sandbox.connector(), credential, requests.clone());
+        let azure = way(azure);
         World::over(Parts {
             cluster,
             azure,
