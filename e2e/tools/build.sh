@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the real components the proofs run against, each from its own pinned module.
-# Idempotent: a binary is rebuilt when its go.mod or go.sum changed. Nothing built is committed.
+# Idempotent: a binary is rebuilt when its go.mod, its go.sum or what it is linked with changed. Nothing
+# built is committed.
 #   build.sh              everything
 #   build.sh helm4 etcd   only these
 set -euo pipefail
@@ -15,14 +16,14 @@ want() { # true if the component was asked for, or all are
 }
 
 build() { # module-folder output-name package [linker flags]
-  local key
-  key=$(cat "$1/go.mod" "$1/go.sum" | sha256sum | cut -c1-16)
+  local key flags="-s -w ${4:-}"
+  key=$({ cat "$1/go.mod" "$1/go.sum" && echo "$flags"; } | sha256sum | cut -c1-16)
   if [[ -x $out/$2 && $(cat "$out/.$2.key" 2>/dev/null || true) == "$key" ]]; then
     echo "$2: up to date"
     return
   fi
   echo "$2: building"
-  (cd "$1" && go build -tags grpcnotrace -ldflags "-s -w ${4:-}" -o "$out/$2" "$3")
+  (cd "$1" && go build -tags grpcnotrace -ldflags "$flags" -o "$out/$2" "$3")
   echo "$key" >"$out/.$2.key"
 }
 
@@ -34,7 +35,18 @@ if want helm4; then
   build helm4 helm4 helm.sh/helm/v4/cmd/helm "-X helm.sh/helm/v4/internal/version.version=$(version_of helm4 helm.sh/helm/v4)"
 fi
 if want helm3; then
-  build helm3 helm3 helm.sh/helm/v3/cmd/helm "-X helm.sh/helm/v3/internal/version.version=$(version_of helm3 helm.sh/helm/v3)"
+  # The Kubernetes version it assumes without a cluster comes from the linker alone: its Makefile takes the
+  # client's v0.36.2 for Kubernetes 1.36. Without these flags it is v1.20.0. (Helm 4 asks its build info.)
+  client=$(version_of helm3 k8s.io/client-go)
+  client=${client#v}
+  major=$((${client%%.*} + 1))
+  minor=${client#*.}
+  minor=${minor%%.*}
+  flags="-X helm.sh/helm/v3/internal/version.version=$(version_of helm3 helm.sh/helm/v3)"
+  for package in pkg/lint/rules pkg/chartutil; do
+    flags+=" -X helm.sh/helm/v3/$package.k8sVersionMajor=$major -X helm.sh/helm/v3/$package.k8sVersionMinor=$minor"
+  done
+  build helm3 helm3 helm.sh/helm/v3/cmd/helm "$flags"
 fi
 if want etcd; then
   build etcd etcd go.etcd.io/etcd/server/v3

@@ -53,7 +53,7 @@ fn accept_object<S: TreeSink>(value: &Value, sink: &mut S) -> Result<(), S::Erro
             .iter()
             .filter(|field| !(field.omit_empty && is_empty(&field.value)));
         let entries: Vec<(&str, &Value)> = shown.map(|field| (field.key, &field.value)).collect();
-        return sink.map(entries.into_iter());
+        return sink.fields(entries.into_iter());
     }
     if let Some(moment) = value.downcast::<Moment>() {
         return sink.moment(&super::date_format::format(

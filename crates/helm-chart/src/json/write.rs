@@ -172,8 +172,17 @@ impl TreeSink for Writer<'_> {
     ) -> Result<(), WriteError> {
         let mut entries: Vec<(&str, &T)> = entries.collect();
         entries.sort_unstable_by_key(|(key, _)| *key);
+        self.fields(entries.into_iter())
+    }
+
+    /// As in Go, a struct keeps its order.
+    fn fields<'n, T: Tree + 'n>(
+        &mut self,
+        entries: impl ExactSizeIterator<Item = (&'n str, &'n T)>,
+    ) -> Result<(), WriteError> {
+        let filled = entries.len() > 0;
         self.open('{')?;
-        for (index, (key, value)) in entries.iter().enumerate() {
+        for (index, (key, value)) in entries.enumerate() {
             if index > 0 {
                 self.out.push(',');
             }
@@ -183,7 +192,7 @@ impl TreeSink for Writer<'_> {
                 .push_str(if self.indent.is_some() { ": " } else { ":" });
             value.accept(self)?;
         }
-        self.close('}', !entries.is_empty());
+        self.close('}', filled);
         Ok(())
     }
 }

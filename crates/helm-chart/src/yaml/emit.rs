@@ -601,7 +601,11 @@ impl TreeSink for Emitter<'_> {
         &mut self,
         entries: impl ExactSizeIterator<Item = (&'n str, &'n T)>,
     ) -> Result<(), EmitError> {
-        self.write_entries(entries.collect())
+        match self.generation {
+            // Go through JSON, which forgets the order.
+            Generation::V2 => self.map(entries),
+            Generation::V3 => self.write_entries(entries.collect()),
+        }
     }
 
     fn map<'n, T: Tree + 'n>(

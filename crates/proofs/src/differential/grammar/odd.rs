@@ -181,7 +181,7 @@ const NUMBERS: [&str; 34] = [
 ];
 
 /// Values of many Go types; none of them is large.
-const VALUES: [&str; 50] = [
+const VALUES: [&str; 53] = [
     "nil",
     "true",
     "false",
@@ -215,6 +215,9 @@ const VALUES: [&str; 50] = [
     ".Release",
     ".Chart",
     ".Files",
+    ".Template",
+    ".Capabilities.KubeVersion",
+    ".Capabilities.APIVersions",
     "(list)",
     "(list nil)",
     "(list 1 nil \"a\" 1)",
