@@ -65,12 +65,14 @@ impl fmt::Display for Row {
             self.pair.ratio()
         };
         let Self { name, unit, .. } = self;
-        write!(
-            f,
-            "| {name} | {:.1} {unit} | {:.1} {unit} | {ratio:.1}× |",
-            self.pair.ours(),
-            self.pair.rival()
-        )
+        let (ours, rival) = (self.pair.ours(), self.pair.rival());
+        write!(f, "| {name} | {ours:.1} {unit} | {rival:.1} {unit} | ")?;
+        if ratio.is_finite() {
+            write!(f, "{ratio:.1}× |")
+        } else {
+            // Of nothing there is no multiple.
+            write!(f, "– |")
+        }
     }
 }
 

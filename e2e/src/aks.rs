@@ -20,6 +20,7 @@ use converge::{RequestLog, Secret};
 use helm_registry::Folder;
 use kube_cluster::{ClusterError, ConnectOptions, KubeCluster};
 use orchestrate::{Deployment, NoLocalSecrets, OneSource, Parts, World};
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::api::{Api, ApiError};
@@ -37,8 +38,11 @@ use crate::{
 pub const NAMESPACE: &str = "airflow";
 /// The user the shipped rights are granted to.
 pub const DEPLOYER: &str = "aks-airflow-deployer";
+/// The user who does by hand what [`DEPLOYER`] does, with every right.
+pub const BY_HAND: &str = "by-hand";
 /// The Secret of Airflow's keys and passwords.
 const KEYS: &str = "airflow-keys";
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 /// How often the simulated parts look at the cluster.
 const LOOKING: Duration = Duration::from_millis(100);
 
@@ -122,7 +126,7 @@ pub enum AksError {
 
 impl Aks {
     /// Boots everything. `charts` holds the official archives. The API server writes down the
-    /// requests of [`DEPLOYER`] and of the administrator.
+    /// requests of [`DEPLOYER`] and [`BY_HAND`].
     ///
     /// # Errors
     /// What is missing or failed; whatever had started is stopped.
@@ -144,7 +148,7 @@ impl Aks {
         let egress = Egress::start(&folder.join("egress.sock"))?;
         let plane = ControlPlane::start_with(ControlPlaneOptions {
             egress: Some(egress.socket().to_owned()),
-            audited: [DEPLOYER, "admin"].map(str::to_owned).to_vec(),
+            audited: [DEPLOYER, BY_HAND].map(str::to_owned).to_vec(),
         })?;
         // A kept world's clock is the machine's, as the API server's tokens need.
         let spec = WorldSpec::default();
@@ -237,7 +241,7 @@ impl Aks {
             "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
             "/apis/rbac.authorization.k8s.io/v1/clusterroles",
             "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+            DEFINITIONS,
             "/api/v1/persistentvolumes",
         ] {
             for object in self.api.items(list).await? {
@@ -255,9 +259,12 @@ impl Aks {
         // Pods end at once instead of after their grace period.
         let pods = format!("{space}/pods?gracePeriodSeconds=0");
         self.api.delete(&pods).await?;
-        let mut tries = 0;
+        let mut tries = 0_u32;
         while !self.is_empty(&space).await? {
             tries += 1;
+            if tries.is_multiple_of(10) {
+                self.nudge_definitions(tries).await?;
+            }
             if tries > 1200 {
                 let left = self.api.get(&space).await?.unwrap_or_default();
                 return Err(AksError::NotGone(left["status"].to_string()));
@@ -271,16 +278,42 @@ impl Aks {
     }
 
     async fn is_empty(&self, space: &str) -> Result<bool, ApiError> {
-        for path in [
-            space,
-            "/api/v1/persistentvolumes/pv-airflow-logs",
-            "/apis/external-secrets.io",
-        ] {
+        for path in [space, "/api/v1/persistentvolumes/pv-airflow-logs"] {
             if self.api.get(path).await?.is_some() {
                 return Ok(false);
             }
         }
-        Ok(true)
+        Ok(self.definitions().await?.is_empty())
+    }
+
+    /// The names of External Secrets' definitions that are left.
+    async fn definitions(&self) -> Result<Vec<String>, ApiError> {
+        let definitions = self.api.items(DEFINITIONS).await?;
+        let names = definitions.iter().filter_map(|one| {
+            let name = one["metadata"]["name"].as_str()?;
+            name.ends_with(".external-secrets.io")
+                .then(|| name.to_owned())
+        });
+        Ok(names.collect())
+    }
+
+    /// Lets the API server look again at definitions that are to go. Where listing the instances
+    /// fails because their storage is being set up anew, its finalizer may come back only five
+    /// minutes later, and whoever installs the definition again waits for that.
+    async fn nudge_definitions(&self, number: u32) -> Result<(), ApiError> {
+        let nudge =
+            json!({"metadata": {"annotations": {"e2e.invalid/nudged": number.to_string()}}});
+        for name in self.definitions().await? {
+            match self
+                .api
+                .merge(&format!("{DEFINITIONS}/{name}"), &nudge)
+                .await
+            {
+                Err(error) if error.is_not_found() => {}
+                other => drop(other?),
+            }
+        }
+        Ok(())
     }
 
     /// Gives the deployer the rights of the shipped manifest.

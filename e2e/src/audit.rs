@@ -39,6 +39,19 @@ pub struct Audited {
     pub code: u16,
     /// The client's `User-Agent`.
     pub agent: String,
+    /// Path and query.
+    pub uri: String,
+}
+
+impl Audited {
+    /// Whether it changes what is stored: no question that is asked by a `create`, and no dry run.
+    pub fn is_write(&self) -> bool {
+        let verbs = ["create", "update", "patch", "delete", "deletecollection"];
+        let questions = ["accessreviews", "rulesreviews", "serviceaccounts/token"];
+        verbs.contains(&self.verb.as_str())
+            && !self.uri.contains("dryRun=All")
+            && !questions.iter().any(|one| self.resource.ends_with(one))
+    }
 }
 
 impl Audit {
@@ -86,6 +99,7 @@ impl Audit {
             namespace: text("/objectRef/namespace").unwrap_or_default(),
             name: text("/objectRef/name").unwrap_or_default(),
             agent: text("/userAgent").unwrap_or_default(),
+            uri: text("/requestURI")?,
             code: u16::try_from(event["responseStatus"]["code"].as_u64()?).ok()?,
         })
     }
@@ -124,6 +138,7 @@ mod tests {
             name: String::new(),
             code: 200,
             agent: String::new(),
+            uri: String::new(),
         }
     }
 

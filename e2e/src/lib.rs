@@ -36,7 +36,7 @@ mod trial;
 mod web;
 
 pub use airflow::RealAirflow;
-pub use aks::{Aks, AksError, DEPLOYER, Generation, NAMESPACE};
+pub use aks::{Aks, AksError, BY_HAND, DEPLOYER, Generation, NAMESPACE};
 pub use api::{Api, ApiError};
 pub use audit::{Audit, Audited, longest_chain};
 pub use azurite::Azurite;

@@ -118,4 +118,7 @@ pub struct Policy {
     /// After a failure delete the objects this run created, as Helm's `--cleanup-on-fail`; off by
     /// default.
     pub cleanup_on_fail: bool,
+    /// Plan what is not there without asking the server by a dry-run: for a plan that is carried out
+    /// at once, where the write itself says it; off by default.
+    pub predict_creates: bool,
 }

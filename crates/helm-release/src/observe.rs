@@ -485,7 +485,7 @@ async fn look_at_objects(
     let terms = Terms {
         release: &release,
         policy,
-        probe_creates: is_plan && !survey.creates_namespace,
+        probe_creates: is_plan && !survey.creates_namespace && !policy.predict_creates,
         makes_revision: !is_kept,
     };
     survey.objects = assess::assess(cluster, questions, &live, terms).await?;

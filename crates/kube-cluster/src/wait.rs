@@ -395,14 +395,18 @@ impl<'a> Wait<'a> {
                 if has_pods(object) {
                     complete &= self.watches.reasons(&pod(), namespace.clone());
                 }
-                // Events about cluster-scoped objects are kept in `default`.
-                let place = namespace.or_else(|| Some("default".into()));
-                complete &= self.watches.reasons(&event(), place.clone());
+                // Definitions and webhooks, what is waited for beyond namespaces, say it themselves.
+                if namespace.is_some() {
+                    complete &= self.watches.reasons(&event(), namespace.clone());
+                }
                 if !complete {
                     continue;
                 }
                 let pods = self.watches.all(&pod(), object.namespace());
-                let events = self.watches.all(&event(), place.as_deref());
+                let events = match &namespace {
+                    Some(_) => self.watches.all(&event(), object.namespace()),
+                    None => Vec::new(),
+                };
                 pending.state = explain_by(object, &pods, &events);
             }
             let sentence = format!("{}: {}", pending.target.object, pending.state.reason());

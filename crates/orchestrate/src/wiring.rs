@@ -45,6 +45,9 @@ pub struct Policy {
     /// Releases made by another client that may be changed although their pods restart, by name:
     /// `airflow`. Others are kept as they are and named in the plan.
     pub restart: Vec<String>,
+    /// Plan objects of a release that are not there without asking the server by a dry-run: for a
+    /// plan that is carried out at once, where the write itself says it. Off by default.
+    pub predict_creates: bool,
 }
 
 impl Policy {
@@ -53,6 +56,7 @@ impl Policy {
             take_fields: self.take.clone(),
             take_ownership: self.take_ownership,
             take_over: self.take_over,
+            predict_creates: self.predict_creates,
             ..helm_release::Policy::default()
         }
     }

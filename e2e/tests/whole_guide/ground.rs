@@ -81,7 +81,11 @@ impl Ground {
 
     /// Plans and carries out, by a new process.
     pub(crate) async fn up(&self) -> Result<Up, Failed> {
-        self.up_in(&self.world().await?, &Policy::default()).await
+        let policy = Policy {
+            predict_creates: true,
+            ..Policy::default()
+        };
+        self.up_in(&self.world().await?, &policy).await
     }
 
     /// Plans and carries out.

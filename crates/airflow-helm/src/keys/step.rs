@@ -11,6 +11,7 @@ use converge::{
     Change, ChangeKind, Decision, Proof, Secret, Slot, Step, StepContext, StepError, StepOutcome,
     Verification,
 };
+use futures::future::{join_all, try_join_all};
 use helm_release::{Record, ReleaseError, ReleaseId, ReleaseName, Releases};
 use kube_cluster::{
     Applied, ApplyOptions, Cluster, ClusterError, Created, Object, ObjectRef, WriteOptions,
@@ -224,18 +225,15 @@ impl EnsureKeys {
 
     /// What a mirror or an install by the chart alone left.
     async fn known(&self) -> Result<BTreeMap<String, Secret>, KeyError> {
-        let mut known = BTreeMap::new();
-        for (suffix, key, ours) in LEFT_BEHIND {
-            let name = format!("{}-{suffix}", self.settings.release);
-            if let Some(value) = self
-                .read(&name)
-                .await?
-                .as_ref()
-                .and_then(|secret| decode(secret, key))
-            {
-                known.insert(ours.to_owned(), value);
-            }
-        }
+        let names = LEFT_BEHIND.map(|(suffix, ..)| format!("{}-{suffix}", self.settings.release));
+        let left = try_join_all(names.iter().map(|name| self.read(name))).await?;
+        let mut known: BTreeMap<String, Secret> = LEFT_BEHIND
+            .iter()
+            .zip(&left)
+            .filter_map(|((_, key, ours), secret)| {
+                Some(((*ours).to_owned(), decode(secret.as_ref()?, key)?))
+            })
+            .collect();
         if !known.is_empty()
             && let Some(password) = self.first_password().await?
         {
@@ -301,14 +299,13 @@ impl EnsureKeys {
 
     /// The derived Secrets that are not as they should be, each with its row.
     async fn unequal(&self, material: &KeyMaterial) -> Result<Vec<(Object, Change)>, KeyError> {
-        let mut unequal = Vec::new();
-        for wanted in self.derived(material) {
-            let live = self.read(wanted.name()).await?;
-            if let Some(row) = self.row(&wanted, live.as_ref()) {
-                unequal.push((wanted, row));
-            }
-        }
-        Ok(unequal)
+        let wanted = self.derived(material);
+        let live = try_join_all(wanted.iter().map(|one| self.read(one.name()))).await?;
+        let unequal = wanted.into_iter().zip(live).filter_map(|(wanted, live)| {
+            let row = self.row(&wanted, live.as_ref())?;
+            Some((wanted, row))
+        });
+        Ok(unequal.collect())
     }
 
     /// The plan's row for a derived Secret, if it is not as it should be. A field another manager
@@ -496,9 +493,10 @@ impl Step for EnsureKeys {
             found.into_iter().map(|(wanted, _)| wanted).collect()
         };
         let written = derived.len();
-        for wanted in derived {
-            self.apply(wanted).await.map_err(StepError::after_writes)?;
-        }
+        // Every write is waited for, also after one that failed.
+        let applied = join_all(derived.into_iter().map(|wanted| self.apply(wanted))).await;
+        let applied: Result<Vec<()>, KeyError> = applied.into_iter().collect();
+        applied.map_err(StepError::after_writes)?;
         Ok(StepOutcome {
             output: self.ready(material),
             did: match (action.create, written) {

@@ -99,5 +99,6 @@ pub(crate) fn policy(args: &PolicyArgs) -> Policy {
         take_ownership: args.take_ownership,
         take_over: args.take_over,
         restart: args.restart.clone(),
+        ..Policy::default()
     }
 }

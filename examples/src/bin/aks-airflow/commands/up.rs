@@ -29,7 +29,10 @@ pub(crate) async fn up(args: &UpArgs, console: &Console) -> Result<u8, Failure> 
         airflow.airflow_version,
         airflow.chart_version
     ));
-    let policy = policy(&args.policy);
+    let policy = Policy {
+        predict_creates: true,
+        ..policy(&args.policy)
+    };
     let plan = session
         .deployment
         .plan_with(&session.world, &policy, &Observer::default())

@@ -1,0 +1,206 @@
+//! [`Sides`]: the two ways to the same Airflow, `aks-airflow up` and the script of today's commands,
+//! run as processes over a way of a chosen length. It owns what a run took, as the API server wrote
+//! it down; it refuses a run that failed.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use aks_airflow_e2e::{
+    Aks, Audit, Audited, BY_HAND, Cable, Component, DEPLOYER, Generation, NAMESPACE, Program,
+    longest_chain,
+};
+use jiff::Timestamp;
+use tokio::process::Command;
+
+use crate::Failure;
+
+/// Both sides on one cluster.
+pub(crate) struct Sides<'a> {
+    pub(crate) aks: &'a Aks,
+    ours: PathBuf,
+    values: PathBuf,
+    helm: PathBuf,
+    kubectl: PathBuf,
+    /// Where every request is written down.
+    pub(crate) requests: Option<PathBuf>,
+}
+
+/// One run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Took {
+    /// From start to end, in seconds.
+    pub(crate) wall: f64,
+    /// Requests that the API server answered.
+    pub(crate) requests: f64,
+    /// Those that change what is stored.
+    pub(crate) writes: f64,
+    /// The longest row of requests each of which came after the answer to the one before.
+    pub(crate) chain: f64,
+    /// Carried to the API server and back, TLS and all, in kB.
+    pub(crate) kilobytes: f64,
+    /// Pods that were there before and are no longer.
+    pub(crate) rolled: f64,
+}
+
+impl<'a> Sides<'a> {
+    /// `shared` holds the official archives and the guide's values.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub(crate) fn new(ours: &Path, shared: &Path, aks: &'a Aks) -> Result<Self, Failure> {
+        let values = shared.join("oracle/values/guide-1.15.0.yaml");
+        let found = |path: &Path| {
+            let found = path.canonicalize();
+            found.map_err(|error| format!("{}: {error}", path.display()))
+        };
+        Ok(Self {
+            aks,
+            ours: found(ours)?,
+            values: found(&values)?,
+            helm: Component::Helm4.locate()?.join("helm4"),
+            kubectl: Component::ControlPlane.locate()?.join("kubectl"),
+            requests: None,
+        })
+    }
+
+    /// A way to the API server.
+    ///
+    /// # Errors
+    /// When loopback has no port.
+    pub(crate) async fn way(&self, round_trip: Duration) -> Result<Cable, Failure> {
+        way(&self.aks.plane.url(), round_trip).await
+    }
+
+    /// `aks-airflow up`, with Azure as far away as the API server.
+    ///
+    /// # Errors
+    /// What it says when it fails.
+    pub(crate) async fn ours(&self, api: &Cable, round_trip: Duration) -> Result<Took, Failure> {
+        let azure = way(&self.aks.endpoints.proxy, round_trip).await?;
+        let kubeconfig = self.kubeconfig(DEPLOYER, None, api)?;
+        let mut program = Program::new(&self.ours, self.aks, Generation::Guide2024, &kubeconfig)?;
+        program.proxy = format!("http://{}", azure.address());
+        self.run(&mut program.command("up"), DEPLOYER, api).await
+    }
+
+    /// The script, with Azure for nothing; `again` upgrades what it installed before.
+    ///
+    /// # Errors
+    /// What it says when it fails.
+    pub(crate) async fn today(
+        &self,
+        api: &Cable,
+        wait: &str,
+        again: bool,
+    ) -> Result<Took, Failure> {
+        let home = self.aks.folder().join("by-hand");
+        std::fs::create_dir_all(&home)?;
+        let file = home.join("kubeconfig");
+        let kubeconfig = self.kubeconfig(BY_HAND, Some("system:masters"), api)?;
+        std::fs::write(&file, kubeconfig)?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/guide/today.sh");
+        let mut command = Command::new(script);
+        command
+            .arg(self.aks.charts())
+            .args([&self.values, &self.helm, &self.kubectl])
+            .args([wait, if again { "again" } else { "" }])
+            .env_clear()
+            .env("HOME", home)
+            .env("PATH", "/usr/bin:/bin")
+            .env("KUBECONFIG", &file)
+            .kill_on_drop(true);
+        self.run(&mut command, BY_HAND, api).await
+    }
+
+    /// A user's kubeconfig whose server is the near end of a way.
+    fn kubeconfig(&self, user: &str, group: Option<&str>, api: &Cable) -> Result<String, Failure> {
+        let text = self.aks.plane.kubeconfig_of(user, group)?;
+        let near = format!("https://{}", api.address());
+        Ok(text.replace(&self.aks.plane.url(), &near))
+    }
+
+    async fn run(&self, command: &mut Command, user: &str, api: &Cable) -> Result<Took, Failure> {
+        let pods = self.pods().await?;
+        let audit = Audit::of(&self.aks.plane, user);
+        let before = api.bytes();
+        let (started, since) = (Instant::now(), Timestamp::now());
+        let output = command.output().await?;
+        let wall = started.elapsed();
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+            return Err(format!("{user} failed: {printed}\n{said}").into());
+        }
+        // Watches are written down when they end, which is soon after the client did.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let requests = audit.requests()?;
+        if let Some(file) = &self.requests {
+            write_down(&requests, since, user, file)?;
+        }
+        let writes = requests.iter().filter(|one| one.is_write()).count();
+        let left = self.pods().await?;
+        Ok(Took {
+            wall: wall.as_secs_f64(),
+            requests: count(requests.len()),
+            writes: count(writes),
+            chain: count(longest_chain(&requests)),
+            kilobytes: bytes(api.bytes() - before) / 1000.0,
+            rolled: count(pods.difference(&left).count()),
+        })
+    }
+
+    /// Uids of the pods of workloads, not of Jobs.
+    async fn pods(&self) -> Result<BTreeSet<String>, Failure> {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+        let pods = self.aks.api.items(&path).await?;
+        let of_a_workload = pods.iter().filter(|pod| {
+            let owner = &pod["metadata"]["ownerReferences"][0]["kind"];
+            owner != "Job" && pod["metadata"]["deletionTimestamp"].is_null()
+        });
+        Ok(of_a_workload
+            .map(|pod| pod["metadata"]["uid"].to_string())
+            .collect())
+    }
+}
+
+/// Every request with when it came and was answered, in milliseconds.
+fn write_down(
+    requests: &[Audited],
+    since: Timestamp,
+    user: &str,
+    file: &Path,
+) -> std::io::Result<()> {
+    let mut file = File::options().append(true).create(true).open(file)?;
+    writeln!(file, "== {user}")?;
+    let mut requests: Vec<_> = requests.iter().collect();
+    requests.sort();
+    for one in requests {
+        let [came, answered] =
+            [one.received, one.answered].map(|moment| moment.duration_since(since).as_millis());
+        let kind = if one.is_write() { "write" } else { "" };
+        writeln!(
+            file,
+            "{came:>7} {answered:>7} {:>3} {:<6} {kind:<5} {}",
+            one.code, one.verb, one.uri
+        )?;
+    }
+    Ok(())
+}
+
+async fn way(url: &str, round_trip: Duration) -> Result<Cable, Failure> {
+    let (_, address) = url.split_once("://").ok_or("no address")?;
+    Ok(Cable::with_round_trip(address.parse()?, round_trip).await?)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn count(number: usize) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn bytes(number: u64) -> f64 {
+    number as f64
+}
