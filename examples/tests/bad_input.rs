@@ -58,6 +58,12 @@ const CASES: &[Case] = &[
         words: &["`schedular`", "did you mean `scheduler`"],
     },
     Case {
+        overlay: "values:\n  scheduler: {replicas: many}\n",
+        place: None,
+        code: "aka::values::schema",
+        words: &["at '/scheduler/replicas': got string, want integer"],
+    },
+    Case {
         overlay: "namespace: Airflow\n",
         place: Some("1:1"),
         code: "aka::document::value",
@@ -154,18 +160,81 @@ fn each_mistake_in_a_document_is_named_with_its_place_and_nothing_is_written() {
     assert!(!folder.0.join(".aks-sandbox").exists());
 }
 
+/// A chart's archive of these files, whatever their names.
+fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let mut tar = tar::Builder::new(gzip);
+    for (path, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        // As a hostile packer would: the library's own setter refuses to climb.
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append(&header, *bytes).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
 #[test]
-fn archives_that_are_damaged_or_not_there_are_named() {
+fn archives_that_are_damaged_hostile_or_not_there_are_named() {
     let folder = Folder::new("archives");
-    let whole = aks_sandbox::charts::COMPACT_CHARTS[0].archive();
-    std::fs::write(folder.0.join("half.tgz"), &whole[..whole.len() / 2]).unwrap();
+    let chart: (&str, &[u8]) = (
+        "web/Chart.yaml",
+        b"apiVersion: v2\nname: web\nversion: 1.0.0\n",
+    );
+    let whole = archive(&[chart]);
+    let climbs = archive(&[chart, ("web/../../escaped.txt", b"out")]);
+    let inflates = archive(&[chart, ("web/files/zeros", &vec![0; 6 << 20])]);
+    assert!(inflates.len() < 64 << 10, "it must be a small file");
+    for (name, bytes) in [
+        ("half.tgz", &whole[..whole.len() / 2]),
+        ("climbs.tgz", &climbs),
+        ("inflates.tgz", &inflates),
+    ] {
+        std::fs::write(folder.0.join(name), bytes).unwrap();
+    }
     for (chart, words) in [
         ("half.tgz", ["half.tgz", "damaged"]),
+        ("climbs.tgz", ["climbs.tgz", "escaped.txt"]),
+        ("inflates.tgz", ["inflates.tgz", "files/zeros"]),
         ("nowhere.tgz", ["nowhere.tgz", "aka::render"]),
     ] {
         let (code, out, error) = folder.says(&["render", "r", chart]);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{error}");
         for word in words.into_iter().chain(["nothing was written"]) {
+            assert!(error.contains(word), "no `{word}` in {error}");
+        }
+    }
+    for folder in folder.0.ancestors().take(3) {
+        assert!(!folder.join("escaped.txt").exists());
+    }
+}
+
+#[test]
+fn values_that_break_the_charts_schema_are_named_by_their_path() {
+    let folder = Folder::new("schema");
+    let chart = archive(&[
+        (
+            "web/Chart.yaml",
+            b"apiVersion: v2\nname: web\nversion: 1.0.0\n",
+        ),
+        (
+            "web/values.schema.json",
+            br#"{"properties": {"replicas": {"type": "integer", "maximum": 3}}}"#,
+        ),
+    ]);
+    std::fs::write(folder.0.join("web.tgz"), chart).unwrap();
+    std::fs::write(folder.0.join("v.yaml"), "replicas: 9\n").unwrap();
+    for flags in [["-f", "v.yaml"], ["--set", "replicas=9"]] {
+        let [flag, value] = flags;
+        let (code, out, error) = folder.says(&["render", "r", "web.tgz", flag, value]);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{error}");
+        for word in [
+            "aka::values::schema",
+            "at '/replicas': maximum: got 9, want 3",
+            "nothing was written",
+        ] {
             assert!(error.contains(word), "no `{word}` in {error}");
         }
     }

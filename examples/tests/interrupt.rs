@@ -1,4 +1,4 @@
-//! `aks-airflow up` that meets a fault, and Ctrl-C: `status` and `verify` name the cause with their
+//! `aks-airflow up` that meets a fault, Ctrl-C and SIGTERM: `status` and `verify` name the cause with their
 //! exit codes, and the next `up` goes on where the interrupted one stopped.
 #![cfg(unix)]
 
@@ -60,6 +60,11 @@ impl World {
     /// Runs `up` until a line of its progress has all these words (`this|or that`), then presses
     /// Ctrl-C.
     fn up_interrupted_at(&self, words: &[&str]) -> Said {
+        self.up_ended_at("INT", words)
+    }
+
+    /// The same by a signal of this name.
+    fn up_ended_at(&self, signal: &str, words: &[&str]) -> Said {
         let mut up = self.command(&["up", "--sandbox"]);
         let mut up = up
             .stdout(Stdio::piped())
@@ -87,7 +92,7 @@ impl World {
             text.push_str(&line);
             text.push('\n');
         }
-        interrupt(up.id());
+        send(signal, up.id());
         let mut output = String::new();
         let mut stdout = up.stdout.take().unwrap();
         stdout.read_to_string(&mut output).unwrap();
@@ -122,10 +127,10 @@ impl Said {
     }
 }
 
-/// What Ctrl-C sends.
-fn interrupt(process: u32) {
+/// Sends a signal; Ctrl-C sends `INT`.
+fn send(signal: &str, process: u32) {
     let kill = Command::new("sh")
-        .args(["-c", &format!("kill -INT {process}")])
+        .args(["-c", &format!("kill -{signal} {process}")])
         .status();
     assert!(kill.unwrap().success());
 }
@@ -232,4 +237,18 @@ fn a_migration_that_fails_is_named_and_once_mended_the_next_run_goes_on() {
     world
         .says(&["plan", "--sandbox"])
         .ends(0, &["nothing to do"]);
+}
+
+/// As a job runner does at its time limit.
+#[test]
+fn a_run_that_is_told_to_end_leaves_what_the_next_one_goes_on_from() {
+    let world = World::with_faults("told", &["claim=airflow/pvc-airflow-logs"]);
+    let [_, stays, again] = INTERRUPTED;
+    world
+        .up_ended_at("TERM", &["logs", "not bound"])
+        .ends(143, &["told to end (SIGTERM)", stays, again]);
+    world.faults(&["none"]);
+    world
+        .says(&["up", "--sandbox"])
+        .ends(0, &["Airflow 2.9.3 is up"]);
 }

@@ -38,6 +38,7 @@ pub const COMPACT_CHARTS: [CompactChart; 2] = [
         description: "A compact stand-in for the Apache Airflow chart; it runs nothing real",
         files: files!["airflow":
             "Chart.yaml",
+            "values.schema.json",
             "values.yaml",
             "templates/NOTES.txt",
             "templates/_parts.tpl",

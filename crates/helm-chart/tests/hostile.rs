@@ -48,15 +48,15 @@ fn refused(name: &str) -> ArchiveError {
 #[test]
 fn paths_out_of_the_chart_are_refused() {
     for name in ["c/../x", "c/../../etc/passwd", "c/a/../../x", "c\\..\\x"] {
-        assert!(matches!(refused(name), ArchiveError::ParentPath), "{name}");
+        assert!(matches!(refused(name), ArchiveError::ParentPath(_)), "{name}");
     }
     for name in ["c//etc/passwd", "c\\\\x"] {
         assert!(
-            matches!(refused(name), ArchiveError::AbsolutePath),
+            matches!(refused(name), ArchiveError::AbsolutePath(_)),
             "{name}"
         );
     }
-    assert!(matches!(refused("c/C:/x"), ArchiveError::DrivePath));
+    assert!(matches!(refused("c/C:/x"), ArchiveError::DrivePath(_)));
     assert!(matches!(refused("c/."), ArchiveError::OutsideBase(_)));
 }
 

@@ -132,7 +132,7 @@ async fn assess_one(
     if is_settled && differences(&assessed.declared, &live).is_empty() {
         return Ok(assessed);
     }
-    settle(cluster, &mut assessed, &live, terms.policy).await?;
+    settle(cluster, &mut assessed, live, terms.policy).await?;
     if assessed.kind == ChangeKind::None && !is_ours {
         assessed.kind = ChangeKind::Adopt;
     }
@@ -169,48 +169,78 @@ async fn assess_absent(
     Ok(assessed)
 }
 
-/// Asks the server what applying would change, and judges the conflicts.
+/// How often an object that others keep writing is read again for one comparison.
+const MOVES: usize = 4;
+
+/// Asks the server what applying would change, and judges the conflicts. The answer is compared with
+/// the very version it began from: a controller may have written since the object was read, and what
+/// it wrote is no change of ours.
 async fn settle(
     cluster: &dyn Cluster,
     assessed: &mut Assessed,
-    live: &Object,
+    mut live: Object,
     policy: &Policy,
 ) -> Result<(), ClusterError> {
-    let first = cluster
-        .apply(assessed.declared.clone(), dry_run(policy.force_conflicts))
-        .await?;
-    let after = match first {
-        Applied::Done(after) => after,
-        Applied::Conflicts(conflicts) => {
-            let verdict = judge(&conflicts, assessed, live, policy);
-            if !verdict.blocking.is_empty() {
-                assessed.kind = ChangeKind::Conflict;
-                assessed.fields = verdict.blocking;
+    for _ in 0..MOVES {
+        let Some(after) = probe(cluster, assessed, &live, policy).await? else {
+            return Ok(());
+        };
+        if after.resource_version() != live.resource_version() {
+            let Some(moved) = cluster.get(assessed.target.clone()).await? else {
+                assessed.live = None;
+                assessed.kind = ChangeKind::Create;
                 return Ok(());
-            }
-            for path in &verdict.yielding {
-                remove(&mut assessed.declared, path);
-                assessed.note = Some(format!("{path} yields to its autoscaler"));
-            }
-            assessed.force = true;
-            match cluster
-                .apply(assessed.declared.clone(), dry_run(true))
-                .await?
-            {
-                Applied::Done(after) => after,
-                Applied::Conflicts(conflicts) => {
-                    assessed.kind = ChangeKind::Conflict;
-                    assessed.fields = shown(&conflicts, assessed, live);
-                    return Ok(());
-                }
-            }
+            };
+            assessed.live = Some(moved.clone());
+            live = moved;
         }
-    };
-    assessed.fields = difference(live, &after);
+        assessed.fields = difference(&live, &after);
+        if after.resource_version() == live.resource_version() {
+            break;
+        }
+    }
     if !assessed.fields.is_empty() {
         assessed.kind = ChangeKind::Update;
     }
     Ok(())
+}
+
+/// What the object would be once applied; `None` if a conflict forbids it, which is then noted.
+async fn probe(
+    cluster: &dyn Cluster,
+    assessed: &mut Assessed,
+    live: &Object,
+    policy: &Policy,
+) -> Result<Option<Object>, ClusterError> {
+    let first = cluster
+        .apply(assessed.declared.clone(), dry_run(policy.force_conflicts))
+        .await?;
+    let conflicts = match first {
+        Applied::Done(after) => return Ok(Some(after)),
+        Applied::Conflicts(conflicts) => conflicts,
+    };
+    let verdict = judge(&conflicts, assessed, live, policy);
+    if !verdict.blocking.is_empty() {
+        assessed.kind = ChangeKind::Conflict;
+        assessed.fields = verdict.blocking;
+        return Ok(None);
+    }
+    for path in &verdict.yielding {
+        remove(&mut assessed.declared, path);
+        assessed.note = Some(format!("{path} yields to its autoscaler"));
+    }
+    assessed.force = true;
+    match cluster
+        .apply(assessed.declared.clone(), dry_run(true))
+        .await?
+    {
+        Applied::Done(after) => Ok(Some(after)),
+        Applied::Conflicts(conflicts) => {
+            assessed.kind = ChangeKind::Conflict;
+            assessed.fields = shown(&conflicts, assessed, live);
+            Ok(None)
+        }
+    }
 }
 
 struct Verdict {
@@ -344,5 +374,69 @@ mod tests {
         assert!(allows("spec.replicas") && allows(".spec.replicas"));
         assert!(allows("Deployment ns/d spec.replicas"));
         assert!(!allows("Deployment ns/other spec.replicas") && !allows("spec"));
+    }
+
+    /// A Deployment as a controller has left it by a version, and how often it is declared to run.
+    fn deployment(version: &str, replicas: u32, rollout: &str) -> Object {
+        Object::from_value(json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": "web", "namespace": "ns", "resourceVersion": version,
+                "annotations": {"deployment.kubernetes.io/revision": rollout},
+            },
+            "spec": {"replicas": replicas},
+        }))
+        .unwrap()
+    }
+
+    async fn settled(probed: &[(&str, &str)], read: &[(&str, &str)]) -> Assessed {
+        let mut cluster = kube_cluster::MockCluster::new();
+        let answers = |versions: &[(&str, &str)], replicas| {
+            let objects = versions.iter().map(|(at, by)| deployment(at, replicas, by));
+            objects.collect::<Vec<_>>().into_iter()
+        };
+        let (mut probes, mut reads) = (answers(probed, 3), answers(read, 1));
+        cluster
+            .expect_apply()
+            .times(probed.len())
+            .returning(move |_, _| Ok(Applied::Done(probes.next().unwrap())));
+        cluster
+            .expect_get()
+            .times(read.len())
+            .returning(move |_| Ok(reads.next()));
+        let (declared, live) = (deployment("", 3, ""), deployment("1", 1, "1"));
+        let mut assessed = Assessed {
+            target: declared.reference(),
+            declared,
+            live: Some(live.clone()),
+            kind: ChangeKind::None,
+            fields: Vec::new(),
+            force: false,
+            adopts: false,
+            verification: Verification::Verified,
+            note: None,
+        };
+        let policy = Policy::default();
+        settle(&cluster, &mut assessed, live, &policy)
+            .await
+            .unwrap();
+        assessed
+    }
+
+    #[tokio::test]
+    async fn what_a_controller_writes_meanwhile_is_no_change_of_ours() {
+        for (probed, read) in [
+            (vec![("1", "1")], vec![]),
+            (vec![("2", "2")], vec![("2", "2")]),
+            (vec![("2", "2"), ("3", "3")], vec![("3", "3")]),
+        ] {
+            let assessed = settled(&probed, &read).await;
+            let paths: Vec<_> = assessed.fields.iter().map(|field| &field.path).collect();
+            assert_eq!(paths, ["spec.replicas"], "{probed:?}");
+            assert_eq!(assessed.kind, ChangeKind::Update);
+            let live = assessed.live.unwrap();
+            assert_eq!(live.resource_version(), Some(probed[probed.len() - 1].0));
+        }
     }
 }

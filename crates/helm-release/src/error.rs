@@ -197,7 +197,11 @@ pub enum ReleaseErrorKind {
     /// The chart does not render.
     #[error("the chart does not render")]
     #[diagnostic(code(aka::release::render))]
-    Render(#[source] RenderFailureSource),
+    Render(
+        #[source]
+        #[diagnostic_source]
+        RenderFailureSource,
+    ),
 
     /// A rendered document is not a Kubernetes object.
     #[error("{path}: {why}")]
@@ -351,6 +355,40 @@ impl fmt::Display for RenderFailureSource {
 impl Error for RenderFailureSource {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
+    }
+}
+
+impl Diagnostic for RenderFailureSource {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.0.code()
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        self.0.severity()
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.0.help()
+    }
+
+    fn url<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.0.url()
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.0.source_code()
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        self.0.labels()
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        self.0.related()
+    }
+
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        self.0.diagnostic_source()
     }
 }
 

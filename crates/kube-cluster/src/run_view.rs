@@ -75,6 +75,19 @@ impl RunView {
         looked.is_some_and(|cell| matches!(cell.get(), Some(None)))
     }
 
+    /// Forgets an object whose version a probe has shown to be another by now.
+    fn forget_older(&self, probed: &Object) {
+        let target = probed.reference();
+        let mut known = self.known();
+        let is_older = known.objects.get(&target).is_some_and(|cell| {
+            let found = cell.get().and_then(Option::as_ref);
+            found.is_some_and(|found| found.resource_version() != probed.resource_version())
+        });
+        if is_older {
+            known.objects.remove(&target);
+        }
+    }
+
     fn missing(&self, verb: &'static str, target: &ObjectRef) -> Option<ClusterError> {
         let namespace = target.namespace.as_deref();
         self.is_absent(namespace).then(|| {
@@ -227,8 +240,10 @@ impl Cluster for RunView {
         }
         let is_kept = !options.dry_run;
         let applied = self.inner.apply(object, options).await?;
-        if let (Applied::Done(object), true) = (&applied, is_kept) {
-            self.learn(&kind, Some(object));
+        match &applied {
+            Applied::Done(object) if is_kept => self.learn(&kind, Some(object)),
+            Applied::Done(object) => self.forget_older(object),
+            Applied::Conflicts(_) => {}
         }
         Ok(applied)
     }

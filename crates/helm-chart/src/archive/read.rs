@@ -30,20 +30,20 @@ pub enum ArchiveError {
     Empty,
     /// A path is absolute below the top folder.
     #[error("chart illegally contains absolute paths")]
-    #[diagnostic(code(aka::chart::absolute_path))]
-    AbsolutePath,
+    #[diagnostic(code(aka::chart::absolute_path), help("its entry {0:?} is absolute below the top folder; pack the chart anew"))]
+    AbsolutePath(String),
     /// An entry has no place below a top folder.
     #[error("chart illegally contains content outside the base directory: {0:?}")]
     #[diagnostic(code(aka::chart::outside_base))]
     OutsideBase(String),
     /// A path leads out of the chart.
     #[error("chart illegally references parent directory")]
-    #[diagnostic(code(aka::chart::parent_path))]
-    ParentPath,
+    #[diagnostic(code(aka::chart::parent_path), help("its entry {0:?} leads out of the chart; pack the chart anew"))]
+    ParentPath(String),
     /// A path begins like a drive of Windows.
     #[error("chart contains illegally named files")]
-    #[diagnostic(code(aka::chart::drive_path))]
-    DrivePath,
+    #[diagnostic(code(aka::chart::drive_path), help("its entry {0:?} begins like a drive; pack the chart anew"))]
+    DrivePath(String),
     /// `Chart.yaml` is not in a folder.
     #[error("chart yaml not in base directory")]
     #[diagnostic(code(aka::chart::no_base))]
@@ -161,17 +161,17 @@ fn inner_path(raw: &str) -> Result<String, ArchiveError> {
     let (top, rest) = raw.split_once(delimiter).unwrap_or((raw, ""));
     let rest = rest.replace(delimiter, "/");
     if rest.starts_with('/') {
-        return Err(ArchiveError::AbsolutePath);
+        return Err(ArchiveError::AbsolutePath(raw.to_owned()));
     }
     let name = clean_path(&rest);
     if name == "." {
         return Err(ArchiveError::OutsideBase(raw.to_owned()));
     }
     if name.starts_with("..") {
-        return Err(ArchiveError::ParentPath);
+        return Err(ArchiveError::ParentPath(raw.to_owned()));
     }
     if matches!(name.as_bytes(), [drive, b':', b'/', ..] if drive.is_ascii_alphabetic()) {
-        return Err(ArchiveError::DrivePath);
+        return Err(ArchiveError::DrivePath(raw.to_owned()));
     }
     if top == "Chart.yaml" {
         return Err(ArchiveError::NoBase);

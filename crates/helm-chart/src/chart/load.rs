@@ -20,7 +20,11 @@ pub enum ChartError {
     /// The archive itself is not acceptable.
     #[error("cannot read the chart archive")]
     #[diagnostic(code(aka::chart::archive))]
-    Archive(#[from] ArchiveError),
+    Archive(
+        #[from]
+        #[diagnostic_source]
+        ArchiveError,
+    ),
     /// There is no `Chart.yaml`.
     #[error("Chart.yaml file is missing")]
     #[diagnostic(code(aka::chart::not_a_chart))]

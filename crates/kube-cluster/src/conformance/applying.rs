@@ -228,7 +228,7 @@ pub async fn sets_merge(subject: &Subject) {
     assert!(freed.is_ok(), "{freed:?}");
 }
 
-/// A dry apply answers as if it had written.
+/// A dry apply answers as if it had written, with the version it began from.
 pub async fn a_dry_apply_keeps_nothing(subject: &Subject) {
     let first = subject
         .applied(subject.config("apply-dry", json!({"a": "1"})), "suite")
@@ -242,7 +242,10 @@ pub async fn a_dry_apply_keeps_nothing(subject: &Subject) {
         .apply(subject.config("apply-dry", json!({"a": "2"})), options)
         .await;
     match answer {
-        Ok(Applied::Done(object)) => assert_eq!(object.text("/data/a"), Some("2")),
+        Ok(Applied::Done(object)) => {
+            assert_eq!(object.text("/data/a"), Some("2"));
+            assert_eq!(object.resource_version(), first.resource_version());
+        }
         other => panic!("{other:?}"),
     }
     let live = subject.existing(&subject.config_map("apply-dry")).await;

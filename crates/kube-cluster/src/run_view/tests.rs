@@ -37,6 +37,36 @@ async fn equal_questions_go_out_once_while_a_run_looks_and_each_time_once_it_act
 }
 
 #[tokio::test]
+async fn an_object_that_a_probe_shows_in_another_version_is_read_again() {
+    let at = |version: &str| {
+        let mut object = Object::named(&secret()).as_map().clone();
+        object["metadata"]["resourceVersion"] = version.into();
+        Object::from_value(Value::Object(object)).unwrap()
+    };
+    let (older, newer) = (at("1"), at("2"));
+    let mut cluster = MockCluster::new();
+    let mut reads = vec![newer.clone(), older.clone()];
+    cluster
+        .expect_get()
+        .times(2)
+        .returning(move |_| Ok(reads.pop()));
+    let mut probes = vec![newer.clone(), older.clone()];
+    cluster
+        .expect_apply()
+        .times(2)
+        .returning(move |_, _| Ok(Applied::Done(probes.pop().unwrap())));
+    let view = RunView::new(Arc::new(cluster));
+    for expected in [older, newer] {
+        view.get(secret()).await.unwrap();
+        view.apply(Object::named(&secret()), dry_run())
+            .await
+            .unwrap();
+        let read = view.get(secret()).await.unwrap().unwrap();
+        assert_eq!(read.resource_version(), expected.resource_version());
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_asked_about_a_namespace_that_is_not_there() {
     let mut cluster = MockCluster::new();
     cluster.expect_get().times(1).returning(|_| Ok(None));

@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Takes an AKS cluster to a proven Apache Airflow, and keeps it there.
 ///
 /// Exit codes: 0 done, 1 failed, 2 the plan has changes, 3 drift (`status`), 4 preflight failed
-/// (`doctor`), 64 wrong usage, 130 interrupted by Ctrl-C.
+/// (`doctor`), 64 wrong usage, 130 interrupted by Ctrl-C, 143 ended by SIGTERM; what was done stays,
+/// and the same command goes on where it stopped.
 #[derive(Debug, Parser)]
 #[command(name = "aks-airflow", version, max_term_width = 100)]
 pub(crate) struct Cli {

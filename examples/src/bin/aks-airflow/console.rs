@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+use anstream::{AutoStream, ColorChoice};
 use converge::Event;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -16,27 +17,23 @@ use crate::cli::{Color, Global, Output};
 pub(crate) struct Console {
     output: Output,
     quiet: bool,
-    colors: bool,
+    colors: ColorChoice,
     live: bool,
 }
 
 impl Console {
-    /// Decides once how to print. Colours and live lines are for terminals only; `NO_COLOR`
-    /// (no-color.org) turns colours off.
+    /// Decides once how to print. Each stream has colours if it is a terminal and `NO_COLOR`
+    /// (no-color.org) is not set, unless the user says otherwise; live lines are for terminals only.
     pub(crate) fn new(global: &Global) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let colors = match global.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => terminal && !plain,
-        };
         Self {
             output: global.output,
             quiet: global.quiet,
-            colors,
-            live: terminal && !global.quiet,
+            colors: match global.color {
+                Color::Always => ColorChoice::Always,
+                Color::Never => ColorChoice::Never,
+                Color::Auto => ColorChoice::Auto,
+            },
+            live: std::io::stderr().is_terminal() && !global.quiet,
         }
     }
 
@@ -48,7 +45,12 @@ impl Console {
     /// A result: text for people, one JSON document for programs.
     pub(crate) fn result(&self, text: &str, json: &impl Serialize) {
         match self.output {
-            Output::Text => line(text),
+            Output::Text => {
+                let text = text.trim_end_matches('\n');
+                let mut stdout = AutoStream::new(std::io::stdout(), self.colors).lock();
+                // A closed pipe is the reader's wish, not an error.
+                let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+            }
             Output::Json => line(&serde_json::to_string_pretty(json).unwrap_or_default()),
         }
     }
@@ -61,9 +63,11 @@ impl Console {
     }
 
     /// A line on standard error.
-    #[expect(clippy::unused_self, reason = "printing goes through the console")]
     pub(crate) fn error_line(&self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        let _ = writeln!(
+            AutoStream::new(std::io::stderr(), self.colors).lock(),
+            "{text}"
+        );
     }
 
     /// Follows a run.
@@ -76,13 +80,13 @@ impl Console {
         }
     }
 
-    /// A word in a colour, if colours are on.
-    pub(crate) fn paint(&self, paint: Paint, text: &str) -> String {
-        if self.colors {
-            format!("\u{1b}[{}m{text}\u{1b}[0m", paint.code())
-        } else {
-            text.to_owned()
-        }
+    /// Whether standard error shows colours.
+    fn colors_progress(&self) -> bool {
+        let choice = match self.colors {
+            ColorChoice::Auto => AutoStream::choice(&std::io::stderr()),
+            chosen => chosen,
+        };
+        choice != ColorChoice::Never
     }
 }
 
@@ -100,6 +104,11 @@ pub(crate) enum Paint {
 }
 
 impl Paint {
+    /// A word in this colour; the stream it goes to takes the colour off where none is wanted.
+    pub(crate) fn on(self, text: &str) -> String {
+        format!("\u{1b}[{}m{text}\u{1b}[0m", self.code())
+    }
+
     fn code(self) -> &'static str {
         match self {
             Self::Good => "32",
@@ -169,10 +178,7 @@ impl Progress<'_> {
                 step, did, took, ..
             } => {
                 self.clear(step);
-                let text = format!(
-                    "{did:<34} {}",
-                    self.console.paint(Paint::Dim, &short(*took))
-                );
+                let text = format!("{did:<34} {}", Paint::Dim.on(&short(*took)));
                 self.settled(Paint::Good, '✔', step, &text);
             }
             Event::StepFailed { step, error } => {
@@ -195,7 +201,7 @@ impl Progress<'_> {
             return;
         }
         let bars = &self.bars;
-        let colors = self.console.colors;
+        let colors = self.console.colors_progress();
         let bar = self.running.entry(step).or_insert_with(|| {
             let bar = bars.add(ProgressBar::new_spinner());
             let template = if colors {
@@ -222,11 +228,13 @@ impl Progress<'_> {
     }
 
     fn settled(&self, paint: Paint, sign: char, step: &str, text: &str) {
-        let text = format!(
-            "{} {step:<STEP_WIDTH$} {text}",
-            self.console.paint(paint, &sign.to_string())
-        );
+        let text = format!("{} {step:<STEP_WIDTH$} {text}", paint.on(&sign.to_string()));
         if self.console.live {
+            let text = if self.console.colors_progress() {
+                text
+            } else {
+                anstream::adapter::strip_str(&text).to_string()
+            };
             let _ = self.bars.println(text);
         } else {
             self.console.error_line(&text);

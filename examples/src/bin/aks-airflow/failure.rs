@@ -7,15 +7,16 @@ use miette::Diagnostic;
 
 use crate::console::{Console, Paint, line};
 use crate::exit;
+use crate::interruption::Interruption;
 
-/// The user pressed Ctrl-C.
+/// The program was asked to end.
 #[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("interrupted")]
+#[error("{0}")]
 #[diagnostic(
     code(aka::cli::interrupted),
     help("run the same command again to go on where it stopped")
 )]
-struct Interrupted;
+struct Interrupted(Interruption);
 
 /// An error on its way to the user.
 #[derive(Debug)]
@@ -44,16 +45,16 @@ impl Failure {
         }
     }
 
-    /// The user pressed Ctrl-C while a command ran that writes, or only reads.
-    pub(crate) fn interrupted(writes: bool) -> Self {
+    /// The program was asked to end while a command ran that writes, or only reads.
+    pub(crate) fn interrupted(by: Interruption, writes: bool) -> Self {
         Self {
-            error: Box::new(Interrupted),
+            error: Box::new(Interrupted(by)),
             written: if writes {
                 "what was done stays"
             } else {
                 "nothing was written"
             },
-            code: exit::INTERRUPTED,
+            code: by.exit_code(),
         }
     }
 
@@ -88,28 +89,25 @@ impl Failure {
             return;
         }
         let mut text = String::new();
-        block(console, self.error.as_ref(), self.written, &mut text);
+        block(self.error.as_ref(), self.written, &mut text);
         console.error_line(text.trim_end());
     }
 }
 
 /// One error: its most precise code and what was written, the chain of causes, the help. Errors it
 /// gathers follow, each in the same form.
-fn block(console: &Console, error: &dyn Diagnostic, written: &str, text: &mut String) {
+fn block(error: &dyn Diagnostic, written: &str, text: &mut String) {
     let related: Vec<&dyn Diagnostic> = error.related().into_iter().flatten().collect();
     if !related.is_empty() {
         for one in related {
-            block(console, one, written, text);
+            block(one, written, text);
             text.push('\n');
         }
         return;
     }
     let code = code(error).unwrap_or_else(|| "aka::failed".to_owned());
-    let sign = console.paint(Paint::Bad, "×");
-    text.push_str(&format!(
-        "{sign} {code}   {}\n",
-        console.paint(Paint::Dim, written)
-    ));
+    let sign = Paint::Bad.on("×");
+    text.push_str(&format!("{sign} {code}   {}\n", Paint::Dim.on(written)));
     for (depth, cause) in causes(error).iter().enumerate() {
         let indent = "  ".repeat(depth.min(1) + 1);
         for line in cause.lines() {

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod console;
 mod failure;
+mod interruption;
 mod session;
 
 use std::process::ExitCode;
@@ -14,8 +15,9 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::interruption::Interruption;
 
-/// Exit codes that scripts can use.
+/// Exit codes that scripts can use; an [`Interruption`] has its own.
 pub(crate) mod exit {
     /// It failed.
     pub(crate) const FAILED: u8 = 1;
@@ -27,8 +29,6 @@ pub(crate) mod exit {
     pub(crate) const PREFLIGHT: u8 = 4;
     /// Wrong usage.
     pub(crate) const USAGE: u8 = 64;
-    /// Interrupted by the user.
-    pub(crate) const INTERRUPTED: u8 = 130;
 }
 
 fn main() -> ExitCode {
@@ -64,14 +64,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command to its end or to Ctrl-C, whichever is first. A command that has its own way to end
-/// then goes first.
+/// Runs a command to its end or to an interruption, whichever is first. A command that has its own way
+/// to end then goes first.
 async fn until_interrupted(command: Command, console: &Console) -> Result<u8, Failure> {
     let writes = matches!(command, Command::Rollback(_) | Command::Down(_));
     tokio::select! {
         biased;
         ended = run(command, console) => ended,
-        _ = tokio::signal::ctrl_c() => Err(Failure::interrupted(writes)),
+        by = Interruption::next() => Err(Failure::interrupted(by, writes)),
     }
 }
 

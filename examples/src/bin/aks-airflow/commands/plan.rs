@@ -28,7 +28,7 @@ pub(crate) async fn plan(args: &PlanArgs, console: &Console) -> Result<u8, Failu
                 deviation.trap,
                 deviation.guide,
                 deviation.ours,
-                console.paint(Paint::Dim, &deviation.reason)
+                Paint::Dim.on(&deviation.reason)
             ));
         }
     } else if !plan.deviations.is_empty() {

@@ -10,6 +10,7 @@ use aks_sandbox::world::{Class, MigrationFailure, WorldSpec};
 use crate::cli::{SandboxCommand, SandboxDirArgs, SandboxFaultArgs, SandboxServeArgs};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::interruption::Interruption;
 use crate::session::{SessionError, open_world};
 
 /// A fault nobody knows.
@@ -123,7 +124,7 @@ async fn serve(args: &SandboxServeArgs, console: &Console) -> Result<u8, Failure
             "kubeconfig": args.kubeconfig,
         }),
     );
-    let _ = tokio::signal::ctrl_c().await;
+    Interruption::next().await;
     sandbox.save().map_err(|error| {
         Failure::after_writes(SessionError::Sandbox {
             folder: args.dir.sandbox_dir.display().to_string(),

@@ -17,15 +17,15 @@ pub(crate) async fn status(args: &TargetArgs, console: &Console) -> Result<u8, F
         .status(&session.world)
         .await
         .map_err(Failure::before_writes)?;
-    console.result(&status_text(&status, console), &status);
+    console.result(&status_text(&status), &status);
     session.save().map_err(Failure::before_writes)?;
     Ok(if status.is_healthy() { 0 } else { exit::DRIFT })
 }
 
-fn status_text(status: &Status, console: &Console) -> String {
+fn status_text(status: &Status) -> String {
     let mut text = String::new();
-    let good = console.paint(Paint::Good, "✔");
-    let bad = console.paint(Paint::Bad, "✘");
+    let good = Paint::Good.on("✔");
+    let bad = Paint::Bad.on("✘");
     for line in &status.steps {
         match &line.state {
             StepState::AsDeclared => {
@@ -72,23 +72,23 @@ fn status_text(status: &Status, console: &Console) -> String {
         ));
     }
     text.push('\n');
-    text.push_str(&findings_text(&status.airflow, console));
+    text.push_str(&findings_text(&status.airflow));
     text
 }
 
-fn findings_text(findings: &[airflow_helm::Finding], console: &Console) -> String {
+fn findings_text(findings: &[airflow_helm::Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         let sign = match (&finding.readiness, finding.essential) {
-            (Readiness::Current(_), _) => console.paint(Paint::Good, "✔"),
-            (_, true) => console.paint(Paint::Bad, "✘"),
-            (_, false) => console.paint(Paint::Busy, "!"),
+            (Readiness::Current(_), _) => Paint::Good.on("✔"),
+            (_, true) => Paint::Bad.on("✘"),
+            (_, false) => Paint::Busy.on("!"),
         };
         text.push_str(&format!(
             "{sign} {:<22} {}\n    {}\n",
             finding.name,
             finding.readiness.reason(),
-            console.paint(Paint::Dim, &finding.proof.to_string())
+            Paint::Dim.on(&finding.proof.to_string())
         ));
     }
     text
@@ -118,7 +118,7 @@ pub(crate) async fn verify(args: &TargetArgs, console: &Console) -> Result<u8, F
     let holds = findings
         .iter()
         .all(|finding| !finding.essential || finding.readiness.is_current());
-    let mut text = findings_text(&findings, console);
+    let mut text = findings_text(&findings);
     let mut causes = Vec::new();
     if !holds {
         // The causes lie in the cluster: name them too.
@@ -147,9 +147,9 @@ pub(crate) async fn doctor(args: &TargetArgs, console: &Console) -> Result<u8, F
     let mut text = String::new();
     for check in &diagnosis.checks {
         let sign = match check.verdict {
-            Verdict::Good => console.paint(Paint::Good, "✔"),
-            Verdict::Warning => console.paint(Paint::Busy, "!"),
-            Verdict::Bad => console.paint(Paint::Bad, "✘"),
+            Verdict::Good => Paint::Good.on("✔"),
+            Verdict::Warning => Paint::Busy.on("!"),
+            Verdict::Bad => Paint::Bad.on("✘"),
         };
         text.push_str(&format!("{sign} {:<22} {}\n", check.subject, check.seen));
         if let Some(fix) = &check.fix {

@@ -8,6 +8,7 @@ use converge::Observer;
 use crate::cli::UiArgs;
 use crate::console::{Console, line};
 use crate::failure::Failure;
+use crate::interruption::Interruption;
 use crate::session::Session;
 
 /// No keys, no password.
@@ -81,6 +82,6 @@ pub(crate) async fn ui(args: &UiArgs, console: &Console) -> Result<u8, Failure> 
             Ok(never) => match never {},
             Err(error) => Err(Failure::before_writes(error)),
         },
-        _ = tokio::signal::ctrl_c() => Ok(0),
+        _ = Interruption::next() => Ok(0),
     }
 }

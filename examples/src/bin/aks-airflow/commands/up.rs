@@ -10,6 +10,7 @@ use crate::cli::UpArgs;
 use crate::commands::plan::policy;
 use crate::console::{Console, Paint, short};
 use crate::failure::Failure;
+use crate::interruption::Interruption;
 use crate::session::Session;
 
 /// Plans, then carries the plan out.
@@ -58,35 +59,35 @@ pub(crate) async fn carry_out(
         .map_err(Failure::before_writes)?;
     let mut progress = console.progress();
     let mut keep = tokio::time::interval(Duration::from_secs(2));
-    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupt = std::pin::pin!(Interruption::next());
     let interrupted = loop {
         tokio::select! {
             event = run.next() => match event {
                 Some(event) => progress.show(&event),
-                None => break false,
+                None => break None,
             },
-            _ = &mut interrupt => break true,
+            by = &mut interrupt => break Some(by),
             _ = keep.tick() => session.save().map_err(Failure::after_writes)?,
         }
     };
     progress.end();
     session.save().map_err(Failure::after_writes)?;
-    if interrupted {
-        return Err(Failure::interrupted(true));
+    if let Some(by) = interrupted {
+        return Err(Failure::interrupted(by, true));
     }
     let Some(report) = run.report() else {
         return Ok(1);
     };
-    console.result(&text(session, report, console), report);
+    console.result(&text(session, report), report);
     Ok(u8::from(!report.succeeded()))
 }
 
 /// The report for people: the headline, the table, failures, and what to do next.
-fn text(session: &Session, report: &Report, console: &Console) -> String {
+fn text(session: &Session, report: &Report) -> String {
     let airflow = &session.deployment.airflow;
     let mut text = String::new();
     if report.succeeded() {
-        let sign = console.paint(Paint::Good, "✔");
+        let sign = Paint::Good.on("✔");
         text.push_str(&format!(
             "\n{sign} Airflow {} is up in {}       {}\n\n{report}",
             airflow.airflow_version,
@@ -112,7 +113,7 @@ fn text(session: &Session, report: &Report, console: &Console) -> String {
         } = &step.result
         {
             let code = code.as_deref().unwrap_or("aka::failed");
-            let sign = console.paint(Paint::Bad, "×");
+            let sign = Paint::Bad.on("×");
             text.push_str(&format!(
                 "{sign} {code}   {writes} writes so far; run again after the fix\n"
             ));

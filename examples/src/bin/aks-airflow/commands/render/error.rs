@@ -62,6 +62,7 @@ pub(crate) enum RenderCommandError {
         /// Where it was found.
         chart: String,
         /// What is wrong with it.
+        #[diagnostic_source]
         source: ChartError,
     },
     /// The values cannot be read.
