@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use super::defaults::CombinedDefaults;
 use super::{Chart, ChartFile, Lock, Metadata, MetadataError};
 use crate::Profile;
 use crate::archive::{Allowance, ArchiveError, read_within};
@@ -216,6 +217,7 @@ fn load(
         templates,
         files: kept,
         children,
+        combined: CombinedDefaults::default(),
         #[cfg(feature = "schema")]
         validator: OnceLock::new(),
         compiled: OnceLock::new(),

@@ -1,5 +1,6 @@
 //! Charts: what an archive or folder holds, what `Chart.yaml` says, and which subcharts take part.
 
+mod defaults;
 mod file;
 mod import;
 mod load;
@@ -30,6 +31,7 @@ pub struct Chart {
     templates: Vec<ChartFile>,
     files: Vec<ChartFile>,
     children: Vec<Chart>,
+    combined: defaults::CombinedDefaults,
     #[cfg(feature = "schema")]
     pub(crate) validator: OnceLock<Result<crate::schema::Validator, String>>,
     /// What rendering compiles once per chart.

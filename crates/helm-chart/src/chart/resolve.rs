@@ -3,9 +3,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::defaults::{Combined, Defaults};
 use super::import::import_values;
 use super::{Chart, ChartFile, Dependency, is_compatible};
 use crate::Profile;
@@ -19,7 +22,7 @@ pub struct ResolvedChart<'c> {
     name: Cow<'c, str>,
     dependencies: Option<Vec<Dependency>>,
     children: Vec<ResolvedChart<'c>>,
-    values: Cow<'c, Table>,
+    values: Defaults<'c>,
 }
 
 /// A chart with everything decided that depends on the user's values.
@@ -118,7 +121,7 @@ impl<'c> ResolvedChart<'c> {
             name,
             dependencies: chart.metadata().dependencies.clone(),
             children: chart.children().iter().map(child).collect(),
-            values: Cow::Borrowed(chart.values(profile)),
+            values: Defaults::Packaged(chart.values(profile)),
         }
     }
 
@@ -239,7 +242,7 @@ impl<'c> ResolvedChart<'c> {
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect()
         };
-        let own = Cow::Owned(deciding(&self.values));
+        let own = Defaults::Part(Arc::new(deciding(&self.values)));
         let all = std::mem::replace(&mut self.values, own);
         let combined = self.coalesce(deciding(values), Nulls::Apply, profile, &mut Vec::new());
         self.values = all;
@@ -268,10 +271,42 @@ impl<'c> ResolvedChart<'c> {
         if self.dependencies.is_none() {
             return Ok(());
         }
-        let values = self.coalesce(Table::new(), Nulls::Keep, profile, &mut Vec::new())?;
-        let values = import_values(values, self.dependencies(), warnings);
-        self.values = Cow::Owned(values);
+        let shape = self.shape(profile);
+        let combined = match self.chart.combined.get(&shape) {
+            Some(combined) => combined,
+            None => self.chart.combined.keep(shape, self.combine(profile)?),
+        };
+        warnings.extend_from_slice(&combined.warnings);
+        self.values = Defaults::Combined(combined);
         Ok(())
+    }
+
+    fn combine(&self, profile: Profile) -> Result<Combined, CoalesceError> {
+        let mut warnings = Vec::new();
+        let values = self.coalesce(Table::new(), Nulls::Keep, profile, &mut Vec::new())?;
+        let values = import_values(values, self.dependencies(), &mut warnings);
+        Ok(Combined { values, warnings })
+    }
+
+    /// A text that is equal where the same subcharts take part under the same names.
+    fn shape(&self, profile: Profile) -> String {
+        let mut out = format!("{profile:?}");
+        self.write_shape(&mut out);
+        out
+    }
+
+    fn write_shape(&self, out: &mut String) {
+        let (name, of) = (self.name(), self.chart);
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{name:?}={:?}@{:?}[", of.name(), of.version());
+        for dependency in self.dependencies() {
+            let _ = write!(out, "{:?}", dependency.name);
+        }
+        out.push_str("](");
+        for child in &self.children {
+            child.write_shape(out);
+        }
+        out.push(')');
     }
 }
 

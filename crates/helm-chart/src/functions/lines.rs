@@ -47,19 +47,28 @@ fn indent(before: &str, spaces: i64, source: &Text) -> Result<Text, FunctionErro
     let Some(whole) = source.as_str() else {
         return indent_bytes(before.as_bytes(), spaces, source.as_bytes());
     };
-    let lines = 1 + whole.matches('\n').count();
+    let lines = 1 + memchr::memchr_iter(b'\n', whole.as_bytes()).count();
     let length = before.len() + whole.len() + lines.saturating_mul(spaces);
     bounded(length)?;
     let mut out = String::with_capacity(length);
     out.push_str(before);
-    for (index, line) in whole.split('\n').enumerate() {
-        if index > 0 {
-            out.push('\n');
-        }
-        out.extend(std::iter::repeat_n(' ', spaces));
+    for line in whole.split_inclusive('\n') {
+        push_spaces(&mut out, spaces);
         out.push_str(line);
     }
+    if whole.is_empty() || whole.ends_with('\n') {
+        push_spaces(&mut out, spaces);
+    }
     Ok(out.into())
+}
+
+fn push_spaces(out: &mut String, mut count: usize) {
+    const SPACES: &str = "                                ";
+    while count > SPACES.len() {
+        out.push_str(SPACES);
+        count -= SPACES.len();
+    }
+    out.push_str(&SPACES[..count]);
 }
 
 fn indent_bytes(before: &[u8], spaces: usize, source: &[u8]) -> Result<Text, FunctionError> {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::YamlError;
 use super::compose::Composer;
 use super::decode::{Observer, Step, decode};
+use super::lines;
 use crate::tree::{Builder, ExactNumbers};
 
 /// Reads the first document as [`parse_exact`](super::parse_exact) does, with its errors, and keeps
@@ -19,6 +20,17 @@ use crate::tree::{Builder, ExactNumbers};
 /// # Errors
 /// See [`parse_with`](super::parse_with).
 pub(crate) fn parse_fields(text: &str, names: &[&str]) -> Result<Value, YamlError> {
+    if let Some(fields) = lines::read_fields(text, names) {
+        return Ok(fields);
+    }
+    parse_fields_of_whole_language(text, names)
+}
+
+/// Reads a text as [`parse_fields`] does, however simple it is.
+pub(super) fn parse_fields_of_whole_language(
+    text: &str,
+    names: &[&str],
+) -> Result<Value, YamlError> {
     let Some(document) = Composer::new(text)?.next_document()? else {
         return Ok(Value::Null);
     };

@@ -10,6 +10,7 @@ mod emit;
 mod error;
 mod fields;
 mod key_order;
+mod lines;
 mod loose;
 mod read;
 mod resolve;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::YamlError;
 use super::compose::Composer;
 use super::decode::{Unobserved, decode};
+use super::lines;
 use crate::tree::{Builder, ExactNumbers, FloatNumbers};
 
 /// Reads the first document of `text` with `builder`; an empty text is null.
@@ -13,6 +14,17 @@ use crate::tree::{Builder, ExactNumbers, FloatNumbers};
 /// [`YamlError`] when the first document is not YAML that JSON can express. Later documents are
 /// not looked at.
 pub fn parse_with<B: Builder>(text: &str, builder: &mut B) -> Result<B::Output, YamlError> {
+    if let Some(value) = lines::read(text, builder) {
+        return Ok(value);
+    }
+    parse_whole_language(text, builder)
+}
+
+/// Reads a text as [`parse_with`] does, however simple it is.
+pub(super) fn parse_whole_language<B: Builder>(
+    text: &str,
+    builder: &mut B,
+) -> Result<B::Output, YamlError> {
     match Composer::new(text)?.next_document()? {
         Some(document) => decode(&document, builder, &mut Unobserved, false),
         None => Ok(builder.null()),

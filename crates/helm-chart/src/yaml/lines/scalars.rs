@@ -1,0 +1,187 @@
+//! Scalars on one line, and literal blocks. Refuses folding, and escapes that are not plain.
+
+use std::borrow::Cow;
+
+use super::{Keep, Lines};
+
+impl<'a> Lines<'a> {
+    /// The end of a plain scalar on this line, without the blanks after it.
+    pub(super) fn plain_end(&self, start: usize) -> Option<usize> {
+        let first = self.byte(start)?;
+        let starts = first.is_ascii_alphanumeric()
+            || matches!(first, b'_' | b'.' | b'/' | b'$' | b'(' | b'<' | b'=' | b'~')
+            || matches!(first, b'+' | b'^' | b';' | b'\\' | 0x80..)
+            || (first == b'-' && !self.is_blank_or_end(start + 1));
+        if !starts {
+            return None;
+        }
+        let mut end = start;
+        let mut at = start;
+        loop {
+            match self.byte(at) {
+                None | Some(b'\n') => return Some(end),
+                Some(b'\t') => return None,
+                Some(b':') if self.is_blank_or_end(at + 1) => return None,
+                Some(b' ') if self.byte(at + 1) == Some(b'#') => return Some(end),
+                Some(b' ') => {}
+                Some(_) => end = at + 1,
+            }
+            at += 1;
+        }
+    }
+
+    /// A quoted scalar on this line, and where it ends.
+    pub(super) fn quoted(&self, start: usize, quote: u8) -> Option<(Cow<'a, str>, usize)> {
+        let first = start + 1;
+        let rest = self.bytes.get(first..)?;
+        let length = memchr::memchr3(quote, b'\\', b'\n', rest)?;
+        if rest[length] == quote {
+            let end = first + length + 1;
+            // Two single quotes are one.
+            let doubled = quote == b'\'' && self.byte(end) == Some(b'\'');
+            return (!doubled).then(|| (Cow::Borrowed(&self.text[first..end - 1]), end));
+        }
+        (quote == b'"').then(|| self.escaped(first))?
+    }
+
+    /// A scalar in double quotes with escapes, from behind the first quote.
+    fn escaped(&self, first: usize) -> Option<(Cow<'a, str>, usize)> {
+        let mut text = String::new();
+        let mut from = first;
+        loop {
+            let rest = self.bytes.get(from..)?;
+            let at = from + memchr::memchr3(b'"', b'\\', b'\n', rest)?;
+            text.push_str(&self.text[from..at]);
+            match (self.bytes[at], self.byte(at + 1)) {
+                (b'"', _) => return Some((Cow::Owned(text), at + 1)),
+                (b'\\', Some(letter @ (b'"' | b'\\'))) => text.push(char::from(letter)),
+                (b'\\', Some(b'n')) => text.push('\n'),
+                (b'\\', Some(b't')) => text.push('\t'),
+                _ => return None,
+            }
+            from = at + 2;
+        }
+    }
+
+    /// A flow sequence of scalars on this line, and where it ends.
+    pub(super) fn flow_items<K: Keep<'a>>(
+        &self,
+        keep: &mut K,
+        start: usize,
+    ) -> Option<(K::Items, usize)> {
+        let mut items = K::Items::default();
+        let mut at = self.skip_spaces(start + 1);
+        if self.byte(at) == Some(b']') {
+            return Some((items, at + 1));
+        }
+        loop {
+            let (item, end) = match self.byte(at)? {
+                quote @ (b'"' | b'\'') => {
+                    let (text, end) = self.quoted(at, quote)?;
+                    (keep.text(|| text), end)
+                }
+                first if first.is_ascii_alphanumeric() || matches!(first, b'_' | b'/' | b'.') => {
+                    let end = self.flow_word_end(at);
+                    (keep.plain(&self.text[at..end])?, end)
+                }
+                _ => return None,
+            };
+            K::add(&mut items, item);
+            at = self.skip_spaces(end);
+            match self.byte(at)? {
+                b']' => return Some((items, at + 1)),
+                b',' => at = self.skip_spaces(at + 1),
+                _ => return None,
+            }
+        }
+    }
+
+    fn flow_word_end(&self, start: usize) -> usize {
+        let is_part = |byte: &&u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'/' | b'.' | b'-' | b'*')
+        };
+        start + self.bytes[start..].iter().take_while(is_part).count()
+    }
+
+    /// A literal block from its `|`; `column` is that of the key or dash before it.
+    pub(super) fn literal<K: Keep<'a>>(
+        &mut self,
+        keep: &mut K,
+        start: usize,
+        column: usize,
+    ) -> Option<K::Value> {
+        let chomping = self
+            .byte(start + 1)
+            .filter(|sign| matches!(sign, b'-' | b'+'));
+        let mut header = start + 1 + usize::from(chomping.is_some());
+        let blanks = self.skip_spaces(header);
+        if self.byte(blanks) == Some(b'#') && blanks > header {
+            header = self.line_end(blanks);
+        } else {
+            header = blanks;
+        }
+        self.byte(header).filter(|byte| *byte == b'\n')?;
+        let body = header + 1;
+        let indent = self.block_indent(body, column)?;
+        let (content_end, end) = self.block_end(body, indent)?;
+        let (bytes, all) = (self.bytes, self.text);
+        let value = keep.text(|| {
+            let kept = match chomping {
+                Some(b'+') => end,
+                _ => content_end,
+            };
+            let mut text = without_indentation(&all[body..kept], indent);
+            if chomping == Some(b'-') && bytes[kept - 1] == b'\n' {
+                text.pop();
+            }
+            Cow::Owned(text)
+        });
+        self.begin_line(end)?;
+        self.column
+            .is_none_or(|next| next <= column)
+            .then_some(value)
+    }
+
+    /// The indentation of a block: that of its first line which is not empty.
+    fn block_indent(&self, body: usize, column: usize) -> Option<usize> {
+        let (mut line, mut widest) = (body, 0);
+        loop {
+            let at = self.skip_spaces(line);
+            let spaces = at - line;
+            match self.byte(at)? {
+                b'\n' => {
+                    widest = widest.max(spaces);
+                    line = at + 1;
+                }
+                b'\t' => return None,
+                _ => return (spaces > column && spaces >= widest).then_some(spaces),
+            }
+        }
+    }
+
+    /// Behind the last line of a block that is not empty, and behind the empty ones after it.
+    fn block_end(&self, body: usize, indent: usize) -> Option<(usize, usize)> {
+        let (mut line, mut content_end) = (body, body);
+        loop {
+            let at = self.skip_spaces(line).min(line + indent);
+            match self.byte(at) {
+                Some(b'\n') => line = at + 1,
+                Some(_) if at - line == indent => {
+                    line = (self.line_end(at) + 1).min(self.bytes.len());
+                    content_end = line;
+                }
+                Some(b'\t') => return None,
+                _ => return Some((content_end, line)),
+            }
+        }
+    }
+}
+
+fn without_indentation(block: &str, indent: usize) -> String {
+    let mut text = String::with_capacity(block.len());
+    for line in block.split_inclusive('\n') {
+        let spaces = line.bytes().take(indent).take_while(|byte| *byte == b' ');
+        text.push_str(&line[spaces.count()..]);
+    }
+    text
+}
