@@ -51,11 +51,7 @@ fn main() {
             proof!(Guide2024, neighbours::two_runs_at_once_do_not_mix),
             proof!(Guide2024, neighbours::the_api_server_may_go_away),
             proof!(Guide2024, neighbours::etcd_may_stand_still),
-            // Once a run stood still for minutes after a cut: to be looked into, so not in every CI run.
-            on_demand(
-                "E2E_CUTS",
-                proof!(Guide2024, neighbours::connections_may_be_cut),
-            ),
+            proof!(Guide2024, neighbours::connections_may_be_cut),
             proof!(Guide2024, neighbours::helm_upgrades_at_the_same_time, Helm4),
             killed(proof!(
                 Guide2024,
@@ -81,12 +77,6 @@ fn proof(generation: Generation, name: &'static str, needs: &[Component], proof:
     Needs::of(ground.into_iter().chain(needs.iter().copied()))
         .with_file(&official_charts().join("airflow-1.15.0.tgz"))
         .trial(name, move || ground::run(generation, proof))
-}
-
-/// A test that runs where a variable asks for it, and is listed as ignored elsewhere.
-fn on_demand(variable: &str, trial: Trial) -> Trial {
-    let ignored = std::env::var_os(variable).is_none() || trial.has_ignored_flag();
-    trial.with_ignored_flag(ignored)
 }
 
 /// A test that needs the program itself.

@@ -7,6 +7,7 @@
 //! far away as the API server for ours, and costs the script nothing.
 
 mod sides;
+mod waits;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -103,8 +104,10 @@ async fn measure(arguments: &Arguments, aks: &Aks) -> Result<(), Failure> {
 type Measure = (&'static str, &'static str, fn(&Took) -> f64);
 
 fn table(name: &str, rounds: &[(Took, Took)]) -> Result<(), Failure> {
-    let measures: [Measure; 6] = [
+    let measures: [Measure; 8] = [
         ("wall", "s", |took| took.wall),
+        ("waits for the cluster", "s", |took| took.waits),
+        ("tool time", "s", |took| took.wall - took.waits),
         ("requests to the API server", "", |took| took.requests),
         ("writes", "", |took| took.writes),
         ("longest chain of requests", "", |took| took.chain),

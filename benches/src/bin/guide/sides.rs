@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use tokio::process::Command;
 
 use crate::Failure;
+use crate::waits::{ClusterWork, Span};
 
 /// Both sides on one cluster.
 pub(crate) struct Sides<'a> {
@@ -43,6 +44,8 @@ pub(crate) struct Took {
     pub(crate) kilobytes: f64,
     /// Pods that were there before and are no longer.
     pub(crate) rolled: f64,
+    /// The seconds in which the tool could only wait for the cluster.
+    pub(crate) waits: f64,
 }
 
 impl<'a> Sides<'a> {
@@ -124,11 +127,13 @@ impl<'a> Sides<'a> {
 
     async fn run(&self, command: &mut Command, user: &str, api: &Cable) -> Result<Took, Failure> {
         let pods = self.pods().await?;
+        let work = ClusterWork::follow(&self.aks.plane).await?;
         let audit = Audit::of(&self.aks.plane, user);
         let before = api.bytes();
         let (started, since) = (Instant::now(), Timestamp::now());
         let output = command.output().await?;
         let wall = started.elapsed();
+        let run = Span::new(since, Timestamp::now());
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             let printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -148,6 +153,7 @@ impl<'a> Sides<'a> {
             writes: count(writes),
             chain: count(longest_chain(&requests)),
             kilobytes: bytes(api.bytes() - before) / 1000.0,
+            waits: work.seconds(run, &requests),
             rolled: count(pods.difference(&left).count()),
         })
     }
