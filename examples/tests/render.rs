@@ -373,3 +373,79 @@ fn official_charts_print_what_helm_prints() {
         }
     }
 }
+
+#[test]
+fn a_failing_template_is_shown_with_what_was_in_reach() {
+    let chart = Folder::with(
+        "excerpt",
+        &[
+            ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n"),
+            ("values.yaml", "image: {tag: 5}\npassword: hunter2\n"),
+            (
+                "templates/a.yaml",
+                "{{ $secret := .Values.password }}\n{{ $image := .Values.image }}\nimage: {{ $image.tag.name }}\n",
+            ),
+        ],
+    );
+    let failed = output(&["r", chart.path(), "--color", "never"]);
+    let words = "× aka::render::execute   nothing was written\n  c/templates/a.yaml:3:16\n    executing \"c/templates/a.yaml\" at <$image.tag.name>:\n      can't evaluate field name in type interface {}\n";
+    let shown = String::from_utf8(failed.stderr).unwrap();
+    assert_eq!(
+        shown,
+        format!(
+            "{words}   --> c/templates/a.yaml:3\n  3 | image: {{{{ $image.tag.name }}}}\n    |           ^^^^^^^^^^^^^^^\n  in reach there:\n    .  map of 7: Capabilities, Chart, Files, Release, Subcharts, Template, Values\n    $  map of 7: Capabilities, Chart, Files, Release, Subcharts, Template, Values\n    $secret  string (hidden)\n    $image  map of 1: tag\n"
+        )
+    );
+    let failed = output(&["r", chart.path(), "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&failed.stdout).unwrap();
+    assert_eq!(json["error"]["at"]["line"], 3);
+    assert_eq!(json["error"]["at"]["column"], 11);
+    assert_eq!(json["error"]["inReach"][2], "$secret  string (hidden)");
+}
+
+#[test]
+fn lookup_is_answered_from_manifests() {
+    let chart = Folder::with(
+        "lookup",
+        &[
+            ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n"),
+            (
+                "templates/a.yaml",
+                "{{ $old := lookup \"v1\" \"Secret\" .Release.Namespace \"kept\" }}\nkey: {{ dig \"data\" \"key\" \"new\" $old }}\nall: {{ len (lookup \"v1\" \"Secret\" \"\" \"\").items }}\n",
+            ),
+        ],
+    );
+    let state = Folder::with(
+        "lookup-state",
+        &[
+            (
+                "a/list.yaml",
+                "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: kept, namespace: default}, data: {key: b2xk}}\n- {apiVersion: v1, kind: Secret, metadata: {name: other, namespace: x}}\n",
+            ),
+            (
+                "b.json",
+                r#"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "third", "namespace": "x"}}"#,
+            ),
+            ("notes.txt", "no manifest"),
+        ],
+    );
+    let text = rendered(&["r", chart.path(), "--lookup", state.path()]);
+    assert_eq!(
+        text,
+        "---\n# Source: c/templates/a.yaml\nkey: b2xk\nall: 3\n"
+    );
+    let file = format!("{}/b.json", state.path());
+    let text = rendered(&["r", chart.path(), "--lookup", &file]);
+    assert_eq!(
+        text,
+        "---\n# Source: c/templates/a.yaml\nkey: new\nall: 1\n"
+    );
+    let notes = format!("{}/notes.txt", state.path());
+    let failed = output(&["r", chart.path(), "--lookup", &notes]);
+    assert!(!failed.status.success());
+    let words = String::from_utf8(failed.stderr).unwrap();
+    assert!(
+        words.contains("aka::render::lookup") && words.contains("notes.txt"),
+        "{words}"
+    );
+}

@@ -13,6 +13,7 @@ mod limits;
 mod observer;
 mod output;
 mod pipeline;
+mod reach;
 
 use std::any::{Any, TypeId};
 use std::cell::{Cell, OnceCell};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 pub use limits::Limits;
 pub use observer::{Observer, Place};
 
-use crate::error::{Error, ErrorKind, Frame};
+use crate::error::{Error, ErrorKind, Frame, Source};
 use crate::fmt;
 use crate::function::{Engine, FunctionError, Purity};
 use crate::node::{At, Branch, Definition, Node, TemplateCall, Unit};
@@ -358,6 +359,7 @@ impl<'s, O: Observer> Execution<'s, O> {
         }
         self.depth += 1;
         let flow = crate::stack::grow(|| self.walk(&mut running, dot, &definition.body));
+        let flow = flow.map_err(|error| self.with_reach(error, &running, dot));
         self.depth -= 1;
         self.variables.truncate(base);
         flow.map(|_| ())
@@ -448,7 +450,8 @@ impl<'s, O: Observer> Execution<'s, O> {
             (false, Some(nodes)) => (outer, nodes),
             (false, None) => return Ok(Flow::Next),
         };
-        crate::stack::grow(|| self.walk(running, dot, nodes))
+        let flow = crate::stack::grow(|| self.walk(running, dot, nodes));
+        flow.map_err(|error| self.with_reach(error, running, dot))
     }
 
     fn print(&mut self, running: &Running<'_>, value: &Value) -> Result<(), Error> {
@@ -602,7 +605,8 @@ impl<'s, O: Observer> Execution<'s, O> {
                 self.set(running, second.slot, item.clone());
             }
         }
-        crate::stack::grow(|| self.walk(running, item, &branch.body))
+        let flow = crate::stack::grow(|| self.walk(running, item, &branch.body));
+        flow.map_err(|error| self.with_reach(error, running, item))
     }
 
     fn set(&mut self, running: &Running<'_>, slot: Option<u32>, operand: Operand) {
@@ -749,6 +753,8 @@ impl Running<'_> {
             executing: Some(self.definition.name.to_string()),
             node: self.at.text(source),
             message,
+            reach: None,
+            text: Source(Some(Arc::clone(&self.loaded.unit.text))),
         }
     }
 

@@ -59,7 +59,8 @@
 //! # Errors
 //!
 //! An [`Error`] displays as Go's text. Its [`frames`](Error::frames) are the way through the
-//! templates as data: file, line, column, the template executed, the node. Functions report with
+//! templates as data: file, line, column, the template executed, the node, the text around it, and
+//! what was in reach: `.` and the variables, in short ([`Reach`]). Functions report with
 //! [`FunctionError`]; [`FunctionError::Abort`] ends an execution with something for its caller.
 //!
 //! # Where text comes from
@@ -83,6 +84,7 @@ mod function;
 mod lex;
 mod node;
 mod parse;
+mod reach;
 mod stack;
 mod templates;
 mod unquote;
@@ -91,5 +93,6 @@ mod value;
 pub use error::{Error, ErrorKind, Frame};
 pub use execute::{Execution, Limits, Observer, Place};
 pub use function::{Code, Engine, Function, FunctionError, Functions, Purity, Scope};
+pub use reach::{Glimpse, Reach, Seen};
 pub use templates::{Templates, TextCache};
 pub use value::{Entries, Kind, List, ListType, Map, MapType, Object, Text, Type, Value};

@@ -41,8 +41,9 @@ pub(crate) fn parse(name: &str, text: &str, functions: &Functions) -> Result<Uni
         strings: Vec::new(),
         sites: 0,
     };
-    let body = parser.top_level()?;
-    parser.define(name, body)?;
+    let body = parser.top_level();
+    let parsed = body.and_then(|body| parser.define(name, body));
+    parsed.map_err(|error| error.with_text(text.into()))?;
     let Parser {
         definitions,
         strings,

@@ -2,7 +2,7 @@
 //! messages Helm prints (santhosh-tekuri/jsonschema v6). Schemas are compiled once per chart;
 //! nothing is fetched: a remote `$ref` is an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -97,10 +97,8 @@ fn problems(chart: &Chart, values: &Value, keep: Keep) -> Option<String> {
         Err(problem) => Some(problem.clone()),
         Ok(validator) if validator.is_valid(values) => None,
         Ok(validator) => {
-            let mut root = Place::default();
-            for error in validator.iter_errors(values) {
-                root.add(&error);
-            }
+            let errors: Vec<_> = validator.iter_errors(values).collect();
+            let root = Place::of(&errors);
             let mut text = String::new();
             root.show("", 0, true, &mut text);
             Some(text.trim_start_matches('\n').to_owned() + "\n")
@@ -154,9 +152,13 @@ struct Problem {
 
 impl Place {
     fn of<'e>(errors: impl IntoIterator<Item = &'e ValidationError<'e>>) -> Self {
+        let errors: Vec<_> = errors.into_iter().collect();
+        let ends = Ends::of(&errors);
         let mut place = Self::default();
         for error in errors {
-            place.add(error);
+            if !ends.before(error) {
+                place.add(error);
+            }
         }
         place
     }
@@ -212,6 +214,63 @@ impl Place {
             place.show(&format!("{path}/{segment}"), indent, false, into);
         }
     }
+}
+
+/// Where Helm's validator looks no further: a value of another type, constant, enumeration or format
+/// is the only problem of its schema. Schema and place of the values lead to the rank of the problem.
+struct Ends<'e>(HashMap<(&'e str, &'e str), u8>);
+
+impl<'e> Ends<'e> {
+    fn of(errors: &[&'e ValidationError<'e>]) -> Self {
+        let mut ends = HashMap::new();
+        for error in errors {
+            if let Some(rank) = rank(error) {
+                let first = ends.entry(place_of(error)).or_insert(rank);
+                *first = rank.min(*first);
+            }
+        }
+        Self(ends)
+    }
+
+    /// Whether the validator has ended before it would find this problem.
+    fn before(&self, error: &ValidationError<'_>) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let (schema, instance) = place_of(error);
+        let at = |schema, instance| self.0.get(&(schema, instance));
+        let sooner = at(schema, instance).is_some_and(|first| {
+            let own = rank(error);
+            own.is_none_or(|own| *first < own)
+        });
+        // Whatever ended a schema above this one did so before this one was looked at.
+        let mut schemas = above(schema).skip(1);
+        sooner
+            || schemas.any(|schema| above(instance).any(|instance| at(schema, instance).is_some()))
+    }
+}
+
+/// The order in which what ends the validation of a schema is looked at.
+fn rank(error: &ValidationError<'_>) -> Option<u8> {
+    match error.kind() {
+        ValidationErrorKind::Type { .. } => Some(0),
+        ValidationErrorKind::Constant { .. } => Some(1),
+        ValidationErrorKind::Enum { .. } => Some(2),
+        ValidationErrorKind::Format { .. } => Some(3),
+        _ => None,
+    }
+}
+
+/// The way to the schema a problem belongs to, and the place of the values.
+fn place_of<'e>(error: &'e ValidationError<'_>) -> (&'e str, &'e str) {
+    let keyword = error.evaluation_path().as_str();
+    let schema = keyword.rsplit_once('/').map_or("", |(schema, _)| schema);
+    (schema, error.instance_path().as_str())
+}
+
+/// A path and all paths it is below of.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |path| Some(path.rsplit_once('/')?.0))
 }
 
 fn line(path: &str, indent: usize, text: &str, into: &mut String) {
@@ -433,6 +492,31 @@ mod tests {
         let resolved = chart.resolve(fine.as_table(), Profile::Helm4).unwrap();
         assert!(validate(&resolved.root, &resolved.values).is_ok());
     }
+
+    #[test]
+    fn a_value_of_the_wrong_type_has_no_other_problem() {
+        let schema = r#"{"$schema": "http://json-schema.org/draft-07/schema#", "properties": {
+            "p": {"type": "string", "enum": ["a"], "allOf": [{"minLength": 2}, {"type": "array"}]},
+            "q": {"enum": [{"a": 1}], "properties": {"b": {"type": "null"}}},
+            "r": {"items": {"type": "string", "const": "x"}}}}"#;
+        let chart = Chart::from_files(vec![
+            ChartFile::new("Chart.yaml", "apiVersion: v2\nname: p\nversion: 1.0.0\n"),
+            ChartFile::new("values.schema.json", schema),
+        ])
+        .unwrap();
+        let values = Values::parse("p: 1\nq: {b: 1}\nr: [1, z]\n").unwrap();
+        let resolved = chart.resolve(values.as_table(), Profile::Helm4).unwrap();
+        let report = validate(&resolved.root, &resolved.values)
+            .unwrap_err()
+            .report;
+        assert_eq!(
+            report,
+            "p:\n- at '/p': got number, want string\n- at '/q': 'enum' failed\n\
+             - at '/r': validation failed\n  - at '/r/0': got number, want string\n\
+             \u{20} - at '/r/1': value must be 'x'\n"
+        );
+    }
+
     #[test]
     fn only_names_of_other_schemas_are_taken_on_trust() {
         let report = |reference: &str| {

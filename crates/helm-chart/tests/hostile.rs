@@ -48,7 +48,10 @@ fn refused(name: &str) -> ArchiveError {
 #[test]
 fn paths_out_of_the_chart_are_refused() {
     for name in ["c/../x", "c/../../etc/passwd", "c/a/../../x", "c\\..\\x"] {
-        assert!(matches!(refused(name), ArchiveError::ParentPath(_)), "{name}");
+        assert!(
+            matches!(refused(name), ArchiveError::ParentPath(_)),
+            "{name}"
+        );
     }
     for name in ["c//etc/passwd", "c\\\\x"] {
         assert!(

@@ -30,7 +30,10 @@ pub enum ArchiveError {
     Empty,
     /// A path is absolute below the top folder.
     #[error("chart illegally contains absolute paths")]
-    #[diagnostic(code(aka::chart::absolute_path), help("its entry {0:?} is absolute below the top folder; pack the chart anew"))]
+    #[diagnostic(
+        code(aka::chart::absolute_path),
+        help("its entry {0:?} is absolute below the top folder; pack the chart anew")
+    )]
     AbsolutePath(String),
     /// An entry has no place below a top folder.
     #[error("chart illegally contains content outside the base directory: {0:?}")]
@@ -38,11 +41,17 @@ pub enum ArchiveError {
     OutsideBase(String),
     /// A path leads out of the chart.
     #[error("chart illegally references parent directory")]
-    #[diagnostic(code(aka::chart::parent_path), help("its entry {0:?} leads out of the chart; pack the chart anew"))]
+    #[diagnostic(
+        code(aka::chart::parent_path),
+        help("its entry {0:?} leads out of the chart; pack the chart anew")
+    )]
     ParentPath(String),
     /// A path begins like a drive of Windows.
     #[error("chart contains illegally named files")]
-    #[diagnostic(code(aka::chart::drive_path), help("its entry {0:?} begins like a drive; pack the chart anew"))]
+    #[diagnostic(
+        code(aka::chart::drive_path),
+        help("its entry {0:?} begins like a drive; pack the chart anew")
+    )]
     DrivePath(String),
     /// `Chart.yaml` is not in a folder.
     #[error("chart yaml not in base directory")]

@@ -1,13 +1,18 @@
 //! [`RenderError`]: why a chart did not render, in Helm's words.
 
-use go_text_template::{Error, ErrorKind};
+use go_text_template::{Error, ErrorKind, Reach};
+use serde_json::{Map, Value};
 
 use super::lookup::Query;
+use super::secrecy::Secrets;
 use crate::Profile;
 use crate::chart::DependencyError;
 use crate::manifest::ManifestError;
 
 /// Why a chart did not render. Nothing was written anywhere.
+///
+/// The messages are Helm's. Beside them, as data: the template around the failing node (as source
+/// code with a label), and what that node could see ([`RenderError::reach`]).
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum RenderError {
@@ -41,7 +46,7 @@ pub enum RenderError {
     Manifest(#[from] ManifestError),
     /// A file is not a template.
     #[error("{text}")]
-    #[diagnostic(code(aka::render::parse))]
+    #[diagnostic(code(aka::render::parse), forward(error))]
     Parse {
         /// Helm's text.
         text: String,
@@ -50,7 +55,7 @@ pub enum RenderError {
     },
     /// A template failed.
     #[error("{text}")]
-    #[diagnostic(code(aka::render::execute))]
+    #[diagnostic(code(aka::render::execute), forward(error))]
     Execute {
         /// Helm's text.
         text: String,
@@ -61,6 +66,7 @@ pub enum RenderError {
     #[error("{text}")]
     #[diagnostic(
         code(aka::render::refused),
+        forward(error),
         help("the chart itself asks for this; change the values it names")
     )]
     Refused {
@@ -95,11 +101,12 @@ impl RenderError {
         }
     }
 
-    pub(super) fn execute(error: Error, profile: Profile) -> Self {
-        let error = match error.into_payload::<Vec<Query>>() {
+    pub(super) fn execute(error: Error, profile: Profile, values: &Map<String, Value>) -> Self {
+        let mut error = match error.into_payload::<Vec<Query>>() {
             Ok(queries) => return Self::Needs { queries: *queries },
             Err(error) => Box::new(error),
         };
+        Secrets::of(values).hide(&mut error);
         if matches!(error.kind(), ErrorKind::Fail | ErrorKind::Required) {
             let message = error.reason().to_owned();
             let text = format!("execution error at ({}): {message}", location(&error));
@@ -114,6 +121,17 @@ impl RenderError {
             Profile::Helm3 => error.to_string(),
         };
         Self::Execute { text, error }
+    }
+
+    /// What the failing node of the innermost template could see: `.` and the variables, secret
+    /// values hidden. None where no node failed.
+    pub fn reach(&self) -> Option<&Reach> {
+        match self {
+            Self::Execute { error, .. } | Self::Refused { error, .. } => {
+                error.frames().rev().find_map(|frame| frame.reach.as_ref())
+            }
+            _ => None,
+        }
     }
 }
 

@@ -30,6 +30,23 @@ pub enum Query {
     },
 }
 
+impl Query {
+    /// A `lookup`; an empty namespace means all, or a cluster-wide kind, an empty name a list.
+    pub fn lookup(
+        api_version: impl Into<String>,
+        kind: impl Into<String>,
+        namespace: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self::Lookup {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
 /// Somebody who answers the questions of templates while they are rendered, as the API server does
 /// under `helm install`.
 ///

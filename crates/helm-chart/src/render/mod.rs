@@ -34,9 +34,11 @@ mod late;
 mod lookup;
 mod metadata;
 mod run;
+mod secrecy;
 mod tracer;
 
 pub use blame::{Blame, BlamedLine, Draw, TemplateLine, Writer};
 pub use error::RenderError;
+pub use go_text_template::{Glimpse, Reach, Seen};
 pub use lookup::{Answers, LookupSource, Query};
 pub use run::{RenderOptions, Rendered, RenderedFiles};

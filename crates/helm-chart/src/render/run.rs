@@ -412,7 +412,8 @@ fn execute<O: Observer>(
         ]);
         dot.insert("Template", template.retyped(values_type(profile)));
         let output = execution.execute_bytes(&file.name, Value::Map(dot.clone()));
-        let output = output.map_err(|error| RenderError::execute(error, profile))?;
+        let output =
+            output.map_err(|error| RenderError::execute(error, profile, &resolved.values))?;
         files.insert(file.name.clone(), file.last.share(&printed(output)));
         executed(execution.observer(), &file.name);
     }

@@ -295,6 +295,10 @@ pub(crate) struct RenderArgs {
     /// Leave test hooks out.
     #[arg(long)]
     pub(crate) skip_tests: bool,
+    /// Answer `lookup` from manifests, as if they were all the cluster holds: a file, or a folder
+    /// with files of YAML or JSON, as `kubectl get -o yaml` prints them; repeatable.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) lookup: Vec<PathBuf>,
     /// Do not check values against the chart's schema.
     #[arg(long)]
     pub(crate) skip_schema_validation: bool,

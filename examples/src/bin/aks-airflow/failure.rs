@@ -6,6 +6,7 @@ use helm_release::ReleaseError;
 use miette::Diagnostic;
 
 use crate::console::{Console, Paint, line};
+use crate::excerpt::Excerpt;
 use crate::exit;
 use crate::interruption::Interruption;
 
@@ -24,6 +25,7 @@ pub(crate) struct Failure {
     error: Box<dyn Diagnostic + Send + Sync>,
     written: &'static str,
     code: u8,
+    in_reach: Vec<String>,
 }
 
 impl Failure {
@@ -33,6 +35,7 @@ impl Failure {
             error: Box::new(error),
             written: "nothing was written",
             code: exit::FAILED,
+            in_reach: Vec::new(),
         }
     }
 
@@ -42,6 +45,7 @@ impl Failure {
             error: Box::new(error),
             written: "something was written; run again after the fix",
             code: exit::FAILED,
+            in_reach: Vec::new(),
         }
     }
 
@@ -55,7 +59,13 @@ impl Failure {
                 "nothing was written"
             },
             code: by.exit_code(),
+            in_reach: Vec::new(),
         }
+    }
+
+    /// The same failure with what the failing template could see, a line each.
+    pub(crate) fn with_reach(self, in_reach: Vec<String>) -> Self {
+        Self { in_reach, ..self }
     }
 
     /// The exit code it ends the program with.
@@ -82,6 +92,8 @@ impl Failure {
                     "message": causes.first(),
                     "causes": causes.get(1..),
                     "help": help(self.error.as_ref()),
+                    "at": excerpt(self.error.as_ref()).map(|excerpt| excerpt.json()),
+                    "inReach": self.in_reach,
                     "written": self.written,
                 },
             });
@@ -89,18 +101,18 @@ impl Failure {
             return;
         }
         let mut text = String::new();
-        block(self.error.as_ref(), self.written, &mut text);
+        block(self.error.as_ref(), self.written, &self.in_reach, &mut text);
         console.error_line(text.trim_end());
     }
 }
 
-/// One error: its most precise code and what was written, the chain of causes, the help. Errors it
-/// gathers follow, each in the same form.
-fn block(error: &dyn Diagnostic, written: &str, text: &mut String) {
+/// One error: its most precise code and what was written, the chain of causes, where it points at
+/// and what was in reach there, the help. Errors it gathers follow, each in the same form.
+fn block(error: &dyn Diagnostic, written: &str, in_reach: &[String], text: &mut String) {
     let related: Vec<&dyn Diagnostic> = error.related().into_iter().flatten().collect();
     if !related.is_empty() {
         for one in related {
-            block(one, written, text);
+            block(one, written, in_reach, text);
             text.push('\n');
         }
         return;
@@ -114,9 +126,24 @@ fn block(error: &dyn Diagnostic, written: &str, text: &mut String) {
             text.push_str(&format!("{indent}{line}\n"));
         }
     }
+    if let Some(excerpt) = excerpt(error) {
+        text.push_str(&excerpt.to_string());
+    }
+    if !in_reach.is_empty() {
+        text.push_str("  in reach there:\n");
+        for one in in_reach {
+            text.push_str(&format!("    {one}\n"));
+        }
+    }
     if let Some(help) = help(error) {
         text.push_str(&format!("  help: {help}\n"));
     }
+}
+
+/// Where the innermost error that knows its place points at.
+fn excerpt(error: &dyn Diagnostic) -> Option<Excerpt> {
+    let inner = error.diagnostic_source().and_then(excerpt);
+    inner.or_else(|| Excerpt::of(error))
 }
 
 /// The innermost code: the most precise one.

@@ -4,6 +4,7 @@ mod charts;
 mod cli;
 mod commands;
 mod console;
+mod excerpt;
 mod failure;
 mod interruption;
 mod session;

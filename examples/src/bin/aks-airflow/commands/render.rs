@@ -2,13 +2,14 @@
 //!
 //! Owns the way from the command line to the text: finding the chart, reading values, choosing what
 //! is shown. It refuses to judge a chart; that is `helm_chart`'s part. It asks no cluster: `lookup`
-//! finds nothing, as under `helm template`.
+//! finds nothing, as under `helm template`, or what `--lookup` gives.
 //!
 //! Source of the behaviour: Helm's `pkg/cmd/template.go` and `pkg/action/install.go`, v4.2.4 and
 //! v3.21.4.
 
 mod chart;
 mod error;
+mod lookup;
 mod output_dir;
 mod post_renderer;
 mod randomness;
@@ -18,7 +19,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use helm_chart::manifest::TextOptions;
-use helm_chart::render::{RenderOptions, Rendered};
+use helm_chart::render::{Answers, Reach, RenderOptions, Rendered};
 use helm_chart::values::{Origins, ValueOptions};
 use helm_chart::{Capabilities, Chart, Environment, Profile, Release, Values};
 
@@ -28,6 +29,7 @@ use why::Why;
 
 use crate::cli::{ProfileArg, RenderArgs};
 use crate::console::Console;
+use crate::excerpt::printable;
 use crate::failure::Failure;
 
 /// What `render` has to say.
@@ -46,8 +48,12 @@ pub(crate) struct Rendering {
 /// # Errors
 /// See [`rendering`].
 pub(crate) async fn render(args: &RenderArgs, console: &Console) -> Result<u8, Failure> {
-    let failed = |error: RenderCommandError| match error {
+    let failed = |error: RenderCommandError| match &error {
         RenderCommandError::Write { .. } => Failure::after_writes(error),
+        RenderCommandError::Render(cause) => {
+            let reach = cause.reach().map(seen).unwrap_or_default();
+            Failure::before_writes(error).with_reach(reach)
+        }
         _ => Failure::before_writes(error),
     };
     let rendering = rendering(args).await.map_err(failed)?;
@@ -80,6 +86,12 @@ pub(crate) async fn render(args: &RenderArgs, console: &Console) -> Result<u8, F
         }
         _ => Ok(0),
     }
+}
+
+/// `.` and the variables, a line each.
+fn seen(reach: &Reach) -> Vec<String> {
+    let all = std::iter::once(&reach.dot).chain(&reach.variables);
+    all.map(|seen| printable(&seen.to_string())).collect()
 }
 
 /// Renders a chart as `helm template` does. Nothing is written, unless `--output-dir` asks for it.
@@ -174,6 +186,9 @@ fn options(args: &RenderArgs, profile: Profile) -> Result<RenderOptions, RenderC
     let mut options = RenderOptions::default()
         .with_profile(profile)
         .with_capabilities(capabilities);
+    if !args.lookup.is_empty() {
+        options.answers = Answers::from_source(lookup::Manifests::read(&args.lookup)?);
+    }
     options.skip_schema = args.skip_schema_validation;
     options.once = !args.explain_random;
     Ok(options)

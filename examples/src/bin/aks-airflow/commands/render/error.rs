@@ -47,6 +47,20 @@ pub(crate) enum RenderCommandError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A file of `--lookup` holds no manifests.
+    #[error("cannot read the objects in {}", path.display())]
+    #[diagnostic(
+        code(aka::render::lookup),
+        help(
+            "give objects with apiVersion, kind and metadata, as `kubectl get -o yaml` prints them"
+        )
+    )]
+    Lookup {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The post-renderer failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
