@@ -152,8 +152,14 @@ fn has_right_trim(text: &str) -> bool {
     characters.next().is_some_and(is_space) && characters.next() == Some('-')
 }
 
+/// Where the next action begins. Texts are short, so that preparing a search would take longer.
+fn find_left(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'{', bytes).find(|at| bytes.get(at + 1) == Some(&b'{'))
+}
+
 fn newlines(text: &str) -> u32 {
-    text.bytes().filter(|byte| *byte == b'\n').count() as u32
+    memchr::memchr_iter(b'\n', text.as_bytes()).count() as u32
 }
 
 impl<'t> Lexer<'t> {
@@ -263,7 +269,7 @@ impl<'t> Lexer<'t> {
 
     fn lex_text(&mut self) -> Token<'t> {
         loop {
-            let Some(length) = self.rest().find(LEFT) else {
+            let Some(length) = find_left(self.rest()) else {
                 let length = self.rest().len();
                 self.line += newlines(self.rest());
                 self.at += length;

@@ -2,6 +2,8 @@
 //! messages Helm prints (santhosh-tekuri/jsonschema v6). Schemas are compiled once per chart;
 //! nothing is fetched: a remote `$ref` is an error.
 
+mod simple;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
@@ -12,6 +14,8 @@ use serde_json::Value;
 use crate::chart::{Chart, ResolvedChart};
 use crate::values::Table;
 use crate::values::coalesce::{go_type, go_value};
+
+pub(crate) use simple::SimpleSchema;
 
 /// A schema ready for use.
 pub(crate) type Validator = jsonschema::Validator;
@@ -84,6 +88,12 @@ fn validate_into(chart: &ResolvedChart<'_>, values: &Value, keep: Keep, report: 
 
 fn problems(chart: &Chart, values: &Value, keep: Keep) -> Option<String> {
     let schema = chart.schema()?;
+    let simple = chart
+        .simple_schema
+        .get_or_init(|| SimpleSchema::read(schema));
+    if simple.as_ref().is_some_and(|simple| simple.accepts(values)) {
+        return None;
+    }
     let fresh;
     let validator = match (chart.validator.get(), keep) {
         (Some(known), _) => known,

@@ -26,6 +26,7 @@ impl<'t> Parser<'t> {
         let at = at.unwrap_or(term.at);
         match &mut term.kind {
             ExprKind::Fields(own) | ExprKind::Variable { fields: own, .. } => {
+                own.reserve_exact(fields.len());
                 own.append(&mut fields);
                 term.at = at;
             }

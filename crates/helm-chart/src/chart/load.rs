@@ -219,6 +219,8 @@ fn load(
         children,
         combined: CombinedDefaults::default(),
         #[cfg(feature = "schema")]
+        simple_schema: OnceLock::new(),
+        #[cfg(feature = "schema")]
         validator: OnceLock::new(),
         compiled: OnceLock::new(),
     })

@@ -33,6 +33,8 @@ pub struct Chart {
     children: Vec<Chart>,
     combined: defaults::CombinedDefaults,
     #[cfg(feature = "schema")]
+    pub(crate) simple_schema: OnceLock<Option<crate::schema::SimpleSchema>>,
+    #[cfg(feature = "schema")]
     pub(crate) validator: OnceLock<Result<crate::schema::Validator, String>>,
     /// What rendering compiles once per chart.
     pub(crate) compiled: OnceLock<std::sync::Arc<dyn std::any::Any + Send + Sync>>,
