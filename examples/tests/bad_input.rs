@@ -206,6 +206,30 @@ fn archives_that_are_damaged_hostile_or_not_there_are_named() {
             assert!(error.contains(word), "no `{word}` in {error}");
         }
     }
+    // As the document's charts: the folder that was looked into, and what is wrong with the archive.
+    std::fs::create_dir(folder.0.join("charts")).unwrap();
+    for (archive, words) in [
+        (
+            None,
+            [
+                "chart airflow 1.15.0 from charts",
+                "aka::registry::not_found",
+            ],
+        ),
+        (Some(&climbs), ["aka::chart::parent_path", "escaped.txt"]),
+    ] {
+        if let Some(archive) = archive {
+            for name in ["airflow-1.15.0.tgz", "external-secrets-0.10.5.tgz"] {
+                std::fs::write(folder.0.join("charts").join(name), archive).unwrap();
+            }
+        }
+        let up = ["up", "--sandbox", "--charts", "charts", "-f", &guide()];
+        let (code, out, error) = folder.says(&up);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{error}");
+        for word in words.into_iter().chain(["nothing was written"]) {
+            assert!(error.contains(word), "no `{word}` in {error}");
+        }
+    }
     for folder in folder.0.ancestors().take(3) {
         assert!(!folder.join("escaped.txt").exists());
     }

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::fmt;
 
+use helm_chart::chart::ChartError;
 use miette::Diagnostic;
 
 use crate::Digest;
@@ -142,13 +143,22 @@ pub enum SourceErrorKind {
         status: u16,
     },
 
-    /// The index, manifest or archive makes no sense.
+    /// The index or manifest makes no sense.
     #[error("the answer cannot be understood: {why}")]
     #[diagnostic(code(aka::registry::answer))]
     Answer {
         /// What is wrong.
         why: String,
     },
+
+    /// What is there is no chart.
+    #[error("it is no chart")]
+    #[diagnostic(code(aka::registry::no_chart))]
+    NoChart(
+        #[source]
+        #[diagnostic_source]
+        ChartError,
+    ),
 
     /// An address, name or option that cannot be used.
     #[error("{why}")]

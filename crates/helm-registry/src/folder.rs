@@ -77,7 +77,8 @@ impl Folder {
             let mut versions: Vec<ChartVersion> =
                 found.into_iter().map(|one| one.version).collect();
             newest_first(&mut versions);
-            return Err(not_found(chart, &versions));
+            let folder = self.path.display().to_string();
+            return Err(not_found(&folder, chart, &versions));
         };
         let origin = one.path.display().to_string();
         let bytes = if one.path.is_dir() {
@@ -210,7 +211,10 @@ fn chart_folder(path: &Path) -> Result<Found, SourceError> {
 
 fn archive_file(path: &Path) -> Result<Found, SourceError> {
     let bytes = read_file(path, MAX_CHART_BYTES)?;
-    let (name, version) = describe(&bytes).map_err(|why| invalid(path, why))?;
+    let (name, version) = describe(&bytes).map_err(|error| {
+        let kind = SourceErrorKind::NoChart(error);
+        SourceError::new("read", path.display().to_string(), kind)
+    })?;
     Ok(Found {
         name,
         version,

@@ -118,7 +118,11 @@ impl ChartSource for HttpRepository {
     async fn pull(&self, chart: ChartRef) -> Result<Archive, SourceError> {
         let index = self.index().await?;
         let Some(entry) = index.entry(&chart.name, &chart.version) else {
-            return Err(not_found(&chart, &self.versions(chart.name.clone()).await?));
+            return Err(not_found(
+                &shown(&self.url),
+                &chart,
+                &self.versions(chart.name.clone()).await?,
+            ));
         };
         let url = self.inside(&entry.url)?;
         let limit = self.options.transport.max_archive;

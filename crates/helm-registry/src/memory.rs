@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use helm_chart::archive::read_archive;
-use helm_chart::chart::Metadata;
+use helm_chart::chart::{ChartError, Metadata};
 
 use crate::resolve::{newest_first, offered};
 use crate::{Archive, ChartRef, ChartSource, ChartVersion, Digest, SourceError, SourceErrorKind};
@@ -24,8 +24,9 @@ impl MemoryCharts {
     /// The bytes are no chart.
     pub fn with(mut self, bytes: impl Into<Bytes>) -> Result<Self, SourceError> {
         let bytes = bytes.into();
-        let (name, version) = describe(&bytes).map_err(|why| {
-            SourceError::new("read", "an archive", SourceErrorKind::Answer { why })
+        let (name, version) = describe(&bytes).map_err(|error| {
+            let kind = SourceErrorKind::NoChart(error);
+            SourceError::new("read", "an archive", kind)
         })?;
         let origin = format!("memory:{name}-{}.tgz", version.version);
         let versions = self.charts.entry(name).or_default();
@@ -52,28 +53,35 @@ impl ChartSource for MemoryCharts {
             .find(|(version, _)| version.version == chart.version);
         match found {
             Some((_, archive)) => archive.clone().checked(chart.digest, "the pin"),
-            None => Err(not_found(&chart, &self.versions(chart.name.clone()).await?)),
+            None => Err(not_found(
+                "memory",
+                &chart,
+                &self.versions(chart.name.clone()).await?,
+            )),
         }
     }
 }
 
-/// No such version, and what there is instead.
-pub(crate) fn not_found(chart: &ChartRef, versions: &[ChartVersion]) -> SourceError {
+/// No such version in a source, and what there is instead.
+pub(crate) fn not_found(source: &str, chart: &ChartRef, versions: &[ChartVersion]) -> SourceError {
     let kind = SourceErrorKind::NotFound {
         what: format!("chart {chart}"),
         help: offered(versions),
     };
-    SourceError::new("pull", format!("chart {chart}"), kind)
+    SourceError::new("pull", format!("chart {chart} from {source}"), kind)
 }
 
 /// What an archive says of itself; the error says why it is no chart.
-pub(crate) fn describe(bytes: &[u8]) -> Result<(String, ChartVersion), String> {
-    let files = read_archive(bytes).map_err(|error| error.to_string())?;
+pub(crate) fn describe(bytes: &[u8]) -> Result<(String, ChartVersion), ChartError> {
+    let files = read_archive(bytes)?;
     let file = files
         .iter()
         .find(|file| file.name == "Chart.yaml")
-        .ok_or("Chart.yaml file is missing")?;
-    let metadata = Metadata::parse(&file.text()).map_err(|error| error.to_string())?;
+        .ok_or(ChartError::NoMetadata)?;
+    let metadata = Metadata::parse(&file.text()).map_err(|source| ChartError::Metadata {
+        file: file.name.clone(),
+        source,
+    })?;
     Ok((
         metadata.name.clone(),
         of_metadata(&metadata, Some(Digest::of(bytes))),

@@ -261,7 +261,7 @@ impl ChartSource for OciRepository {
             Ok(manifest) => manifest,
             Err(SourceErrorKind::NotFound { .. }) => {
                 let versions = self.versions(chart.name.clone()).await;
-                return Err(not_found(&chart, &versions.unwrap_or_default()));
+                return Err(not_found(&origin, &chart, &versions.unwrap_or_default()));
             }
             Err(kind) => return Err(failed(kind)),
         };

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use helm_chart::Chart;
-use helm_registry::{ChartRef, ChartSource, Digest, SourceError};
+use helm_registry::{ChartRef, ChartSource, Digest, SourceError, SourceErrorKind};
 
 use crate::document::{ChartPin, Deployment, Operator};
 
@@ -37,17 +37,15 @@ impl ChartLibrary for OneSource {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum ChartError {
-    /// Its source does not give it.
-    #[error("chart {chart} {version} cannot be had from {repository}")]
+    /// Its source does not give it, or gives what is no chart.
+    #[error("chart {chart} {version} cannot be had")]
     #[diagnostic(code(aka::chart::pull))]
     Pull {
         /// Which chart.
         chart: &'static str,
         /// Which version.
         version: String,
-        /// From where.
-        repository: String,
-        /// Why.
+        /// Why, and where it was looked for.
         #[source]
         #[diagnostic_source]
         source: SourceError,
@@ -63,19 +61,6 @@ pub enum ChartError {
         chart: &'static str,
         /// The text.
         digest: String,
-    },
-    /// The archive is no chart.
-    #[error("chart {chart} {version} from {origin} cannot be loaded: {message}")]
-    #[diagnostic(code(aka::chart::load))]
-    Load {
-        /// Which chart.
-        chart: &'static str,
-        /// Which version.
-        version: String,
-        /// Where it came from.
-        origin: String,
-        /// Why.
-        message: String,
     },
 }
 
@@ -137,7 +122,6 @@ async fn load(
     let failed = |source| ChartError::Pull {
         chart,
         version: version.clone(),
-        repository: repository.to_owned(),
         source,
     };
     let mut wanted = ChartRef::new(chart, version.clone());
@@ -161,10 +145,8 @@ async fn load(
         .map_err(failed)?;
     Chart::from_archive(&archive.bytes)
         .map(Arc::new)
-        .map_err(|error| ChartError::Load {
-            chart,
-            version,
-            origin: archive.origin,
-            message: error.to_string(),
+        .map_err(|error| {
+            let kind = SourceErrorKind::NoChart(error);
+            failed(SourceError::new("load", archive.origin, kind))
         })
 }
