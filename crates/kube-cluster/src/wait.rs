@@ -23,7 +23,7 @@ use follow::Seen;
 /// How long a wait lasts before pods and events are followed for its reason.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long changes are gathered before a reason is told.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(10);
 
 /// What to wait for.
 #[derive(Debug, Clone)]

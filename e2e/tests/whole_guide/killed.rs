@@ -62,11 +62,13 @@ pub(crate) async fn the_program_is_finished_by_its_next_run(ground: &Ground) -> 
         ground.reset().await?;
         chains += 1;
         let mut points = Vec::new();
+        // How much of the install is to do, about: what has died did some of it.
+        let mut left = whole.since_write;
         for _ in 0..CHAIN.min(kills - killed) {
             let point = match random.u8(..10) {
                 0 => Point::Request(random.usize(1..=whole.requests - whole.since_write)),
-                1 => Point::AfterWrite(random.usize(1..whole.since_write)),
-                _ => Point::AfterWrite(random.usize(1..=12)),
+                1 => Point::AfterWrite(random.usize(1..=left.div_ceil(3))),
+                _ => Point::AfterWrite(random.usize(1..=left.min(12))),
             };
             points.push(point);
             let (died, is_killed) = run_until(ground, &up, Some(point)).await?;
@@ -74,6 +76,7 @@ pub(crate) async fn the_program_is_finished_by_its_next_run(ground: &Ground) -> 
                 break;
             }
             killed += 1;
+            left = left.saturating_sub(died.since_write).max(1);
             in_plan += usize::from(died.since_write == 0);
             furthest = furthest.max(died.since_write);
             if killed % PATIENT != 0 {
