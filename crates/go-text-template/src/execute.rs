@@ -458,6 +458,11 @@ impl<'s, O: Observer> Execution<'s, O> {
         match value {
             Value::Nil => self.out.push_str(NO_VALUE),
             Value::String(text) => self.out.push(text),
+            Value::Object(object) => {
+                let addressed = object.print_addressed().map(Text::from);
+                let text = addressed.unwrap_or_else(|| fmt::sprint_value(value));
+                self.out.push(&text);
+            }
             other => self.out.push(&fmt::sprint_value(other)),
         }
         if self.out.len() as u64 + self.written > self.limits.output {

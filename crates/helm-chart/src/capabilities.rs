@@ -108,6 +108,7 @@ pub struct HelmVersion {
     code(aka::chart::kube_version),
     help("give at least major and minor, such as 1.33")
 )]
+#[non_exhaustive]
 pub struct KubeVersionError {
     /// The text.
     pub text: String,

@@ -32,6 +32,7 @@ pub(crate) type Validator = jsonschema::Validator;
     code(aka::values::schema),
     help("compare the values with the chart's values.schema.json")
 )]
+#[non_exhaustive]
 pub struct SchemaError {
     /// Per chart a line with its name, then one line per problem.
     pub report: String,

@@ -44,9 +44,15 @@ pub trait Object: Any + Debug {
         "{}".to_owned()
     }
 
-    /// The exported fields in order, for every verb to print one by one; by default there is only
+    /// The fields in order, for every verb to print one by one; by default there is only
     /// [`print`](Object::print). Not asked of a stringer.
     fn printed_fields(&self) -> Option<Vec<(&str, Value)>> {
+        None
+    }
+
+    /// What `String()` of a pointer to this returns, if only the pointer has one: an action prints
+    /// that, since it can take the address; functions get the value and print its fields.
+    fn print_addressed(&self) -> Option<String> {
         None
     }
 

@@ -13,6 +13,7 @@ use crate::yaml::{YamlError, parse_exact};
 /// The fields of `Chart.yaml`; serialised as Helm stores them, empty fields left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Metadata {
     /// Name of the chart.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -75,6 +76,7 @@ fn is_empty_list(list: &Option<Vec<Dependency>>) -> bool {
 /// A maintainer of a chart.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Maintainer {
     /// Name of a person or organisation.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -90,6 +92,7 @@ pub struct Maintainer {
 /// A chart another chart builds on.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Dependency {
     /// Name of the chart; its alias once dependencies are resolved.
     pub name: String,
@@ -118,6 +121,7 @@ pub struct Dependency {
 /// What `Chart.lock` says: the exact versions chosen for the dependencies.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Lock {
     /// When, as written.
     pub generated: String,

@@ -27,6 +27,7 @@ pub struct ResolvedChart<'c> {
 
 /// A chart with everything decided that depends on the user's values.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Resolved<'c> {
     /// The chart.
     pub root: ResolvedChart<'c>,

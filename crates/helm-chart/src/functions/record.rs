@@ -29,7 +29,7 @@ impl Field {
     }
 }
 
-/// A Go struct, or a pointer to one: fields, methods, and perhaps a `String()` of its own.
+/// A Go struct, or a pointer to one: fields, methods, and perhaps a `String()` of its pointer.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The Go type, such as `*common.Capabilities`.
@@ -38,9 +38,11 @@ pub struct Record {
     pub fields: Vec<Field>,
     /// How many of the fields, from the first on, are those of an embedded struct, and its name.
     pub embedded: Option<(&'static str, usize)>,
+    /// A field that only printing shows: how many fields are before it, its name and its value.
+    pub unexported: Option<(usize, &'static str, Value)>,
     /// The methods.
     pub methods: &'static [Function],
-    /// What `String()` returns, if there is one.
+    /// What `String()` of a pointer to it returns, if there is one.
     pub text: Option<String>,
 }
 
@@ -51,6 +53,7 @@ impl Record {
             go_type,
             fields,
             embedded: None,
+            unexported: None,
             methods: &[],
             text: None,
         }
@@ -81,10 +84,11 @@ impl Object for Record {
         self.methods
     }
 
+    fn print_addressed(&self) -> Option<String> {
+        self.text.clone()
+    }
+
     fn print(&self) -> String {
-        if let Some(text) = &self.text {
-            return text.clone();
-        }
         let pointer = if self.go_type.starts_with('*') {
             "&"
         } else {
@@ -98,7 +102,11 @@ impl Object for Record {
     fn printed_fields(&self) -> Option<Vec<(&str, Value)>> {
         let plain = |field: &Field| (field.name, field.value.clone());
         let Some((name, count)) = self.embedded else {
-            return Some(self.fields.iter().map(plain).collect());
+            let mut fields: Vec<_> = self.fields.iter().map(plain).collect();
+            if let Some((at, name, value)) = &self.unexported {
+                fields.insert((*at).min(fields.len()), (name, value.clone()));
+            }
+            return Some(fields);
         };
         let (inner, outer) = self.fields.split_at(count.min(self.fields.len()));
         let inner = Self::new(self.embedded_type(), inner.to_vec());
@@ -110,10 +118,6 @@ impl Object for Record {
     fn is_comparable(&self) -> bool {
         let collection = |field: &Field| matches!(field.value, Value::List(_) | Value::Map(_));
         self.go_type.starts_with('*') || !self.fields.iter().any(collection)
-    }
-
-    fn is_stringer(&self) -> bool {
-        self.text.is_some()
     }
 
     fn deep_equal(&self, other: &dyn Object) -> bool {

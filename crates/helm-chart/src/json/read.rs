@@ -11,6 +11,7 @@ use crate::yaml::MAX_DEPTH;
 /// A text that is not JSON, in Go's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct JsonError {
     message: String,
     /// Byte offset at which the problem was noticed.

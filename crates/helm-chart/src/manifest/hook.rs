@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 /// A moment at which a hook runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum HookEvent {
     /// Before the objects of a new release are created.
     PreInstall,
@@ -66,6 +67,7 @@ impl std::fmt::Display for HookEvent {
 
 /// When the objects of a hook are deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum HookDeletePolicy {
     /// After the hook succeeded.
     HookSucceeded,
@@ -101,6 +103,7 @@ impl HookDeletePolicy {
 
 /// When the logs of a hook are shown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum HookOutputLogPolicy {
     /// After the hook succeeded.
     HookSucceeded,

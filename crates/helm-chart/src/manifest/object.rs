@@ -18,6 +18,7 @@ use crate::yaml::{YamlError, parse_exact, parse_fields};
     code(aka::chart::manifest_yaml),
     help("render the chart alone and look at that file")
 )]
+#[non_exhaustive]
 pub struct ManifestError {
     /// The file it comes from.
     pub path: String,

@@ -14,6 +14,7 @@ use crate::yaml::YamlError;
 
 /// Whose notes are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum NotesScope {
     /// Those of the chart itself.
     #[default]

@@ -55,6 +55,10 @@ fn kube_version(capabilities: &Capabilities, names: &Names) -> Value {
         ],
     );
     record.methods = KUBE_METHODS;
+    if names.prints_normalized {
+        let normalized = version.normalized.as_str().into();
+        record.unexported = Some((1, "normalizedVersion", normalized));
+    }
     record.text = Some(
         if names.prints_normalized {
             &version.normalized
@@ -132,9 +136,7 @@ const KUBE_METHODS: &[Function] = &[
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every function")]
 fn version_text(_: &mut Scope<'_>, arguments: &[Value]) -> Result<Value, FunctionError> {
-    Ok(arguments
-        .first()
-        .map(Value::to_string)
-        .unwrap_or_default()
-        .into())
+    let record = arguments.first().and_then(Value::downcast::<Record>);
+    let text = record.and_then(|record| record.text.as_deref());
+    Ok(text.unwrap_or_default().into())
 }

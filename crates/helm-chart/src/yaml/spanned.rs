@@ -30,6 +30,7 @@ impl From<Mark> for Position {
 
 /// A decoded document that remembers where each part was written.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Spanned {
     /// The document; integers stay integers.
     pub value: Value,

@@ -181,7 +181,7 @@ const NUMBERS: [&str; 34] = [
 ];
 
 /// Values of many Go types; none of them is large.
-const VALUES: [&str; 53] = [
+const VALUES: [&str; 52] = [
     "nil",
     "true",
     "false",
@@ -216,7 +216,6 @@ const VALUES: [&str; 53] = [
     ".Chart",
     ".Files",
     ".Template",
-    ".Capabilities.KubeVersion",
     ".Capabilities.APIVersions",
     "(list)",
     "(list nil)",
