@@ -475,6 +475,18 @@ mod tests {
         assert!(SimpleSchema::read(b"{").is_none());
     }
 
+    #[test]
+    #[ignore = "needs the official charts in AKS_AIRFLOW_SHARED"]
+    fn the_guides_chart_needs_no_compiled_schema() {
+        let shared = std::env::var("AKS_AIRFLOW_SHARED").unwrap();
+        let archive = std::fs::read(format!("{shared}/charts/airflow-1.15.0.tgz")).unwrap();
+        let chart = crate::Chart::from_archive(&archive).unwrap();
+        let none = crate::values::Table::new();
+        let resolved = chart.resolve(&none, crate::Profile::Helm4).unwrap();
+        let simple = SimpleSchema::read(chart.schema().unwrap()).unwrap();
+        assert!(simple.accepts(&Value::Object(resolved.values)));
+    }
+
     fn values() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(json!(null)),
