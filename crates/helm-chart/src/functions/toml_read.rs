@@ -60,6 +60,15 @@ pub(super) const LOCAL_ZONES: [(&str, &str); 3] = [
     ("time-local", "15:04:05.999999999"),
 ];
 
+/// What a key names.
+#[derive(Clone, Copy)]
+enum Keys {
+    /// A table: `[a.b]`.
+    OfHeader,
+    /// A value: `a.b = 1`.
+    OfValue,
+}
+
 struct Reader<'a> {
     source: &'a str,
     at: usize,
@@ -155,14 +164,9 @@ impl<'a> Reader<'a> {
         if !array {
             self.take("[");
         }
-        let path = self.key()?;
+        let path = self.key(Keys::OfHeader)?;
         if !self.take(if array { "]]" } else { "]" }) {
-            let found = self
-                .peek()
-                .map_or("'\\x00'".to_owned(), |letter| shown(Some(letter)));
-            return Err(format!(
-                "expected '.' or ']' to end table name, but got {found} instead"
-            ));
+            return Err(self.unended_header());
         }
         let Some((last, parents)) = path.split_last() else {
             return Err("a table needs a name".to_owned());
@@ -235,8 +239,16 @@ impl<'a> Reader<'a> {
         Ok(table)
     }
 
+    /// Helm's reader has taken the character that does not fit, a line's end included.
+    fn unended_header(&mut self) -> String {
+        let found = self.peek();
+        self.at += found.map_or(0, char::len_utf8);
+        let found = found.map_or("'\\x00'".to_owned(), |letter| shown(Some(letter)));
+        format!("expected '.' or ']' to end table name, but got {found} instead")
+    }
+
     /// A dotted key.
-    fn key(&mut self) -> Result<Vec<String>, String> {
+    fn key(&mut self, keys: Keys) -> Result<Vec<String>, String> {
         let mut path = Vec::new();
         loop {
             self.blanks();
@@ -248,16 +260,7 @@ impl<'a> Reader<'a> {
                         letter.is_ascii_alphanumeric() || letter == '_' || letter == '-'
                     });
                     if bare.is_empty() {
-                        return Err(match self.peek() {
-                            Some('=') => "unexpected '=': key name appears blank".to_owned(),
-                            Some(']') => {
-                                "unexpected end of table name (table names cannot be empty)"
-                                    .to_owned()
-                            }
-                            found => {
-                                format!("expected '.' or '=', but got {} instead", shown(found))
-                            }
-                        });
+                        return Err(self.nameless(keys, path.is_empty()));
                     }
                     bare.to_owned()
                 }
@@ -269,11 +272,32 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Why there is no name where one should be.
+    fn nameless(&mut self, keys: Keys, is_first: bool) -> String {
+        let words = match (keys, self.peek(), is_first) {
+            (Keys::OfHeader, None | Some(']'), _) => {
+                "unexpected end of table name (table names cannot be empty)"
+            }
+            (Keys::OfHeader, Some('.'), _) => {
+                "unexpected table separator (table names cannot be empty)"
+            }
+            (Keys::OfHeader, Some(_), _) => return self.unended_header(),
+            (Keys::OfValue, Some('='), true) => "unexpected '=': key name appears blank",
+            (Keys::OfValue, Some('.'), true) => "unexpected '.': keys cannot start with a '.'",
+            (Keys::OfValue, None | Some('='), false) => "unexpected '='",
+            (Keys::OfValue, Some('.'), false) => "unexpected '.'",
+            (Keys::OfValue, found, _) => {
+                return format!("expected '.' or '=', but got {} instead", shown(found));
+            }
+        };
+        words.to_owned()
+    }
+
     fn assignment(&mut self, table: &Map, depth: usize) -> Result<(), String> {
-        let path = self.key()?;
+        let path = self.key(Keys::OfValue)?;
         if !self.take("=") {
             return Err(match self.peek() {
-                None | Some('\n') => "unexpected EOF; expected key separator '='".to_owned(),
+                None => "unexpected EOF; expected key separator '='".to_owned(),
                 found => format!("expected '.' or '=', but got {} instead", shown(found)),
             });
         }
@@ -509,12 +533,16 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A character as errors show it.
+/// A character as errors show it: as Go quotes one.
 fn shown(found: Option<char>) -> String {
     match found {
         None => "end of file".to_owned(),
-        Some('\n') => "'\\n'".to_owned(),
-        Some(letter) => format!("'{letter}'"),
+        Some('"') => "'\"'".to_owned(),
+        Some('\'') => "'\\''".to_owned(),
+        Some(letter) => {
+            let quoted = fmt::quote(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            format!("'{}'", quoted.trim_matches('"'))
+        }
     }
 }
 

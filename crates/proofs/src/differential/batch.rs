@@ -10,7 +10,7 @@ use std::io;
 use helm_chart::{Chart, ChartFile, Profile};
 
 use super::grammar::{self, CASE, Choices};
-use super::helm::{Answer, CRASHED, Helm, Release};
+use super::helm::{Answer, CRASHED, Helm, Release, UNFINISHED};
 use super::ours;
 
 const METADATA: &str = "apiVersion: v2\nname: c\nversion: 0.1.0\nappVersion: \"1.2\"\n";
@@ -174,14 +174,13 @@ pub fn difference(
     let mut theirs = readable(ask(helm, one)?);
     // Where the order of a map decides, such as which of two mistakes is named, any answer counts.
     for _ in 0..ASKED_AGAIN {
-        if theirs == ours {
+        if theirs == ours || has_no_answer(&theirs) {
             break;
         }
         theirs = readable(ask(helm, one)?);
     }
-    // Where Helm crashes we are to refuse, in words of our own.
-    let crashed = theirs.as_ref().is_err_and(|words| words == CRASHED);
-    if theirs == ours || crashed && ours.is_err() {
+    // Where Helm has no answer we are to refuse, in words of our own.
+    if theirs == ours || has_no_answer(&theirs) && ours.is_err() {
         return Ok(Ok(ours));
     }
     Ok(Err(Difference {
@@ -189,6 +188,13 @@ pub fn difference(
         helm: theirs,
         ours,
     }))
+}
+
+/// Whether Helm crashed, or was ended after a long time.
+fn has_no_answer(answer: &Answer) -> bool {
+    answer
+        .as_ref()
+        .is_err_and(|words| [CRASHED, UNFINISHED].contains(&words.as_str()))
 }
 
 impl Verdict {

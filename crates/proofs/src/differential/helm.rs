@@ -3,10 +3,12 @@
 //! It runs without the user's configuration and in UTC, with a folder of its own for everything it
 //! reads and writes.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use go_text_template::Text;
 use helm_chart::Profile;
@@ -79,7 +81,9 @@ impl Helm {
             command.arg("-f").arg(file);
         }
         command.args(set);
-        let output = command.output()?;
+        let Some(output) = within(LIMIT, &mut command)? else {
+            return Ok(Err(UNFINISHED.to_owned()));
+        };
         if output.status.success() {
             return Ok(Ok(Text::from(output.stdout).to_string()));
         }
@@ -118,6 +122,54 @@ pub struct Release<'a> {
     pub name: &'a str,
     /// Its namespace.
     pub namespace: &'a str,
+}
+
+/// How long Helm may take for one answer; some templates would keep it busy for hours.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What is said where Helm was ended at its limit.
+pub const UNFINISHED: &str = "Helm did not come to an end within its minute";
+
+/// Runs a command to its end, or ends it at the limit; then there is no output.
+fn within(limit: Duration, command: &mut Command) -> io::Result<Option<Output>> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let stdout = child.stdout.take().map(read_all);
+    let stderr = child.stderr.take().map(read_all);
+    let until = Instant::now() + limit;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if Instant::now() > until {
+            child.kill()?;
+            child.wait()?;
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let text = |reading: Option<JoinHandle<Vec<u8>>>| {
+        reading.map_or_else(Vec::new, |reading| reading.join().unwrap_or_default())
+    };
+    let (stdout, stderr) = (text(stdout), text(stderr));
+    Ok(status.map(|status| Output {
+        status,
+        stdout,
+        stderr,
+    }))
+}
+
+/// Reads a stream to its end, so that its writer never waits.
+fn read_all(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What a killed process had not written is not missed.
+        let _ = stream.read_to_end(&mut bytes);
+        bytes
+    })
 }
 
 /// What stands for an answer of Helm that ran out of stack, as it does on maps that hold themselves.
