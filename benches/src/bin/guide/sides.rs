@@ -152,7 +152,7 @@ impl<'a> Sides<'a> {
             requests: count(requests.len()),
             writes: count(writes),
             chain: count(longest_chain(&requests)),
-            kilobytes: bytes(api.bytes() - before) / 1000.0,
+            kilobytes: count(api.bytes() - before) / 1000.0,
             waits: work.seconds(run, &requests),
             rolled: count(pods.difference(&left).count()),
         })
@@ -201,12 +201,7 @@ async fn way(url: &str, round_trip: Duration) -> Result<Cable, Failure> {
     Ok(Cable::with_round_trip(address.parse()?, round_trip).await?)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn count(number: usize) -> f64 {
-    number as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn bytes(number: u64) -> f64 {
-    number as f64
+/// A count as the table calculates with it; far below 2^32.
+fn count(number: impl TryInto<u32>) -> f64 {
+    number.try_into().map_or(f64::NAN, f64::from)
 }

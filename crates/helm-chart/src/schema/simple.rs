@@ -375,6 +375,7 @@ impl<'de> Deserialize<'de> for Properties {
 
 impl<'de> Deserialize<'de> for Types {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Clone, Copy)]
         struct Names;
 
         impl<'de> Visitor<'de> for Names {
@@ -390,8 +391,9 @@ impl<'de> Deserialize<'de> for Types {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Types, A::Error> {
                 let mut all = 0;
-                while let Some(Types(one)) = names.next_element()? {
-                    if all & one != 0 || !one.is_power_of_two() {
+                while let Some(name) = names.next_element::<String>()? {
+                    let Types(one) = self.visit_str(&name)?;
+                    if all & one != 0 {
                         return Err(A::Error::custom("a type is repeated"));
                     }
                     all |= one;
@@ -455,6 +457,7 @@ mod tests {
             json!({"type": "text"}),
             json!({"type": []}),
             json!({"type": ["string", "string"]}),
+            json!({"type": [["string"]]}),
             json!({"required": ["a", "a"]}),
             json!({"items": [true]}),
             json!({"enum": [1]}),
