@@ -661,7 +661,7 @@ fn storage_has_keys_containers_and_a_lifecycle() {
     assert_eq!(scene.arm("GET", &policy, &Value::Null).status, 404);
     let rule = json!({"name": "r", "type": "Lifecycle", "definition": {"actions": {}}});
     let rules = json!({"properties": {"policy": {"rules": [rule]}}});
-    assert_eq!(scene.arm("PUT", &policy, &rules).status, 201);
+    assert_eq!(scene.arm("PUT", &policy, &rules).status, 200);
     let twice = json!({"properties": {"policy": {"rules": [rule, rule]}}});
     assert_eq!(scene.arm("PUT", &policy, &twice).status, 400);
 }

@@ -18,7 +18,7 @@ pub(crate) use entropy::{fnv32, safe_encode};
 pub use faults::{Faults, MigrationFailure};
 pub use folder::FolderError;
 pub(crate) use folder::{load, save};
-pub use request_log::{Class, Hook, RequestLog, RequestRecord, Verdict};
+pub use request_log::{Class, Hook, RequestLog, RequestRecord, Verdict, Witness};
 pub use spec::{RegistryImage, WorldSpec};
 pub use state::{Progress, State, World};
 pub use store::{Change, ChangeKind, Key, Store};

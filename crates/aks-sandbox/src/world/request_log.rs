@@ -1,6 +1,6 @@
 //! [`RequestLog`]: every request, numbered and classed, and the hook asked before each. It owns
-//! the counters proofs read (0 Writes on a no-op) and the crash matrix uses; it refuses bodies,
-//! which may hold secrets.
+//! the counters proofs read (0 Writes on a no-op) and the crash matrix uses; it refuses to keep
+//! bodies, which may hold secrets: a [`Witness`] sees them pass.
 
 use std::fmt;
 use std::sync::Arc;
@@ -85,11 +85,15 @@ impl Verdict {
 /// Asked before each client request.
 pub type Hook = Arc<dyn Fn(&RequestRecord) -> Verdict + Send + Sync>;
 
+/// Shown each client request whole, headers and body, before it is executed.
+pub type Witness = Arc<dyn Fn(&RequestRecord, &Request<Bytes>) + Send + Sync>;
+
 /// The requests so far.
 #[derive(Default)]
 pub struct RequestLog {
     records: Vec<RequestRecord>,
     hook: Option<Hook>,
+    witness: Option<Witness>,
 }
 
 impl fmt::Debug for RequestLog {
@@ -107,6 +111,14 @@ impl RequestLog {
 
     pub(super) fn hook(&self) -> Option<Hook> {
         self.hook.clone()
+    }
+
+    pub(super) fn set_witness(&mut self, witness: Option<Witness>) {
+        self.witness = witness;
+    }
+
+    pub(super) fn witness(&self) -> Option<Witness> {
+        self.witness.clone()
     }
 
     pub(super) fn begin(&mut self, host: &str, request: &Request<Bytes>) -> RequestRecord {

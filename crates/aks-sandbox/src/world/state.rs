@@ -9,7 +9,9 @@ use http::Request;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::{Clock, Entropy, Faults, Hook, RequestLog, RequestRecord, Store, Verdict, WorldSpec};
+use super::{
+    Clock, Entropy, Faults, Hook, RequestLog, RequestRecord, Store, Verdict, Witness, WorldSpec,
+};
 use crate::azure::AzureState;
 
 /// Everything that is persisted, and the store. A copy is cheap: it shares the objects.
@@ -107,8 +109,18 @@ impl World {
         self.requests().set_hook(hook);
     }
 
+    /// Shows each client request whole to `witness`; replaces the one before.
+    pub fn witnessed_by(&self, witness: Option<Witness>) {
+        self.requests().set_witness(witness);
+    }
+
     pub(crate) fn begin_request(&self, host: &str, request: &Request<Bytes>) -> RequestRecord {
-        self.requests().begin(host, request)
+        let record = self.requests().begin(host, request);
+        let witness = self.requests().witness();
+        if let Some(witness) = witness {
+            witness(&record, request);
+        }
+        record
     }
 
     pub(crate) fn judge(&self, record: &RequestRecord) -> Verdict {
