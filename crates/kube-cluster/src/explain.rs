@@ -59,9 +59,9 @@ pub fn explain_by(object: &Object, pods: &[&Object], events: &[&Object]) -> Read
             _ => readiness_with_events(object, &about),
         };
     };
-    let state = match state {
-        Readiness::InProgress(_) => readiness_with_events(pod, &events_about(pod, events)),
-        other => other,
+    let state = match is_open(&state) {
+        true => readiness_with_events(pod, &events_about(pod, events)),
+        false => state,
     };
     let sentence = format!("pod {}: {}", pod.name(), state.reason());
     // A Job tries again until its own controller gives up.

@@ -51,6 +51,10 @@ pub fn readiness_with_events(object: &Object, events: &[Object]) -> Readiness {
         (Readiness::InProgress(reason), Some(warning)) => {
             Readiness::InProgress(format!("{reason}: {warning}"))
         }
+        // A container that the kubelet ends for its probe only knows that it was killed.
+        (Readiness::Failed(reason), Some(warning)) if warning.starts_with("Unhealthy: ") => {
+            Readiness::Failed(format!("{reason}: {warning}"))
+        }
         (state, _) => state,
     }
 }
@@ -106,17 +110,41 @@ fn what_holds(object: &Object) -> String {
     "being deleted".into()
 }
 
-/// `FailedMount: MountVolume.SetUp failed …`, of the most recent warning.
+/// `FailedMount: MountVolume.SetUp failed …`, of the most recent warning; where that only says that
+/// the kubelet waits before it tries again, of the failure it waits after.
 fn last_warning(events: &[Object]) -> Option<String> {
-    let warnings = events
-        .iter()
-        .filter(|event| event.text("/type") == Some("Warning"));
-    let latest = warnings.max_by_key(|event| event_time(event).to_owned())?;
-    let message = one_line(latest.text("/message").unwrap_or_default());
-    Some(match latest.text("/reason") {
+    let latest = |told: &dyn Fn(&Object) -> bool| {
+        events
+            .iter()
+            .filter(|event| event.text("/type") == Some("Warning") && told(event))
+            .max_by_key(|event| event_time(event).to_owned())
+    };
+    let mut warning = latest(&|_| true)?;
+    if is_pause(warning)
+        && let Some(failure) = latest(&|event| is_failure(event) && !is_pause(event))
+    {
+        warning = failure;
+    }
+    let message = one_line(warning.text("/message").unwrap_or_default());
+    Some(match warning.text("/reason") {
         Some(reason) => format!("{reason}: {message}"),
         None => message,
     })
+}
+
+/// What the kubelet says of a container that did not start or is not healthy.
+fn is_failure(event: &Object) -> bool {
+    matches!(event.text("/reason"), Some("Failed" | "Unhealthy"))
+}
+
+/// `Back-off pulling image …`, `Error: ImagePullBackOff`: no cause, only the state it led to.
+fn is_pause(event: &Object) -> bool {
+    let message = event.text("/message").unwrap_or_default();
+    match event.text("/reason") {
+        Some("BackOff") => true,
+        Some("Failed") => ["Error: ImagePullBackOff", "Error: ErrImagePull"].contains(&message),
+        _ => false,
+    }
 }
 
 /// When an event was last seen; RFC 3339 in UTC, which sorts as text.

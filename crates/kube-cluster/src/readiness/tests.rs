@@ -324,6 +324,67 @@ fn definitions_webhooks_and_services_have_their_own_rules() {
     );
 }
 
+/// A warning of this second of a minute.
+fn warning(second: u8, reason: &str, message: &str) -> Object {
+    object(
+        "v1",
+        "Event",
+        json!({"type": "Warning", "reason": reason, "message": message,
+            "lastTimestamp": format!("2026-01-05T09:00:0{second}Z")}),
+    )
+}
+
+#[test]
+fn of_a_pause_between_tries_the_failure_is_told() {
+    let pod = Object::from_value(
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+        "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}],
+        "containerStatuses": [{"name": "c", "image": "i",
+            "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}}),
+    )
+    .unwrap();
+    let events = [
+        warning(0, "FailedScheduling", "0/1 nodes are available"),
+        warning(1, "Failed", "Failed to pull image \"i\": 401 Unauthorized"),
+        warning(2, "Failed", "Error: ErrImagePull"),
+        warning(3, "BackOff", "Back-off pulling image \"i\""),
+        warning(4, "Failed", "Error: ImagePullBackOff"),
+    ];
+    let told = |events: &[Object]| readiness_with_events(&pod, events).reason().to_owned();
+    assert_eq!(
+        told(&events),
+        "container c: ImagePullBackOff: i: Failed: Failed to pull image \"i\": 401 Unauthorized"
+    );
+    // Where there is no failure, what is there is told, never something older of another kind.
+    assert_eq!(
+        told(&[events[0].clone(), events[3].clone()]),
+        "container c: ImagePullBackOff: i: BackOff: Back-off pulling image \"i\""
+    );
+}
+
+#[test]
+fn a_probe_that_kills_is_told_with_the_crash_loop() {
+    let pod = Object::from_value(
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+        "status": {"phase": "Running", "containerStatuses": [{"name": "c", "restartCount": 6,
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"exitCode": 137, "reason": "Error"}}}]}}),
+    )
+    .unwrap();
+    let events = [
+        warning(1, "Unhealthy", "Liveness probe failed: statuscode: 500"),
+        warning(2, "BackOff", "Back-off restarting failed container c"),
+    ];
+    assert_eq!(
+        readiness_with_events(&pod, &events),
+        converge::Readiness::Failed(
+            "container c: CrashLoopBackOff after 6 restarts: exit code 137: Unhealthy: Liveness \
+             probe failed: statuscode: 500"
+                .into()
+        )
+    );
+}
+
 #[test]
 fn unknown_kinds_follow_their_conditions() {
     let kind = Kind::new("external-secrets.io/v1", "ExternalSecret");
