@@ -59,9 +59,10 @@ pub fn explain_by(object: &Object, pods: &[&Object], events: &[&Object]) -> Read
             _ => readiness_with_events(object, &about),
         };
     };
-    let state = match is_open(&state) {
-        true => readiness_with_events(pod, &events_about(pod, events)),
-        false => state,
+    let state = if is_open(&state) {
+        readiness_with_events(pod, &events_about(pod, events))
+    } else {
+        state
     };
     let sentence = format!("pod {}: {}", pod.name(), state.reason());
     // A Job tries again until its own controller gives up.
