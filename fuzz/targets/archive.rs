@@ -24,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(files) = read_archive(&archive) else {
         return;
     };
-    let bytes: u64 = files.iter().map(|file| file.data.len() as u64).sum();
+    let bytes: u64 = files.iter().map(|file| file.data().len() as u64).sum();
     assert!(bytes <= MAX_CHART_BYTES);
     for file in &files {
         let name = &file.name;

@@ -13,6 +13,7 @@ mod limits;
 mod observer;
 mod output;
 mod pipeline;
+mod range;
 mod reach;
 
 use std::any::{Any, TypeId};
@@ -27,8 +28,9 @@ pub use observer::{Observer, Place};
 use crate::error::{Error, ErrorKind, Frame, Source};
 use crate::fmt;
 use crate::function::{Engine, FunctionError, Purity};
-use crate::node::{At, Branch, Definition, Node, TemplateCall, Unit};
+use crate::node::{At, Branch, CallAt, Node, Places, Slot};
 use crate::templates::{Templates, TextCache};
+use crate::unit::{Definition, Tables, Unit};
 use crate::value::{Text, Value};
 
 /// A run of templates over shared values.
@@ -82,8 +84,8 @@ struct Loaded {
 
 impl Loaded {
     fn new(unit: Arc<Unit>) -> Rc<Self> {
-        let strings = vec![OnceCell::new(); unit.strings.len()].into();
-        let hints = vec![Cell::new(u32::MAX); unit.sites as usize].into();
+        let strings = vec![OnceCell::new(); unit.tables.strings.len()].into();
+        let hints = vec![Cell::new(u32::MAX); unit.tables.sites()].into();
         Rc::new(Self {
             unit,
             strings,
@@ -91,9 +93,9 @@ impl Loaded {
         })
     }
 
-    fn string(&self, index: usize) -> Value {
-        let value = || Value::String(Text::from(&*self.unit.strings[index]));
-        self.strings[index].get_or_init(value).clone()
+    fn string(&self, place: u32) -> Value {
+        let value = || Value::String(self.unit.string(place as usize));
+        self.strings[place as usize].get_or_init(value).clone()
     }
 }
 
@@ -358,32 +360,33 @@ impl<'s, O: Observer> Execution<'s, O> {
             return Err(running.error(ErrorKind::Limit, message));
         }
         self.depth += 1;
-        let flow = crate::stack::grow(|| self.walk(&mut running, dot, &definition.body));
+        let flow = crate::stack::grow(|| self.walk(&mut running, dot, definition.body));
         let flow = flow.map_err(|error| self.with_reach(error, &running, dot));
         self.depth -= 1;
         self.variables.truncate(base);
         flow.map(|_| ())
     }
 
-    fn walk<'p>(
+    fn walk(
         &mut self,
-        running: &mut Running<'p>,
+        running: &mut Running<'_>,
         dot: &Operand,
-        nodes: &'p [Node],
+        nodes: Places,
     ) -> Result<Flow, Error> {
-        for node in nodes {
+        let tables = running.tables();
+        for node in tables.nodes(nodes) {
             self.spend(running)?;
-            let flow = match node {
-                Node::Text { start, end, .. } => {
-                    let text = running.loaded.unit.text.get(*start as usize..*end as usize);
-                    self.out.push_str(text.unwrap_or_default());
+            let flow = match *node {
+                Node::Text { span, .. } => {
+                    let text = span.of(running.source());
+                    self.out.push_str(text);
                     if O::ACTIVE {
-                        let place = running.place(*start);
-                        self.observer.text(place, text.unwrap_or_default());
+                        self.observer.text(running.place(span.start), text);
                     }
                     Flow::Next
                 }
                 Node::Action(pipe) => {
+                    let pipe = tables.pipe(pipe);
                     self.begin(running, pipe.at);
                     let value = self.pipeline(running, dot, pipe)?;
                     let start = self.out.len();
@@ -398,14 +401,18 @@ impl<'s, O: Observer> Execution<'s, O> {
                     Flow::Next
                 }
                 Node::If(branch) => {
-                    self.begin(running, branch.pipe.at);
-                    let value = self.pipeline(running, dot, &branch.pipe)?;
+                    let branch = tables.branch(branch);
+                    let pipe = tables.pipe(branch.pipe);
+                    self.begin(running, pipe.at);
+                    let value = self.pipeline(running, dot, pipe)?;
                     self.end();
                     self.branch(running, dot, dot, value.truth(), branch)?
                 }
                 Node::With(branch) => {
-                    self.begin(running, branch.pipe.at);
-                    let value = self.pipeline(running, dot, &branch.pipe)?;
+                    let branch = tables.branch(branch);
+                    let pipe = tables.pipe(branch.pipe);
+                    self.begin(running, pipe.at);
+                    let value = self.pipeline(running, dot, pipe)?;
                     self.end();
                     let truth = value.truth();
                     self.begin_body();
@@ -415,8 +422,10 @@ impl<'s, O: Observer> Execution<'s, O> {
                     flow
                 }
                 Node::Range(branch) => {
-                    self.begin(running, branch.pipe.at);
-                    let value = self.pipeline(running, dot, &branch.pipe)?;
+                    let branch = tables.branch(branch);
+                    let pipe = tables.pipe(branch.pipe);
+                    self.begin(running, pipe.at);
+                    let value = self.pipeline(running, dot, pipe)?;
                     self.end();
                     self.begin_body();
                     let flow = self.range(running, dot, value, branch)?;
@@ -445,8 +454,8 @@ impl<'s, O: Observer> Execution<'s, O> {
         truth: bool,
         branch: &'p Branch,
     ) -> Result<Flow, Error> {
-        let (dot, nodes) = match (truth, &branch.otherwise) {
-            (true, _) => (inner, &branch.body),
+        let (dot, nodes) = match (truth, branch.otherwise) {
+            (true, _) => (inner, branch.body),
             (false, Some(nodes)) => (outer, nodes),
             (false, None) => return Ok(Flow::Next),
         };
@@ -485,162 +494,35 @@ impl<'s, O: Observer> Execution<'s, O> {
         Err(running.error(ErrorKind::Limit, message))
     }
 
-    fn range<'p>(
-        &mut self,
-        running: &mut Running<'p>,
-        dot: &Operand,
-        value: Value,
-        branch: &'p Branch,
-    ) -> Result<Flow, Error> {
-        let two = branch.pipe.targets.len() > 1;
-        let ran = match value {
-            Value::Nil => false,
-            Value::Int(count) => {
-                self.range_integers(running, branch, two, count, &value, Value::Int)?
-            }
-            Value::Int64(count) => {
-                self.range_integers(running, branch, two, count, &value, Value::Int64)?
-            }
-            Value::Int32(count) => {
-                self.range_integers(running, branch, two, count.into(), &value, |index| {
-                    Value::Int32(index as i32)
-                })?
-            }
-            Value::Uint8(count) => {
-                self.range_integers(running, branch, two, count.into(), &value, |index| {
-                    Value::Uint8(index as u8)
-                })?
-            }
-            Value::Uint64(count) => {
-                let count = i64::try_from(count).unwrap_or(i64::MAX);
-                self.range_integers(running, branch, two, count, &value, |index| {
-                    Value::Uint64(index as u64)
-                })?
-            }
-            Value::Bytes(bytes) => {
-                for (index, byte) in bytes.iter().enumerate() {
-                    let index = Value::Int(index as i64);
-                    if self.iterate(
-                        running,
-                        branch,
-                        index,
-                        &Operand::concrete(Value::Uint8(*byte)),
-                    )? == Flow::Break
-                    {
-                        break;
-                    }
-                }
-                !bytes.is_empty()
-            }
-            Value::List(list) => {
-                let interface = list.list_type().element() == crate::value::Type::Any;
-                for (index, item) in list.iter().enumerate() {
-                    let item = &Operand {
-                        value: item.clone(),
-                        interface,
-                    };
-                    if self.iterate(running, branch, Value::Int(index as i64), item)? == Flow::Break
-                    {
-                        break;
-                    }
-                }
-                !list.is_empty()
-            }
-            Value::Map(map) => {
-                let interface = map.map_type().element() == crate::value::Type::Any;
-                let entries = map.entries();
-                for (key, item) in entries.iter() {
-                    let item = &Operand {
-                        value: item.clone(),
-                        interface,
-                    };
-                    if self.iterate(running, branch, Value::String(key.clone()), item)?
-                        == Flow::Break
-                    {
-                        break;
-                    }
-                }
-                !entries.is_empty()
-            }
-            other => return Err(running.refuse(format!("range can't iterate over {other}"))),
+    fn set(&mut self, running: &Running<'_>, slot: Option<Slot>, operand: Operand) {
+        let Some(slot) = slot else {
+            return;
         };
-        match &branch.otherwise {
-            Some(nodes) if !ran => crate::stack::grow(|| self.walk(running, dot, nodes)),
-            _ => Ok(Flow::Next),
-        }
-    }
-
-    fn range_integers<'p>(
-        &mut self,
-        running: &mut Running<'p>,
-        branch: &'p Branch,
-        two: bool,
-        count: i64,
-        shown: &Value,
-        make: impl Fn(i64) -> Value,
-    ) -> Result<bool, Error> {
-        if two {
-            return Err(running.refuse(format!(
-                "can't use {shown} to iterate over more than one variable"
-            )));
-        }
-        for index in 0..count.max(0) {
-            if self.iterate(running, branch, Value::Nil, &Operand::concrete(make(index)))?
-                == Flow::Break
-            {
-                break;
-            }
-        }
-        Ok(count > 0)
-    }
-
-    fn iterate<'p>(
-        &mut self,
-        running: &mut Running<'p>,
-        branch: &'p Branch,
-        index: Value,
-        item: &Operand,
-    ) -> Result<Flow, Error> {
-        self.spend(running)?;
-        match &*branch.pipe.targets {
-            [] => {}
-            [only] => self.set(running, only.slot, item.clone()),
-            [first, second, ..] => {
-                self.set(running, first.slot, Operand::concrete(index));
-                self.set(running, second.slot, item.clone());
-            }
-        }
-        let flow = crate::stack::grow(|| self.walk(running, item, &branch.body));
-        flow.map_err(|error| self.with_reach(error, running, item))
-    }
-
-    fn set(&mut self, running: &Running<'_>, slot: Option<u32>, operand: Operand) {
-        if let Some(variable) =
-            slot.and_then(|slot| self.variables.get_mut(running.base + slot as usize))
-        {
+        let index = running.base + slot.index();
+        if let Some(variable) = self.variables.get_mut(index) {
             *variable = operand;
         }
-        if O::ACTIVE
-            && let Some(slot) = slot
-        {
-            self.observer.assign(running.base + slot as usize);
+        if O::ACTIVE {
+            self.observer.assign(index);
         }
     }
 
-    fn template<'p>(
+    fn template(
         &mut self,
-        running: &mut Running<'p>,
+        running: &mut Running<'_>,
         dot: &Operand,
-        call: &'p TemplateCall,
+        at: CallAt,
     ) -> Result<(), Error> {
+        let tables = running.tables();
+        let call = tables.call(at);
         running.at = At::Template(call);
         self.begin(running, call.at);
-        let Some((loaded, index)) = self.resolve(running.loaded, call) else {
+        let Some((loaded, index)) = self.resolve(running.loaded, at) else {
             let name = fmt::quote(call.name.as_bytes());
             return Err(running.refuse(format!("template {name} not defined")));
         };
-        let dot = match &call.pipe {
-            Some(pipe) => self.pipeline(running, dot, pipe)?,
+        let dot = match call.pipe {
+            Some(pipe) => self.pipeline(running, dot, tables.pipe(pipe))?,
             None => Value::Nil,
         };
         self.run(&loaded, index, &Operand::concrete(dot))?;
@@ -673,11 +555,13 @@ impl<'s, O: Observer> Execution<'s, O> {
     }
 
     /// Like [`Execution::find`], skipping the search by name where a former one left its answer.
-    fn resolve(&mut self, from: &Loaded, call: &TemplateCall) -> Option<(Rc<Loaded>, usize)> {
+    fn resolve(&mut self, from: &Loaded, at: CallAt) -> Option<(Rc<Loaded>, usize)> {
+        let tables = &from.unit.tables;
+        let call = tables.call(at);
         if self.overlay.is_some() {
             return self.find(&call.name);
         }
-        let hint = &from.hints[call.site as usize];
+        let hint = &from.hints[tables.call_site(at)];
         if let Some(Some(loaded)) = self.loaded.get((hint.get() >> HINT_BITS) as usize) {
             return Some((Rc::clone(loaded), (hint.get() & HINT_MASK) as usize));
         }
@@ -697,7 +581,11 @@ impl<'s, O: Observer> Execution<'s, O> {
             let source = text.to_str();
             let unit = match self.cache {
                 Some(cache) => cache.parse(self.text_name, &source, functions)?,
-                None => Arc::new(crate::parse::parse(self.text_name, &source, functions)?),
+                None => Arc::new(crate::parse::parse(
+                    self.text_name,
+                    source.into(),
+                    functions,
+                )?),
             };
             let loaded = Loaded::new(unit);
             self.texts.insert(text.clone(), Rc::clone(&loaded));
@@ -737,7 +625,22 @@ impl<O: Observer> Engine for Execution<'_, O> {
     }
 }
 
-impl Running<'_> {
+impl<'p> Running<'p> {
+    /// The nodes of its unit.
+    fn tables(&self) -> &'p Tables {
+        &self.loaded.unit.tables
+    }
+
+    /// The text of its unit.
+    fn source(&self) -> &'p str {
+        &self.loaded.unit.text
+    }
+
+    /// A node as Go shows it.
+    fn text_of(&self, at: At<'_>) -> String {
+        at.text(self.source(), self.tables())
+    }
+
     fn place(&self, offset: u32) -> Place<'_> {
         Place {
             file: &self.loaded.unit.name,
@@ -756,7 +659,7 @@ impl Running<'_> {
             line: before.bytes().filter(|byte| *byte == b'\n').count() as u32 + 1,
             column: Some((before.len() - line_start) as u32),
             executing: Some(self.definition.name.to_string()),
-            node: self.at.text(source),
+            node: self.text_of(self.at),
             message,
             reach: None,
             text: Source(Some(Arc::clone(&self.loaded.unit.text))),

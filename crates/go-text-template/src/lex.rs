@@ -83,12 +83,13 @@ impl Kind {
     }
 }
 
-/// A token: its kind, its text (for [`Kind::Error`], the complaint) and its place.
-#[derive(Clone, Debug)]
+/// A token: its kind, its text and its place. That of [`Kind::Error`] has no text, but a
+/// [complaint](Lexer::complaint).
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Token<'t> {
     pub(crate) kind: Kind,
-    pub(crate) text: Cow<'t, str>,
-    pub(crate) at: usize,
+    pub(crate) text: &'t str,
+    pub(crate) at: u32,
     pub(crate) line: u32,
 }
 
@@ -97,7 +98,6 @@ impl Token<'_> {
     pub(crate) fn describe(&self) -> String {
         match self.kind {
             Kind::Eof => "EOF".to_owned(),
-            Kind::Error => self.text.to_string(),
             kind if kind.is_keyword() => format!("<{}>", self.text),
             _ if self.text.len() > 10 => {
                 let cut: String = self.text.chars().take(10).collect();
@@ -127,6 +127,7 @@ pub(crate) struct Lexer<'t> {
     start_line: u32,
     inside: bool,
     parens: u32,
+    complaint: Cow<'static, str>,
 }
 
 const LEFT: &str = "{{";
@@ -174,7 +175,13 @@ impl<'t> Lexer<'t> {
             start_line: 1,
             inside: false,
             parens: 0,
+            complaint: Cow::Borrowed(""),
         }
+    }
+
+    /// What is wrong, once there was a [`Kind::Error`].
+    pub(crate) fn complaint(&self) -> &str {
+        &self.complaint
     }
 
     /// The whole text.
@@ -236,8 +243,8 @@ impl<'t> Lexer<'t> {
     fn emit(&mut self, kind: Kind) -> Token<'t> {
         let token = Token {
             kind,
-            text: Cow::Borrowed(&self.text[self.start..self.at]),
-            at: self.start,
+            text: &self.text[self.start..self.at],
+            at: self.start as u32,
             line: self.start_line,
         };
         self.start = self.at;
@@ -256,10 +263,11 @@ impl<'t> Lexer<'t> {
     fn fail(&mut self, message: impl Into<Cow<'static, str>>) -> Token<'t> {
         let token = Token {
             kind: Kind::Error,
-            text: message.into(),
-            at: self.start,
+            text: "",
+            at: self.start as u32,
             line: self.start_line,
         };
+        self.complaint = message.into();
         self.text = "";
         self.at = 0;
         self.start = 0;

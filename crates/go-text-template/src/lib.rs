@@ -87,6 +87,7 @@ mod parse;
 mod reach;
 mod stack;
 mod templates;
+mod unit;
 mod unquote;
 mod value;
 

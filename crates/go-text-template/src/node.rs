@@ -1,142 +1,168 @@
 //! The program: parsed templates with variables, functions and constants already resolved, and
 //! their text as Go shows it in errors.
 //!
-//! A [`Unit`] is one parsed text with all its definitions. It is `Send + Sync`, holds no values,
-//! and is never changed.
+//! Owns the nodes. They stand in the tables of their [`Unit`](crate::unit::Unit) and name each other
+//! by their places there, and their names by where the text has them: a node owns nothing.
 
-use std::sync::Arc;
-
-use smallvec::SmallVec;
+use std::num::NonZeroU32;
+use std::ops::Range;
 
 use crate::fmt::quote;
-use crate::unquote::Number;
+use crate::unit::Tables;
 
-/// One parsed text.
-#[derive(Debug)]
-pub(crate) struct Unit {
-    /// The name it was parsed under; error texts show it.
-    pub(crate) name: Arc<str>,
-    pub(crate) text: Arc<str>,
-    /// The text's own template is the last one.
-    pub(crate) definitions: Vec<Definition>,
-    /// Contents of string literals.
-    pub(crate) strings: Vec<Box<[u8]>>,
-    /// The number of field look-ups and template calls, each of which has a hint at run time.
-    pub(crate) sites: u32,
+/// A part of the text of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
 }
 
-/// One template.
-#[derive(Debug)]
-pub(crate) struct Definition {
-    pub(crate) name: Arc<str>,
-    pub(crate) body: Vec<Node>,
-    /// Variable slots, `$` included.
-    pub(crate) slots: u32,
-}
-
-impl Definition {
-    /// Whether there is nothing but space: such a definition never replaces another.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.body
-            .iter()
-            .all(|node| matches!(node, Node::Text { blank: true, .. }))
+impl Span {
+    /// The part of this text.
+    pub(crate) fn of(self, text: &str) -> &str {
+        let range = self.start as usize..self.end as usize;
+        text.get(range).unwrap_or_default()
     }
 }
 
-#[derive(Debug)]
+/// Neighbours in one of the tables of a unit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Places {
+    pub(crate) first: u32,
+    pub(crate) count: u32,
+}
+
+impl Places {
+    pub(crate) fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn range(self) -> Range<usize> {
+        self.first as usize..(self.first + self.count) as usize
+    }
+}
+
+/// A place in the table of pipelines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PipeAt(pub(crate) u32);
+
+/// A place in the table of branches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BranchAt(pub(crate) u32);
+
+/// A place in the table of template calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallAt(pub(crate) u32);
+
+/// The slot of a variable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot(NonZeroU32);
+
+impl Slot {
+    /// The slot with this number, from zero.
+    pub(crate) fn new(index: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Node {
-    Text { start: u32, end: u32, blank: bool },
-    Action(Pipe),
-    If(Box<Branch>),
-    With(Box<Branch>),
-    Range(Box<Branch>),
-    Template(Box<TemplateCall>),
+    Text { span: Span, blank: bool },
+    Action(PipeAt),
+    If(BranchAt),
+    With(BranchAt),
+    Range(BranchAt),
+    Template(CallAt),
     Break,
     Continue,
 }
 
 /// `if`, `with` and `range`.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Branch {
-    pub(crate) pipe: Pipe,
-    pub(crate) body: Vec<Node>,
-    pub(crate) otherwise: Option<Vec<Node>>,
+    pub(crate) pipe: PipeAt,
+    pub(crate) body: Places,
+    pub(crate) otherwise: Option<Places>,
 }
 
 #[derive(Debug)]
 pub(crate) struct TemplateCall {
     pub(crate) at: u32,
     pub(crate) name: Box<str>,
-    pub(crate) site: u32,
-    pub(crate) pipe: Option<Pipe>,
+    pub(crate) pipe: Option<PipeAt>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Pipe {
     pub(crate) at: u32,
-    /// Nearly always one, which then needs no further memory access.
-    pub(crate) commands: SmallVec<[Command; 1]>,
-    pub(crate) targets: Box<[Target]>,
+    pub(crate) commands: Places,
+    pub(crate) targets: Places,
     /// `=` instead of `:=`.
     pub(crate) assigns: bool,
 }
 
 /// A variable that a pipeline sets.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
-    pub(crate) name: Box<str>,
+    pub(crate) name: Span,
     /// None if `=` meets a name that was never declared.
-    pub(crate) slot: Option<u32>,
+    pub(crate) slot: Option<Slot>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Command {
     pub(crate) at: u32,
     /// Never empty.
-    pub(crate) words: Box<[Expr]>,
+    pub(crate) words: Places,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Expr {
+    /// Where an error points: of a chain, its first field.
     pub(crate) at: u32,
+    /// The length of the literal, or of the name of the variable or function.
+    pub(crate) length: u32,
     pub(crate) kind: ExprKind,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum ExprKind {
     Dot,
     Nil,
     Bool(bool),
-    Number {
-        number: Box<Number>,
-        length: u32,
-    },
-    /// An index into the strings of the unit, and the length of the literal.
-    String {
-        index: u32,
-        length: u32,
-    },
+    /// A place in the table of numbers.
+    Number(u32),
+    /// A place in the table of strings.
+    String(u32),
     Variable {
-        name: Box<str>,
-        slot: Option<u32>,
-        fields: Vec<Field>,
+        slot: Option<Slot>,
+        fields: Places,
     },
-    Fields(Vec<Field>),
+    Fields(Places),
     Chain {
-        base: Box<Expr>,
-        fields: Vec<Field>,
+        /// A place in the table of expressions.
+        base: u32,
+        fields: Places,
     },
-    Pipe(Box<Pipe>),
-    Function {
-        name: Box<str>,
-        callee: Callee,
-    },
+    Pipe(PipeAt),
+    Function(Callee),
 }
 
-#[derive(Debug)]
-pub(crate) struct Field {
-    pub(crate) name: Box<str>,
-    pub(crate) site: u32,
+impl Expr {
+    /// The literal or the name as it is written, in the text of its unit.
+    pub(crate) fn word(self, text: &str) -> &str {
+        let start = match self.kind {
+            // The name ends where the first field begins.
+            ExprKind::Variable { fields, .. } if !fields.is_empty() => self.at - self.length,
+            _ => self.at,
+        };
+        let end = start + self.length;
+        Span { start, end }.of(text)
+    }
 }
 
 /// What an identifier calls.
@@ -221,9 +247,10 @@ impl At<'_> {
     }
 
     /// The node's text, spaced as Go spaces it.
-    pub(crate) fn text(self, source: &str) -> String {
+    pub(crate) fn text(self, source: &str, tables: &Tables) -> String {
         let mut writer = Writer {
             source,
+            tables,
             out: String::new(),
         };
         match self {
@@ -239,6 +266,7 @@ impl At<'_> {
 
 struct Writer<'s> {
     source: &'s str,
+    tables: &'s Tables,
     out: String,
 }
 
@@ -246,24 +274,25 @@ impl Writer<'_> {
     fn template(&mut self, call: &TemplateCall) {
         self.out.push_str("{{template ");
         self.out.push_str(&quote(call.name.as_bytes()));
-        if let Some(pipe) = &call.pipe {
+        if let Some(pipe) = call.pipe {
             self.out.push(' ');
-            self.pipe(pipe);
+            self.pipe(self.tables.pipe(pipe));
         }
         self.out.push_str("}}");
     }
 
     fn pipe(&mut self, pipe: &Pipe) {
-        for (index, target) in pipe.targets.iter().enumerate() {
+        let targets = self.tables.targets(pipe);
+        for (index, target) in targets.iter().enumerate() {
             if index > 0 {
                 self.out.push_str(", ");
             }
-            self.out.push_str(&target.name);
+            self.out.push_str(target.name.of(self.source));
         }
-        if !pipe.targets.is_empty() {
+        if !targets.is_empty() {
             self.out.push_str(if pipe.assigns { " = " } else { " := " });
         }
-        for (index, command) in pipe.commands.iter().enumerate() {
+        for (index, command) in self.tables.commands(pipe).iter().enumerate() {
             if index > 0 {
                 self.out.push_str(" | ");
             }
@@ -272,11 +301,11 @@ impl Writer<'_> {
     }
 
     fn command(&mut self, command: &Command) {
-        for (index, word) in command.words.iter().enumerate() {
+        for (index, word) in self.tables.words(command).iter().enumerate() {
             if index > 0 {
                 self.out.push(' ');
             }
-            if let ExprKind::Pipe(pipe) = &word.kind {
+            if let ExprKind::Pipe(pipe) = word.kind {
                 self.parenthesised(pipe);
             } else {
                 self.expr(word);
@@ -284,44 +313,42 @@ impl Writer<'_> {
         }
     }
 
-    fn parenthesised(&mut self, pipe: &Pipe) {
+    fn parenthesised(&mut self, pipe: PipeAt) {
         self.out.push('(');
-        crate::stack::grow(|| self.pipe(pipe));
+        crate::stack::grow(|| self.pipe(self.tables.pipe(pipe)));
         self.out.push(')');
     }
 
     fn expr(&mut self, expr: &Expr) {
-        match &expr.kind {
+        match expr.kind {
             ExprKind::Dot => self.out.push('.'),
             ExprKind::Nil => self.out.push_str("nil"),
-            ExprKind::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
-            ExprKind::Number { length, .. } | ExprKind::String { length, .. } => {
-                let range = expr.at as usize..(expr.at + length) as usize;
-                self.out
-                    .push_str(self.source.get(range).unwrap_or_default());
+            ExprKind::Bool(value) => self.out.push_str(if value { "true" } else { "false" }),
+            ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Function(_) => {
+                self.out.push_str(expr.word(self.source));
             }
-            ExprKind::Variable { name, fields, .. } => {
-                self.out.push_str(name);
+            ExprKind::Variable { fields, .. } => {
+                self.out.push_str(expr.word(self.source));
                 self.fields(fields);
             }
             ExprKind::Fields(fields) => self.fields(fields),
             ExprKind::Chain { base, fields } => {
-                if let ExprKind::Pipe(pipe) = &base.kind {
+                let base = self.tables.expr(base);
+                if let ExprKind::Pipe(pipe) = base.kind {
                     self.parenthesised(pipe);
                 } else {
                     self.expr(base);
                 }
                 self.fields(fields);
             }
-            ExprKind::Pipe(pipe) => crate::stack::grow(|| self.pipe(pipe)),
-            ExprKind::Function { name, .. } => self.out.push_str(name),
+            ExprKind::Pipe(pipe) => crate::stack::grow(|| self.pipe(self.tables.pipe(pipe))),
         }
     }
 
-    fn fields(&mut self, fields: &[Field]) {
-        for field in fields {
+    fn fields(&mut self, fields: Places) {
+        for field in self.tables.fields(fields) {
             self.out.push('.');
-            self.out.push_str(&field.name);
+            self.out.push_str(field.of(self.source));
         }
     }
 }

@@ -5,6 +5,8 @@
 
 mod operand;
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Frame};
@@ -12,15 +14,17 @@ use crate::fmt::quote;
 use crate::function::Functions;
 use crate::lex::{Keywords, Kind, Lexer, Token};
 use crate::node::{
-    Branch, Command, Definition, Expr, ExprKind, Node, Pipe, Target, TemplateCall, Unit,
+    Branch, BranchAt, CallAt, Command, Expr, ExprKind, Node, Pipe, PipeAt, Places, Slot, Span,
+    Target, TemplateCall,
 };
+use crate::unit::{Definition, Tables, Unit, add, add_one};
 use crate::unquote::unquote;
 
 /// Blocks and parentheses may nest this deeply; Go allows 10,000 parentheses.
 const MAX_NESTING: u32 = 1000;
 
 /// Parses a text. The template of its own name comes last among the definitions.
-pub(crate) fn parse(name: &str, text: &str, functions: &Functions) -> Result<Unit, Error> {
+pub(crate) fn parse(name: &str, text: Arc<str>, functions: &Functions) -> Result<Unit, Error> {
     let keywords = Keywords {
         break_: functions.index("break").is_none(),
         continue_: functions.index("continue").is_none(),
@@ -28,34 +32,14 @@ pub(crate) fn parse(name: &str, text: &str, functions: &Functions) -> Result<Uni
     if u32::try_from(text.len()).is_err() {
         return Err(complaint(name, 1, "the text is larger than 4 GiB"));
     }
-    let mut parser = Parser {
-        name,
-        functions,
-        lexer: Lexer::new(text, keywords),
-        pushed: SmallVec::new(),
-        line: 1,
-        action_line: 0,
-        nesting: 0,
-        scope: Scope::new(),
-        definitions: Vec::new(),
-        strings: Vec::new(),
-        sites: 0,
-    };
-    let body = parser.top_level();
-    let parsed = body.and_then(|body| parser.define(name, body));
-    parsed.map_err(|error| error.with_text(text.into()))?;
-    let Parser {
-        definitions,
-        strings,
-        sites,
-        ..
-    } = parser;
+    let (definitions, tables) = Parser::new(name, &text, functions, keywords)
+        .all()
+        .map_err(|error| error.with_text(Arc::clone(&text)))?;
     Ok(Unit {
         name: name.into(),
-        text: text.into(),
+        text,
         definitions,
-        strings,
-        sites,
+        tables,
     })
 }
 
@@ -79,43 +63,40 @@ struct Parser<'t> {
     line: u32,
     action_line: u32,
     nesting: u32,
-    scope: Scope,
+    scope: Scope<'t>,
     definitions: Vec<Definition>,
-    strings: Vec<Box<[u8]>>,
-    sites: u32,
+    tables: Tables,
 }
 
 /// The variables in reach, within one definition.
-struct Scope {
+struct Scope<'t> {
     /// Declared variables; the position is the slot.
-    declared: Vec<Box<str>>,
+    declared: Vec<&'t str>,
     /// Every name a declaration or an assignment mentioned: what Go's parser accepts.
-    mentioned: Vec<Box<str>>,
+    mentioned: Vec<&'t str>,
     slots: u32,
     ranges: u32,
 }
 
-impl Scope {
+impl<'t> Scope<'t> {
     fn new() -> Self {
         Self {
-            declared: vec!["$".into()],
-            mentioned: vec!["$".into()],
+            declared: vec!["$"],
+            mentioned: vec!["$"],
             slots: 1,
             ranges: 0,
         }
     }
 
-    fn declare(&mut self, name: &str) -> u32 {
-        self.declared.push(name.into());
+    fn declare(&mut self, name: &'t str) -> Slot {
+        let slot = Slot::new(add_one(&mut self.declared, name));
         self.slots = self.slots.max(self.declared.len() as u32);
-        self.declared.len() as u32 - 1
+        slot
     }
 
-    fn slot(&self, name: &str) -> Option<u32> {
-        self.declared
-            .iter()
-            .rposition(|declared| **declared == *name)
-            .map(|slot| slot as u32)
+    fn slot(&self, name: &str) -> Option<Slot> {
+        let index = self.declared.iter().rposition(|known| *known == name);
+        index.map(|index| Slot::new(index as u32))
     }
 }
 
@@ -141,6 +122,30 @@ enum Item {
 }
 
 impl<'t> Parser<'t> {
+    fn new(name: &'t str, text: &'t str, functions: &'t Functions, keywords: Keywords) -> Self {
+        Self {
+            name,
+            functions,
+            lexer: Lexer::new(text, keywords),
+            pushed: SmallVec::new(),
+            line: 1,
+            action_line: 0,
+            nesting: 0,
+            scope: Scope::new(),
+            definitions: Vec::new(),
+            tables: Tables::default(),
+        }
+    }
+
+    /// Reads the text to its end.
+    fn all(mut self) -> Result<(Vec<Definition>, Tables), Error> {
+        let body = self.top_level()?;
+        self.define(self.name, body)?;
+        self.definitions.shrink_to_fit();
+        self.tables.shrink();
+        Ok((self.definitions, self.tables))
+    }
+
     // Tokens.
 
     fn next(&mut self) -> Token<'t> {
@@ -173,7 +178,7 @@ impl<'t> Parser<'t> {
 
     fn peek_non_space(&mut self) -> (Kind, u32) {
         let token = self.next_non_space();
-        let seen = (token.kind, token.at as u32);
+        let seen = (token.kind, token.at);
         self.push_back(token);
         seen
     }
@@ -182,21 +187,22 @@ impl<'t> Parser<'t> {
         complaint(self.name, self.line, message.as_ref())
     }
 
-    fn unexpected(&self, token: &Token<'t>, context: &str) -> Error {
+    fn unexpected(&self, token: Token<'t>, context: &str) -> Error {
         if token.kind != Kind::Error {
             return self.error(format!("unexpected {} in {context}", token.describe()));
         }
+        let complaint = self.lexer.complaint();
         if self.action_line == 0 || self.action_line == token.line {
-            return self.error(&token.text);
+            return self.error(complaint);
         }
-        let link = if token.text.ends_with(" action") {
+        let link = if complaint.ends_with(" action") {
             ""
         } else {
             " in action"
         };
         self.error(format!(
-            "{}{link} started at {}:{}",
-            token.text, self.name, self.action_line
+            "{complaint}{link} started at {}:{}",
+            self.name, self.action_line
         ))
     }
 
@@ -205,7 +211,7 @@ impl<'t> Parser<'t> {
         if token.kind == kind {
             Ok(token)
         } else {
-            Err(self.unexpected(&token, context))
+            Err(self.unexpected(token, context))
         }
     }
 
@@ -221,11 +227,11 @@ impl<'t> Parser<'t> {
 
     // Lists.
 
-    fn top_level(&mut self) -> Result<Vec<Node>, Error> {
+    fn top_level(&mut self) -> Result<Places, Error> {
         let mut body = Vec::new();
         loop {
             match self.peek() {
-                Kind::Eof => return Ok(body),
+                Kind::Eof => return Ok(add(&mut self.tables.nodes, body)),
                 Kind::LeftDelimiter => {
                     let delimiter = self.next();
                     let word = self.next_non_space();
@@ -250,7 +256,7 @@ impl<'t> Parser<'t> {
     fn definition(&mut self) -> Result<(), Error> {
         const CONTEXT: &str = "define clause";
         let token = self.next_non_space();
-        let name = self.template_name(&token, CONTEXT)?;
+        let name = self.template_name(token, CONTEXT)?;
         self.expect(Kind::RightDelimiter, CONTEXT)?;
         self.body_of(&name, CONTEXT)
     }
@@ -267,22 +273,24 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    fn define(&mut self, name: &str, body: Vec<Node>) -> Result<(), Error> {
+    fn define(&mut self, name: &str, body: Places) -> Result<(), Error> {
+        let mut nodes = self.tables.nodes(body).iter();
         let definition = Definition {
             name: name.into(),
             body,
             slots: self.scope.slots,
+            is_empty: nodes.all(|node| matches!(node, Node::Text { blank: true, .. })),
         };
         match self
             .definitions
             .iter()
             .position(|existing| *existing.name == *name)
         {
-            Some(index) if self.definitions[index].is_empty() => {
+            Some(index) if self.definitions[index].is_empty => {
                 self.definitions.remove(index);
                 self.definitions.push(definition);
             }
-            Some(_) if !definition.is_empty() => {
+            Some(_) if !definition.is_empty => {
                 let name = quote(name.as_bytes());
                 return Err(self.error(format!("template: multiple definition of template {name}")));
             }
@@ -296,14 +304,13 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    fn list(&mut self) -> Result<(Vec<Node>, Ending), Error> {
-        let mut nodes = Vec::new();
+    fn list(&mut self) -> Result<(Places, Ending), Error> {
+        let mut nodes: SmallVec<[Node; 8]> = SmallVec::new();
         while self.peek_non_space().0 != Kind::Eof {
             match self.text_or_action()? {
                 Item::Node(node) => nodes.push(node),
                 Item::Ending(ending) => {
-                    nodes.shrink_to_fit();
-                    return Ok((nodes, ending));
+                    return Ok((add(&mut self.tables.nodes, nodes), ending));
                 }
             }
         }
@@ -314,8 +321,7 @@ impl<'t> Parser<'t> {
         let token = self.next_non_space();
         match token.kind {
             Kind::Text => Ok(Item::Node(Node::Text {
-                start: token.at as u32,
-                end: (token.at + token.text.len()) as u32,
+                span: span(token),
                 blank: token.text.trim().is_empty(),
             })),
             Kind::LeftDelimiter => {
@@ -324,7 +330,7 @@ impl<'t> Parser<'t> {
                 self.action_line = 0;
                 Ok(item)
             }
-            _ => Err(self.unexpected(&token, "input")),
+            _ => Err(self.unexpected(token, "input")),
         }
     }
 
@@ -355,7 +361,7 @@ impl<'t> Parser<'t> {
     fn jump(&mut self, text: &str, node: Node) -> Result<Node, Error> {
         let token = self.next_non_space();
         if token.kind != Kind::RightDelimiter {
-            return Err(self.unexpected(&token, text));
+            return Err(self.unexpected(token, text));
         }
         if self.scope.ranges == 0 {
             return Err(self.error(format!("{text} outside {{{{range}}}}")));
@@ -370,7 +376,7 @@ impl<'t> Parser<'t> {
         Ok(Ending::Else)
     }
 
-    fn control(&mut self, context: &str) -> Result<Box<Branch>, Error> {
+    fn control(&mut self, context: &str) -> Result<BranchAt, Error> {
         let (declared, mentioned) = (self.scope.declared.len(), self.scope.mentioned.len());
         let pipe = self.pipeline(context, Kind::RightDelimiter)?;
         let is_range = u32::from(context == "range");
@@ -383,15 +389,16 @@ impl<'t> Parser<'t> {
         };
         self.scope.declared.truncate(declared);
         self.scope.mentioned.truncate(mentioned);
-        Ok(Box::new(Branch {
+        let branch = Branch {
             pipe,
             body,
             otherwise,
-        }))
+        };
+        Ok(BranchAt(add_one(&mut self.tables.branches, branch)))
     }
 
     /// What follows `else`: a list, or one more `if` or `with` that shares the `end`.
-    fn otherwise(&mut self, context: &str) -> Result<Vec<Node>, Error> {
+    fn otherwise(&mut self, context: &str) -> Result<Places, Error> {
         let chained = match (context, self.peek()) {
             ("if", Kind::If) => Some("if"),
             ("with", Kind::With) => Some("with"),
@@ -400,11 +407,12 @@ impl<'t> Parser<'t> {
         if let Some(context) = chained {
             self.next();
             let branch = self.nested(|parser| parser.control(context))?;
-            return Ok(vec![if context == "if" {
+            let node = if context == "if" {
                 Node::If(branch)
             } else {
                 Node::With(branch)
-            }]);
+            };
+            return Ok(add(&mut self.tables.nodes, [node]));
         }
         let (nodes, ending) = self.list()?;
         match ending {
@@ -416,16 +424,16 @@ impl<'t> Parser<'t> {
     fn block(&mut self) -> Result<Node, Error> {
         const CONTEXT: &str = "block clause";
         let token = self.next_non_space();
-        let name = self.template_name(&token, CONTEXT)?;
+        let name = self.template_name(token, CONTEXT)?;
         let pipe = self.pipeline(CONTEXT, Kind::RightDelimiter)?;
         self.body_of(&name, CONTEXT)?;
-        Ok(self.template_call(&token, &name, Some(pipe)))
+        Ok(self.template_call(token, &name, Some(pipe)))
     }
 
     fn template(&mut self) -> Result<Node, Error> {
         const CONTEXT: &str = "template clause";
         let token = self.next_non_space();
-        let name = self.template_name(&token, CONTEXT)?;
+        let name = self.template_name(token, CONTEXT)?;
         let next = self.next_non_space();
         let pipe = if next.kind == Kind::RightDelimiter {
             None
@@ -433,38 +441,32 @@ impl<'t> Parser<'t> {
             self.push_back(next);
             Some(self.pipeline(CONTEXT, Kind::RightDelimiter)?)
         };
-        Ok(self.template_call(&token, &name, pipe))
+        Ok(self.template_call(token, &name, pipe))
     }
 
-    fn template_call(&mut self, token: &Token<'t>, name: &str, pipe: Option<Pipe>) -> Node {
-        let site = self.site();
-        Node::Template(Box::new(TemplateCall {
-            at: token.at as u32,
+    fn template_call(&mut self, token: Token<'t>, name: &str, pipe: Option<PipeAt>) -> Node {
+        let call = TemplateCall {
+            at: token.at,
             name: name.into(),
-            site,
             pipe,
-        }))
+        };
+        Node::Template(CallAt(add_one(&mut self.tables.calls, call)))
     }
 
-    fn template_name(&mut self, token: &Token<'t>, context: &str) -> Result<String, Error> {
+    fn template_name(&mut self, token: Token<'t>, context: &str) -> Result<String, Error> {
         if !matches!(token.kind, Kind::String | Kind::RawString) {
             return Err(self.unexpected(token, context));
         }
-        let name = unquote(&token.text).ok_or_else(|| self.error("invalid syntax"))?;
+        let name = unquote(token.text).ok_or_else(|| self.error("invalid syntax"))?;
         Ok(String::from_utf8_lossy(&name).into_owned())
-    }
-
-    fn site(&mut self) -> u32 {
-        self.sites += 1;
-        self.sites - 1
     }
 
     // Pipelines.
 
-    fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, Error> {
+    fn pipeline(&mut self, context: &str, end: Kind) -> Result<PipeAt, Error> {
         let (_, at) = self.peek_non_space();
         let (names, assigns) = self.declarations(context)?;
-        let mut commands = SmallVec::new();
+        let mut commands: SmallVec<[Command; 4]> = SmallVec::new();
         loop {
             let token = self.next_non_space();
             match token.kind {
@@ -484,50 +486,47 @@ impl<'t> Parser<'t> {
                     self.push_back(token);
                     commands.push(self.command()?);
                 }
-                _ => return Err(self.unexpected(&token, context)),
+                _ => return Err(self.unexpected(token, context)),
             }
         }
         self.check_pipeline(&commands, context)?;
+        let commands = add(&mut self.tables.commands, commands);
         // Only now: the right side of `$x := $x` means the outer variable.
-        let targets = names
-            .into_iter()
-            .map(|name| {
-                let slot = if assigns {
-                    self.scope.slot(&name)
-                } else {
-                    Some(self.scope.declare(&name))
-                };
-                Target {
-                    name: name.into(),
-                    slot,
-                }
-            })
-            .collect();
-        Ok(Pipe {
+        let scope = &mut self.scope;
+        let targets = names.into_iter().map(|name| Target {
+            name: span(name),
+            slot: if assigns {
+                scope.slot(name.text)
+            } else {
+                Some(scope.declare(name.text))
+            },
+        });
+        let pipe = Pipe {
             at,
             commands,
-            targets,
+            targets: add(&mut self.tables.targets, targets),
             assigns,
-        })
+        };
+        Ok(PipeAt(add_one(&mut self.tables.pipes, pipe)))
     }
 
-    fn declarations(&mut self, context: &str) -> Result<(SmallVec<[String; 2]>, bool), Error> {
-        let mut names = SmallVec::new();
+    fn declarations(&mut self, context: &str) -> Result<(Names<'t>, bool), Error> {
+        let mut names = Names::new();
         while self.peek_non_space().0 == Kind::Variable {
             let variable = self.next_non_space();
             let after = self.next();
             let next = if after.kind == Kind::Space {
                 self.next_non_space()
             } else {
-                after.clone()
+                after
             };
             match next.kind {
                 Kind::Assign | Kind::Declare => {
-                    self.mention(&variable, &mut names);
+                    self.mention(variable, &mut names);
                     return Ok((names, next.kind == Kind::Assign));
                 }
                 Kind::Char if next.text == "," => {
-                    self.mention(&variable, &mut names);
+                    self.mention(variable, &mut names);
                     if context != "range" || names.len() >= 2 {
                         return Err(self.error(format!("too many declarations in {context}")));
                     }
@@ -549,9 +548,9 @@ impl<'t> Parser<'t> {
         Ok((names, false))
     }
 
-    fn mention(&mut self, variable: &Token<'t>, names: &mut SmallVec<[String; 2]>) {
-        self.scope.mentioned.push(variable.text.as_ref().into());
-        names.push(variable.text.to_string());
+    fn mention(&mut self, variable: Token<'t>, names: &mut Names<'t>) {
+        self.scope.mentioned.push(variable.text);
+        names.push(variable);
     }
 
     fn check_pipeline(&self, commands: &[Command], context: &str) -> Result<(), Error> {
@@ -562,8 +561,8 @@ impl<'t> Parser<'t> {
             if let ExprKind::Bool(_)
             | ExprKind::Dot
             | ExprKind::Nil
-            | ExprKind::Number { .. }
-            | ExprKind::String { .. } = command.words[0].kind
+            | ExprKind::Number(_)
+            | ExprKind::String(_) = self.tables.words(command)[0].kind
             {
                 return Err(self.error(format!(
                     "non executable command in pipeline stage {}",
@@ -589,13 +588,23 @@ impl<'t> Parser<'t> {
                     self.push_back(token);
                     break;
                 }
-                _ => return Err(self.unexpected(&token, "operand")),
+                _ => return Err(self.unexpected(token, "operand")),
             }
         }
         if words.is_empty() {
             return Err(self.error("empty command"));
         }
-        let words = words.into_boxed_slice();
+        let words = add(&mut self.tables.exprs, words);
         Ok(Command { at, words })
+    }
+}
+
+/// The variables a pipeline sets.
+type Names<'t> = SmallVec<[Token<'t>; 2]>;
+
+fn span(token: Token<'_>) -> Span {
+    Span {
+        start: token.at,
+        end: token.at + token.text.len() as u32,
     }
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::Error;
 use crate::function::Functions;
-use crate::node::{Definition, Unit};
 use crate::parse::parse;
+use crate::unit::Unit;
 
 /// A set of templates in one namespace, with the functions they may call.
 ///
@@ -52,15 +52,15 @@ impl Templates {
     ///
     /// # Errors
     /// If the text is not a template; then the set is unchanged.
-    pub fn parse(&mut self, name: &str, text: &str) -> Result<(), Error> {
-        let unit = parse(name, text, &self.functions)?;
+    pub fn parse(&mut self, name: &str, text: impl Into<Arc<str>>) -> Result<(), Error> {
+        let unit = parse(name, text.into(), &self.functions)?;
         let unit_index = self.units.len() as u32;
         for (index, definition) in unit.definitions.iter().enumerate() {
             let place = Place {
                 unit: unit_index,
                 definition: index as u32,
             };
-            if !definition.is_empty() || !self.names.contains_key(&definition.name) {
+            if !definition.is_empty || !self.names.contains_key(&definition.name) {
                 self.names.insert(Arc::clone(&definition.name), place);
             }
         }
@@ -85,19 +85,6 @@ impl Templates {
 
     pub(crate) fn place(&self, name: &str) -> Option<Place> {
         self.names.get(name).copied()
-    }
-}
-
-impl Unit {
-    /// The definition of this name.
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        self.definitions
-            .iter()
-            .position(|definition| *definition.name == *name)
-    }
-
-    pub(crate) fn definition(&self, index: usize) -> Option<&Definition> {
-        self.definitions.get(index)
     }
 }
 
@@ -131,7 +118,7 @@ impl TextCache {
         if let Some(unit) = cached.filter(|unit| *unit.name == *name) {
             return Ok(unit);
         }
-        let unit = Arc::new(parse(name, text, functions)?);
+        let unit = Arc::new(parse(name, text.into(), functions)?);
         if let Ok(mut units) = self.units.lock()
             && units.len() < Self::CAPACITY
         {

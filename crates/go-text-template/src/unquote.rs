@@ -2,15 +2,19 @@
 //!
 //! Source of the rules: the Go specification (literals) and the documentation of `strconv`.
 
-/// The content of a quoted or raw string literal; `None` if it is not one.
-pub(crate) fn unquote(literal: &str) -> Option<Vec<u8>> {
+use std::borrow::Cow;
+
+/// The content of a quoted or raw string literal, borrowed where it is all between the quotes; `None`
+/// if it is not one.
+pub(crate) fn unquote(literal: &str) -> Option<Cow<'_, [u8]>> {
     let mark = *literal.as_bytes().first()?;
     let body = literal.get(1..)?.strip_suffix(mark as char)?;
-    if mark == b'`' {
-        return Some(body.bytes().filter(|byte| *byte != b'\r').collect());
+    if mark == b'`' && body.contains('\r') {
+        let kept = body.bytes().filter(|byte| *byte != b'\r');
+        return Some(Cow::Owned(kept.collect()));
     }
-    if !body.contains(['\\', '"', '\n']) {
-        return Some(body.as_bytes().to_vec());
+    if mark == b'`' || !body.contains(['\\', '"', '\n']) {
+        return Some(Cow::Borrowed(body.as_bytes()));
     }
     let mut out = Vec::with_capacity(body.len());
     let mut rest = body;
@@ -27,7 +31,7 @@ pub(crate) fn unquote(literal: &str) -> Option<Vec<u8>> {
         }
         rest = after;
     }
-    Some(out)
+    Some(Cow::Owned(out))
 }
 
 /// One character of a literal: a code point, or a byte written as such.

@@ -15,6 +15,7 @@ mod types;
 use std::cell::Cell;
 use std::fmt::{self, Debug, Display, Formatter};
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub use list::List;
 pub use map::{Entries, Map};
@@ -57,7 +58,7 @@ pub enum Value {
     /// `string`.
     String(Text),
     /// `[]uint8`, that is `[]byte`.
-    Bytes(Rc<[u8]>),
+    Bytes(Arc<[u8]>),
     /// A slice of any other element type.
     List(List),
     /// A map with string keys.

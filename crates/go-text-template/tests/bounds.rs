@@ -34,7 +34,7 @@ fn templates(texts: &[(&str, &str)]) -> Templates {
     let mut templates = Templates::new(Functions::new().with(FUNCTIONS));
     for (name, text) in texts {
         templates
-            .parse(name, text)
+            .parse(name, *text)
             .expect("the test's own template parses");
     }
     templates
@@ -113,14 +113,16 @@ fn deep_nesting_of_source_is_refused() {
         } else {
             nested
         };
-        let error = templates.parse("t", &text).expect_err("too deep");
+        let error = templates.parse("t", text.as_str()).expect_err("too deep");
         assert!(
             error.to_string().ends_with("max expression depth exceeded"),
             "{error}"
         );
     }
     let text = format!("{{{{ {}1{} }}}}", "(".repeat(900), ")".repeat(900));
-    templates.parse("t", &text).expect("900 levels are fine");
+    templates
+        .parse("t", text.as_str())
+        .expect("900 levels are fine");
     assert_eq!(
         Execution::new(&templates)
             .execute("t", Value::Nil)
@@ -272,7 +274,7 @@ proptest! {
     #[test]
     fn no_template_panics(text in template()) {
         let mut templates = Templates::new(Functions::new().with(FUNCTIONS));
-        if templates.parse("t", &text).is_ok() {
+        if templates.parse("t", text.as_str()).is_ok() {
             let mut limits = Limits::default();
             (limits.steps, limits.output, limits.depth) = (10_000, 1 << 20, 100);
             let dot = Value::map([("a", Value::from(List::from_iter(["b", "c"])))]);
@@ -283,8 +285,8 @@ proptest! {
     #[test]
     fn no_text_panics(text in "\\PC*") {
         let mut templates = Templates::new(Functions::new());
-        let _ = templates.parse("t", &format!("{{{{ {text} }}}}"));
-        let _ = templates.parse("t", &text);
+        let _ = templates.parse("t", format!("{{{{ {text} }}}}"));
+        let _ = templates.parse("t", text.as_str());
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn thousands_of_levels_are_not_all_kept() {
     );
     let mut templates = Templates::new(Functions::new().with(FUNCTIONS).with(&[add1]));
     templates
-        .parse("t", &format!("{text}{{{{ include \"in\" 1 }}}}"))
+        .parse("t", format!("{text}{{{{ include \"in\" 1 }}}}"))
         .unwrap();
     let error = Execution::new(&templates)
         .execute("t", Value::Nil)

@@ -89,10 +89,16 @@ fn validate_into(chart: &ResolvedChart<'_>, values: &Value, keep: Keep, report: 
 
 fn problems(chart: &Chart, values: &Value, keep: Keep) -> Option<String> {
     let schema = chart.schema()?;
-    let simple = chart
-        .simple_schema
-        .get_or_init(|| SimpleSchema::read(schema));
-    if simple.as_ref().is_some_and(|simple| simple.accepts(values)) {
+    let accepts = |simple: &Option<SimpleSchema>| {
+        let simple = simple.as_ref();
+        simple.is_some_and(|simple| simple.accepts(values))
+    };
+    let read = || SimpleSchema::read(schema);
+    let is_accepted = match keep {
+        Keep::Compiled => accepts(chart.simple_schema.get_or_init(read)),
+        Keep::Nothing => accepts(&read()),
+    };
+    if is_accepted {
         return None;
     }
     let fresh;

@@ -69,7 +69,7 @@ fn links_are_files_without_content() {
         let archive = archive("c/files/passwd", kind, "/etc/passwd", b"");
         let chart = Chart::from_archive(&archive).expect("a chart");
         assert_eq!(chart.files()[0].name, "files/passwd");
-        assert!(chart.files()[0].data.is_empty());
+        assert!(chart.files()[0].data().is_empty());
     }
 }
 

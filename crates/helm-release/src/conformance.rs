@@ -48,7 +48,7 @@ impl fmt::Debug for Subject {
 
 /// A chart of ConfigMaps, a Secret with a made-up password, and hooks: nothing that needs a node.
 pub fn chart() -> Chart {
-    let file = |name: &str, text: &str| ChartFile::new(name, text.as_bytes().to_vec());
+    let file = |name: &str, text: &str| ChartFile::new(name, text);
     let config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-config\ndata:\n  greeting: {{ .Values.greeting | quote }}\n{{- with .Values.second }}\n  second: {{ . | quote }}\n{{- end }}\n";
     let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}-secret\nstringData:\n  password: {{ randAlphaNum 16 | quote }}\n";
     let extra = "{{- if .Values.extra }}\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-extra\n{{- if .Values.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n{{- end }}\ndata: {}\n{{- end }}\n";

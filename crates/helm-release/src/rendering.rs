@@ -224,7 +224,7 @@ fn stored(chart: &Chart, values: &Values, profile: Profile) -> Result<Value, Ren
 fn files(files: &[ChartFile]) -> Vec<Value> {
     files
         .iter()
-        .map(|file| json!({"name": file.name, "data": STANDARD.encode(&file.data)}))
+        .map(|file| json!({"name": file.name, "data": STANDARD.encode(file.data())}))
         .collect()
 }
 
@@ -235,7 +235,7 @@ fn add_chart(hash: &mut Sha256, chart: &Chart) {
     add(hash, chart.schema().unwrap_or_default());
     for file in chart.templates().iter().chain(chart.files()) {
         add(hash, file.name.as_bytes());
-        add(hash, &file.data);
+        add(hash, file.data());
     }
     for child in chart.children() {
         hash.update(b"child");

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 const NAMESPACE: &str = "ns";
 
 fn chart() -> Arc<Chart> {
-    let file = |name: &str, text: &str| ChartFile::new(name, text.as_bytes().to_vec());
+    let file = |name: &str, text: &str| ChartFile::new(name, text);
     let files = vec![
         file("Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n"),
         file("values.yaml", "tag: \"1\"\n"),

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const NAMESPACE: &str = "crash";
 
 fn chart() -> Arc<Chart> {
-    let file = |name: &str, text: &str| ChartFile::new(name, text.as_bytes().to_vec());
+    let file = |name: &str, text: &str| ChartFile::new(name, text);
     let files = vec![
         file(
             "Chart.yaml",

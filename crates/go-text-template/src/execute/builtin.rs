@@ -153,7 +153,7 @@ impl<O: Observer> Execution<'_, O> {
             }
             (Builtin::Call, [function, rest @ ..]) => {
                 let name = match arguments.first() {
-                    Some(expr) => At::Expr(expr).text(&running.loaded.unit.text),
+                    Some(expr) => running.text_of(At::Expr(expr)),
                     None => function.value.to_string(),
                 };
                 self.call_value(&name, &function.value, rest)

@@ -21,7 +21,7 @@ pub(super) fn price(value: &Value) -> u64 {
 pub(super) type Arguments = SmallVec<[Value; 6]>;
 
 impl<O: Observer> Execution<'_, O> {
-    /// Calls what an identifier names; `node` is what an error of the function points at.
+    /// Calls what the identifier `word` names; `node` is what an error of the function points at.
     #[expect(
         clippy::too_many_arguments,
         reason = "the state of one evaluation step"
@@ -31,13 +31,14 @@ impl<O: Observer> Execution<'_, O> {
         running: &mut Running<'p>,
         dot: &Operand,
         node: At<'p>,
-        name: &str,
+        word: &'p Expr,
         callee: Callee,
         arguments: &'p [Expr],
         last: Option<Value>,
     ) -> Result<Operand, Error> {
         match callee {
             Callee::Builtin(builtin) => {
+                let name = word.word(running.source());
                 self.call_builtin(running, dot, node, name, builtin, arguments, last)
             }
             Callee::Function(index) => {
@@ -132,10 +133,10 @@ impl<O: Observer> Execution<'_, O> {
         wanted: Type,
     ) -> Result<Value, Error> {
         running.at = At::Expr(expr);
-        match &expr.kind {
+        match expr.kind {
             ExprKind::Nil if wanted.can_be_nil() => Ok(wanted.zero()),
             ExprKind::Nil => Err(running.refuse(format!("cannot assign nil to {}", wanted.name()))),
-            ExprKind::Bool(_) | ExprKind::Number { .. } | ExprKind::String { .. } => {
+            ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::String(_) => {
                 Self::typed_literal(running, expr, wanted)
             }
             _ => {
@@ -147,19 +148,20 @@ impl<O: Observer> Execution<'_, O> {
 
     /// A literal takes the type of its parameter, as an untyped constant does in Go.
     fn typed_literal(running: &Running<'_>, expr: &Expr, wanted: Type) -> Result<Value, Error> {
-        let fitting = match (wanted, &expr.kind) {
-            (Type::Any, _) | (Type::String, ExprKind::String { .. }) => {
+        let number = |place| running.tables().number(place);
+        let fitting = match (wanted, expr.kind) {
+            (Type::Any, _) | (Type::String, ExprKind::String(_)) => {
                 return literal(running, expr);
             }
-            (Type::Bool, ExprKind::Bool(value)) => Some(Value::Bool(*value)),
-            (Type::Int, ExprKind::Number { number, .. }) => number.int.map(Value::Int),
-            (Type::Int64, ExprKind::Number { number, .. }) => number.int.map(Value::Int64),
-            (Type::Uint32, ExprKind::Number { number, .. }) => number.uint.map(Value::Uint64),
-            (Type::Float64, ExprKind::Number { number, .. }) => number.float.map(Value::Float64),
+            (Type::Bool, ExprKind::Bool(value)) => Some(Value::Bool(value)),
+            (Type::Int, ExprKind::Number(place)) => number(place).int.map(Value::Int),
+            (Type::Int64, ExprKind::Number(place)) => number(place).int.map(Value::Int64),
+            (Type::Uint32, ExprKind::Number(place)) => number(place).uint.map(Value::Uint64),
+            (Type::Float64, ExprKind::Number(place)) => number(place).float.map(Value::Float64),
             _ => None,
         };
         fitting.ok_or_else(|| {
-            let text = At::Expr(expr).text(&running.loaded.unit.text);
+            let text = running.text_of(At::Expr(expr));
             running.refuse(match wanted {
                 Type::Bool => format!("expected bool; found {text}"),
                 Type::String => format!("expected string; found {text}"),

@@ -3,7 +3,7 @@
 use super::{Execution, Observer, Operand, Running};
 use crate::error::Error;
 use crate::function::Function;
-use crate::node::{Expr, Field};
+use crate::node::{Expr, Places};
 use crate::value::{Type, Value};
 
 impl<O: Observer> Execution<'_, O> {
@@ -18,17 +18,18 @@ impl<O: Observer> Execution<'_, O> {
         dot: &Operand,
         receiver: &Operand,
         node: &'p Expr,
-        fields: &'p [Field],
+        fields: Places,
         arguments: &'p [Expr],
         last: Option<Value>,
     ) -> Result<Operand, Error> {
-        let Some((end, inner)) = fields.split_last() else {
+        let mut sites = fields.range();
+        let Some(end) = sites.next_back() else {
             return Ok(receiver.clone());
         };
         let mut current = None;
-        for field in inner {
+        for site in sites {
             let receiver = current.as_ref().unwrap_or(receiver);
-            current = Some(self.field(running, dot, receiver, node, field, &[], None)?);
+            current = Some(self.field(running, dot, receiver, node, site, &[], None)?);
         }
         self.field(
             running,
@@ -51,11 +52,11 @@ impl<O: Observer> Execution<'_, O> {
         dot: &Operand,
         receiver: &Operand,
         node: &'p Expr,
-        field: &'p Field,
+        site: usize,
         arguments: &'p [Expr],
         last: Option<Value>,
     ) -> Result<Operand, Error> {
-        let name = &*field.name;
+        let name = running.tables().fields[site].of(running.source());
         if receiver.value.is_nil() {
             if receiver.interface {
                 return Err(running.refuse(format!("nil pointer evaluating interface {{}}.{name}")));
@@ -72,7 +73,7 @@ impl<O: Observer> Execution<'_, O> {
                     return Err(running.refuse(format!("{name} is not a method but has arguments")));
                 }
                 let element = map.map_type().element();
-                let hint = &running.loaded.hints[field.site as usize];
+                let hint = &running.loaded.hints[site];
                 let value = map
                     .get_hinted(name.as_bytes(), hint)
                     .unwrap_or_else(|| element.zero());

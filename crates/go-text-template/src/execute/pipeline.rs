@@ -15,14 +15,16 @@ impl<O: Observer> Execution<'_, O> {
         pipe: &'p Pipe,
     ) -> Result<Value, Error> {
         running.at = At::Pipe(pipe);
+        let tables = running.tables();
         let mut value = None;
-        for command in &pipe.commands {
+        for command in tables.commands(pipe) {
             value = Some(self.command(running, dot, command, value.take())?.value);
         }
         let value = value.unwrap_or_default();
-        for target in &pipe.targets {
+        for target in tables.targets(pipe) {
             if target.slot.is_none() {
-                return Err(running.refuse(format!("undefined variable: {}", target.name)));
+                let name = target.name.of(running.source());
+                return Err(running.refuse(format!("undefined variable: {name}")));
             }
             self.set(running, target.slot, Operand::concrete(value.clone()));
         }
@@ -37,18 +39,19 @@ impl<O: Observer> Execution<'_, O> {
         command: &'p Command,
         last: Option<Value>,
     ) -> Result<Operand, Error> {
-        let Some((word, arguments)) = command.words.split_first() else {
+        let tables = running.tables();
+        let Some((word, arguments)) = tables.words(command).split_first() else {
             return Ok(Operand::default());
         };
-        match &word.kind {
-            ExprKind::Function { name, callee } => {
+        match word.kind {
+            ExprKind::Function(callee) => {
                 running.at = At::Expr(word);
                 self.call(
                     running,
                     dot,
                     At::Command(command),
-                    name,
-                    *callee,
+                    word,
+                    callee,
                     arguments,
                     last,
                 )
@@ -58,12 +61,13 @@ impl<O: Observer> Execution<'_, O> {
             }
             ExprKind::Pipe(pipe) => {
                 not_a_function(running, word, arguments, last.as_ref())?;
+                let pipe = tables.pipe(pipe);
                 crate::stack::grow(|| self.pipeline(running, dot, pipe)).map(Operand::concrete)
             }
             _ => {
                 running.at = At::Expr(word);
                 not_a_function(running, word, arguments, last.as_ref())?;
-                match &word.kind {
+                match word.kind {
                     ExprKind::Dot => Ok(self.dot(dot)),
                     ExprKind::Nil => Err(running.refuse("nil is not a command")),
                     _ => literal(running, word).map(Operand::concrete),
@@ -82,7 +86,7 @@ impl<O: Observer> Execution<'_, O> {
         last: Option<Value>,
     ) -> Result<Operand, Error> {
         running.at = At::Expr(expr);
-        match &expr.kind {
+        match expr.kind {
             ExprKind::Fields(fields) => {
                 if O::ACTIVE {
                     self.observer.dot(&dot.value);
@@ -90,19 +94,19 @@ impl<O: Observer> Execution<'_, O> {
                 self.fields(running, dot, dot, expr, fields, arguments, last)
             }
             ExprKind::Chain { base, fields } => {
+                let base = running.tables().expr(base);
                 let receiver = self.operand(running, dot, base)?;
                 self.fields(running, dot, &receiver, expr, fields, arguments, last)
             }
-            ExprKind::Variable { name, slot, fields } => {
-                let slot =
-                    slot.ok_or_else(|| running.refuse(format!("undefined variable: {name}")))?;
-                let variable = self
-                    .variables
-                    .get(running.base + slot as usize)
-                    .cloned()
-                    .unwrap_or_default();
+            ExprKind::Variable { slot, fields } => {
+                let slot = slot.ok_or_else(|| {
+                    let name = expr.word(running.source());
+                    running.refuse(format!("undefined variable: {name}"))
+                })?;
+                let index = running.base + slot.index();
+                let variable = self.variables.get(index).cloned().unwrap_or_default();
                 if O::ACTIVE {
-                    self.observer.variable(running.base + slot as usize);
+                    self.observer.variable(index);
                 }
                 if fields.is_empty() {
                     not_a_function(running, expr, arguments, last.as_ref())?;
@@ -129,17 +133,18 @@ impl<O: Observer> Execution<'_, O> {
         expr: &'p Expr,
     ) -> Result<Operand, Error> {
         running.at = At::Expr(expr);
-        match &expr.kind {
+        match expr.kind {
             ExprKind::Dot => Ok(self.dot(dot)),
             ExprKind::Nil => Ok(Operand::default()),
             ExprKind::Fields(_) | ExprKind::Chain { .. } | ExprKind::Variable { .. } => {
                 self.reference(running, dot, expr, &[], None)
             }
             ExprKind::Pipe(pipe) => {
+                let pipe = running.tables().pipe(pipe);
                 crate::stack::grow(|| self.pipeline(running, dot, pipe)).map(Operand::concrete)
             }
-            ExprKind::Function { name, callee } => {
-                self.call(running, dot, At::Expr(expr), name, *callee, &[], None)
+            ExprKind::Function(callee) => {
+                self.call(running, dot, At::Expr(expr), expr, callee, &[], None)
             }
             _ => literal(running, expr).map(Operand::concrete),
         }
@@ -148,11 +153,11 @@ impl<O: Observer> Execution<'_, O> {
 
 /// The value of a literal for which no type is wanted.
 pub(super) fn literal(running: &Running<'_>, expr: &Expr) -> Result<Value, Error> {
-    match &expr.kind {
-        ExprKind::Bool(value) => Ok(Value::Bool(*value)),
-        ExprKind::String { index, .. } => Ok(running.loaded.string(*index as usize)),
-        ExprKind::Number { number, .. } => ideal(number).ok_or_else(|| {
-            let text = At::Expr(expr).text(&running.loaded.unit.text);
+    match expr.kind {
+        ExprKind::Bool(value) => Ok(Value::Bool(value)),
+        ExprKind::String(place) => Ok(running.loaded.string(place)),
+        ExprKind::Number(place) => ideal(running.tables().number(place)).ok_or_else(|| {
+            let text = expr.word(running.source());
             running.refuse(format!("{text} overflows int"))
         }),
         _ => Ok(Value::Nil),
@@ -180,9 +185,9 @@ fn not_a_function(
     if arguments.is_empty() && last.is_none() {
         return Ok(());
     }
-    let text = match &word.kind {
-        ExprKind::Pipe(pipe) => At::Pipe(pipe).text(&running.loaded.unit.text),
-        _ => At::Expr(word).text(&running.loaded.unit.text),
-    };
+    let text = running.text_of(match word.kind {
+        ExprKind::Pipe(pipe) => At::Pipe(running.tables().pipe(pipe)),
+        _ => At::Expr(word),
+    });
     Err(running.refuse(format!("can't give argument to non-function {text}")))
 }

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{List, Map, Text, Value};
 use crate::function::Function;
@@ -132,7 +133,7 @@ impl Type {
             Self::Float64 => Value::Float64(0.0),
             Self::String => Value::String(Text::default()),
             Self::List => Value::List(List::nil(ListType::ANY)),
-            Self::Bytes => Value::Bytes(Rc::from([])),
+            Self::Bytes => Value::Bytes(Arc::from([])),
             Self::Map => Value::Map(Map::nil(MapType::ANY)),
         }
     }

@@ -125,6 +125,7 @@ fn read_files(
 ) -> Result<Vec<ChartFile>, ArchiveError> {
     let mut remaining = MAX_CHART_BYTES;
     let mut files = Vec::new();
+    let mut data = Vec::new();
     for entry in archive.entries().map_err(ArchiveError::Damaged)? {
         let mut entry = entry.map_err(ArchiveError::Damaged)?;
         let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -144,7 +145,7 @@ fn read_files(
         if declared > MAX_FILE_BYTES {
             return Err(ArchiveError::FileTooLarge(raw));
         }
-        let mut data = Vec::with_capacity(declared as usize);
+        data.clear();
         entry
             .by_ref()
             .take(remaining)
@@ -155,7 +156,7 @@ fn read_files(
             return Err(ArchiveError::TooLarge);
         }
         *allowed = allowed.checked_sub(1).ok_or(ArchiveError::TooManyFiles)?;
-        files.push(ChartFile::new(name, data));
+        files.push(ChartFile::new(name, &data));
     }
     if files.is_empty() {
         Err(ArchiveError::Empty)

@@ -69,7 +69,7 @@ fn write_chart(
         append("values.schema.json", schema)?;
     }
     for file in chart.templates().iter().chain(chart.files()) {
-        append(&file.name, &file.data)?;
+        append(&file.name, file.data())?;
     }
     for child in chart.children() {
         write_chart(

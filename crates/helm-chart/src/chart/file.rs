@@ -1,35 +1,75 @@
 //! One file of a chart.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A file of a chart: path from the chart's root, with `/`, and content without byte-order mark.
+/// Cheap to clone: the content is shared.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ChartFile {
     /// Path from the chart's root.
     pub name: String,
-    /// Content.
-    pub data: Vec<u8>,
+    content: Content,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Content {
+    Text(Arc<str>),
+    /// Only for bytes that are no UTF-8.
+    Bytes(Arc<[u8]>),
 }
 
 impl ChartFile {
     /// A file from a path and its content, of which a byte-order mark is dropped.
-    pub fn new(name: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
-        let mut data = data.into();
-        if data.starts_with(b"\xEF\xBB\xBF") {
-            data.drain(..3);
-        }
+    pub fn new(name: impl Into<String>, data: impl AsRef<[u8]>) -> Self {
+        let data = data.as_ref();
+        let data = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data);
         Self {
             name: name.into(),
-            data,
+            content: match std::str::from_utf8(data) {
+                Ok(text) => Content::Text(text.into()),
+                Err(_) => Content::Bytes(data.into()),
+            },
+        }
+    }
+
+    /// The same content under another name.
+    pub(crate) fn renamed(self, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            content: self.content,
+        }
+    }
+
+    /// The content.
+    pub fn data(&self) -> &[u8] {
+        match &self.content {
+            Content::Text(text) => text.as_bytes(),
+            Content::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// The content, without copying it.
+    pub(crate) fn shared_data(&self) -> Arc<[u8]> {
+        match &self.content {
+            Content::Text(text) => Arc::clone(text).into(),
+            Content::Bytes(bytes) => Arc::clone(bytes),
         }
     }
 
     /// The content as text; bytes that are no UTF-8 become U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
-        // Checking alone is several times faster than looking for what to replace.
-        match std::str::from_utf8(&self.data) {
-            Ok(text) => text.into(),
-            Err(_) => String::from_utf8_lossy(&self.data),
+        match &self.content {
+            Content::Text(text) => Cow::Borrowed(text),
+            Content::Bytes(bytes) => String::from_utf8_lossy(bytes),
+        }
+    }
+
+    /// The content as [`ChartFile::text`] gives it, without copying it where it is text.
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        match &self.content {
+            Content::Text(text) => Arc::clone(text),
+            Content::Bytes(_) => self.text().into(),
         }
     }
 
@@ -53,6 +93,6 @@ impl ChartFile {
 
 impl std::fmt::Debug for ChartFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({} bytes)", self.name, self.data.len())
+        write!(f, "{} ({} bytes)", self.name, self.data().len())
     }
 }

@@ -188,16 +188,13 @@ fn load(
                     kept.push(file);
                 }
             }
-            "values.yaml" => raw_values = Some(file.text().into_owned()),
-            "values.schema.json" => schema = Some(file.data),
+            "values.yaml" => raw_values = Some(file.shared_text()),
+            "values.schema.json" => schema = Some(file.shared_data()),
             name if name.starts_with("templates/") => templates.push(file),
             name => match name.strip_prefix("charts/") {
                 Some(rest) if Path::new(name).extension() != Some("prov".as_ref()) => {
                     let folder = rest.split('/').next().unwrap_or(rest).to_owned();
-                    let file = ChartFile {
-                        name: rest.to_owned(),
-                        data: file.data,
-                    };
+                    let file = file.clone().renamed(rest);
                     subcharts.entry(folder).or_default().push(file);
                 }
                 _ => kept.push(file),
@@ -258,7 +255,7 @@ fn load_subcharts(
         }
         let child = if Path::new(&name).extension() == Some("tgz".as_ref()) {
             match files.iter().find(|file| file.name == name) {
-                Some(archive) => read_within(&archive.data, loading.allowance)
+                Some(archive) => read_within(archive.data(), loading.allowance)
                     .map_err(ChartError::from)
                     .and_then(|files| load(files, depth + 1, loading)),
                 None => Err(ChartError::NoMetadata),
@@ -266,10 +263,7 @@ fn load_subcharts(
         } else {
             let inner = files.into_iter().filter_map(|file| {
                 let (_, rest) = file.name.split_once('/')?;
-                Some(ChartFile {
-                    name: rest.to_owned(),
-                    data: file.data,
-                })
+                Some(file.clone().renamed(rest))
             });
             let inner: Vec<_> = inner.collect();
             if inner.is_empty() {

@@ -7,7 +7,7 @@ mod load;
 mod metadata;
 mod resolve;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 pub use file::ChartFile;
 pub use load::ChartError;
@@ -26,8 +26,8 @@ pub struct Chart {
     values: Table,
     /// The values of the first document, where `values.yaml` holds several.
     first_values: Option<Table>,
-    raw_values: Option<String>,
-    schema: Option<Vec<u8>>,
+    raw_values: Option<Arc<str>>,
+    schema: Option<Arc<[u8]>>,
     templates: Vec<ChartFile>,
     files: Vec<ChartFile>,
     children: Vec<Chart>,
@@ -37,7 +37,7 @@ pub struct Chart {
     #[cfg(feature = "schema")]
     pub(crate) validator: OnceLock<Result<crate::schema::Validator, String>>,
     /// What rendering compiles once per chart.
-    pub(crate) compiled: OnceLock<std::sync::Arc<dyn std::any::Any + Send + Sync>>,
+    pub(crate) compiled: OnceLock<Arc<dyn std::any::Any + Send + Sync>>,
 }
 
 impl Chart {

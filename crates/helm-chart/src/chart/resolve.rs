@@ -222,42 +222,45 @@ impl<'c> ResolvedChart<'c> {
     ///
     /// Values of different keys do not influence each other, so that the others need no combining.
     fn deciding_values(
-        &mut self,
+        &self,
         values: &Table,
         dependencies: &[Dependency],
         path: &str,
         profile: Profile,
     ) -> Result<Table, CoalesceError> {
-        let mut keys = HashSet::from(["tags".to_owned(), "global".to_owned()]);
-        keys.extend(path.split('.').next().map(str::to_owned));
-        self.names_below(&mut keys);
-        for dependency in dependencies {
-            add_names(dependency, &mut keys);
-            let conditions = dependency.condition.trim().split(',');
-            let first = conditions.filter_map(|condition| condition.split('.').next());
-            keys.extend(first.map(str::to_owned));
-        }
-        let deciding = |table: &Table| -> Table {
-            let entries = table.iter().filter(|(key, _)| keys.contains(*key));
-            entries
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect()
-        };
-        let own = Defaults::Part(Arc::new(deciding(&self.values)));
-        let all = std::mem::replace(&mut self.values, own);
-        let combined = self.coalesce(deciding(values), Nulls::Apply, profile, &mut Vec::new());
-        self.values = all;
-        combined
+        let mut keys = HashSet::from(["tags", "global"]);
+        keys.extend(path.split('.'));
+        self.deciding_keys(dependencies, &mut keys);
+        let part = self.part(&keys);
+        part.coalesce(
+            part_of(values, &keys),
+            Nulls::Apply,
+            profile,
+            &mut Vec::new(),
+        )
     }
 
-    /// The names by which charts below go, or may go.
-    fn names_below(&self, names: &mut HashSet<String>) {
+    /// The names by which charts below go, or may go, and what conditions consist of.
+    fn deciding_keys<'s>(&'s self, dependencies: &'s [Dependency], keys: &mut HashSet<&'s str>) {
+        for dependency in dependencies {
+            keys.insert(&dependency.name);
+            keys.insert(&dependency.alias);
+            keys.extend(dependency.condition.trim().split([',', '.']));
+        }
         for child in &self.children {
-            names.insert(child.name.clone().into_owned());
-            for dependency in child.dependencies() {
-                add_names(dependency, names);
-            }
-            child.names_below(names);
+            keys.insert(&child.name);
+            child.deciding_keys(child.dependencies(), keys);
+        }
+    }
+
+    /// The chart with no other default values than those under these keys; so are those below it.
+    fn part(&self, keys: &HashSet<&str>) -> Self {
+        Self {
+            chart: self.chart,
+            name: self.name.clone(),
+            dependencies: None,
+            children: self.children.iter().map(|child| child.part(keys)).collect(),
+            values: Defaults::Part(Arc::new(part_of(&self.values, keys))),
         }
     }
 
@@ -311,9 +314,11 @@ impl<'c> ResolvedChart<'c> {
     }
 }
 
-fn add_names(dependency: &Dependency, names: &mut HashSet<String>) {
-    names.insert(dependency.name.clone());
-    names.insert(dependency.alias.clone());
+fn part_of(table: &Table, keys: &HashSet<&str>) -> Table {
+    let wanted = keys.iter().filter_map(|key| table.get_key_value(*key));
+    wanted
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 /// Orders the children by the list, renames them by alias, repeats those that are listed twice.

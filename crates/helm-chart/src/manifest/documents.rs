@@ -1,7 +1,8 @@
 //! The documents of one rendered file, and the memory of what a file was in the render before.
 //!
 //! A text is read once: a file that renders to the same text again, as a file of CRDs does, gives
-//! the documents it gave then. It refuses to guess: the texts are compared, never their digests.
+//! the documents it gave then, and a document that ends as it did then is read up to there. It
+//! refuses to guess: the texts are compared, never their digests.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +20,26 @@ pub(crate) struct LastText {
 #[derive(Clone)]
 struct Last {
     text: Arc<str>,
-    documents: Option<Arc<[Arc<Document>]>>,
+    documents: Documents,
+}
+
+type Read = Arc<[Arc<Document>]>;
+
+#[derive(Clone)]
+enum Documents {
+    /// Those of the text.
+    Of(Read),
+    /// Those of a former text, until those of this one are read.
+    Former(Option<Read>),
+}
+
+impl Documents {
+    fn any(self) -> Option<Read> {
+        match self {
+            Self::Of(read) => Some(read),
+            Self::Former(read) => read,
+        }
+    }
 }
 
 impl LastText {
@@ -32,9 +52,10 @@ impl LastText {
             return Arc::clone(&last.text);
         }
         let text = Arc::from(text);
+        let former = last.take().and_then(|last| last.documents.any());
         *last = Some(Last {
             text: Arc::clone(&text),
-            documents: None,
+            documents: Documents::Former(former),
         });
         text
     }
@@ -49,19 +70,18 @@ impl LastText {
         profile: Profile,
     ) -> Result<Arc<[Arc<Document>]>, YamlError> {
         let known = self.last.lock().ok().and_then(|last| last.clone());
-        if let Some(Last {
-            text: of,
-            documents: Some(documents),
-        }) = known
-            && Arc::ptr_eq(&of, text)
-        {
-            return Ok(documents);
-        }
-        let documents = read_documents(text, profile)?;
+        let former = match known {
+            Some(Last {
+                text: of,
+                documents: Documents::Of(documents),
+            }) if Arc::ptr_eq(&of, text) => return Ok(documents),
+            known => known.and_then(|last| last.documents.any()),
+        };
+        let documents = read_documents(text, profile, former.as_deref().unwrap_or_default())?;
         if let Ok(mut last) = self.last.lock()
             && let Some(last) = last.as_mut().filter(|last| Arc::ptr_eq(&last.text, text))
         {
-            last.documents = Some(Arc::clone(&documents));
+            last.documents = Documents::Of(Arc::clone(&documents));
         }
         Ok(documents)
     }
@@ -73,14 +93,17 @@ impl std::fmt::Debug for LastText {
     }
 }
 
-/// Reads the documents of a file.
+/// Reads the documents of a file, which was read before as `former`.
 pub(super) fn read_documents(
     text: &Arc<str>,
     profile: Profile,
+    former: &[Arc<Document>],
 ) -> Result<Arc<[Arc<Document>]>, YamlError> {
-    let documents = split_documents(text, profile).into_iter().map(|document| {
+    let documents = split_documents(text, profile).into_iter().enumerate();
+    let documents = documents.map(|(index, document)| {
         let start = document.as_ptr().addr() - text.as_ptr().addr();
-        Document::read(text, start..start + document.len()).map(Arc::new)
+        let former = former.get(index).map(Arc::as_ref);
+        Document::read(text, start..start + document.len(), former).map(Arc::new)
     });
     documents.collect()
 }

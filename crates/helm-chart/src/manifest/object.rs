@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Profile;
 use crate::manifest::split_documents;
 use crate::number::write_go_float32;
-use crate::yaml::{YamlError, parse_exact, parse_fields};
+use crate::yaml::{Fields, YamlError, parse_exact, parse_fields, parse_fields_before};
 
 /// A rendered text that is no manifest.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, miette::Diagnostic)]
@@ -37,6 +37,8 @@ pub struct Manifest {
 pub(super) struct Document {
     file: Arc<str>,
     range: Range<usize>,
+    /// Where in the text come only fields that are not of the head, if that is known.
+    rest: Option<usize>,
     head: Head,
     is_empty: bool,
     /// Built when someone asks: a render needs no more than the head.
@@ -53,17 +55,31 @@ struct Head {
 }
 
 impl Document {
-    /// Reads the document at `range` of `file`.
+    /// Reads the document at `range` of `file`. How it ends is not read again if `former`, another
+    /// document, ended in the same way.
     ///
     /// # Errors
     /// When the text is not YAML or not shaped like an object.
-    pub(super) fn read(file: &Arc<str>, range: Range<usize>) -> Result<Self, YamlError> {
-        let object = parse_fields(&file[range.clone()], HEAD_FIELDS)?;
+    pub(super) fn read(
+        file: &Arc<str>,
+        range: Range<usize>,
+        former: Option<&Self>,
+    ) -> Result<Self, YamlError> {
+        let text = &file[range.clone()];
+        let known = former.and_then(|former| {
+            let rest = former.text().get(former.rest?..)?;
+            parse_fields_before(text, HEAD_FIELDS, rest)
+        });
+        let Fields { value, rest } = match known {
+            Some(fields) => fields,
+            None => parse_fields(text, HEAD_FIELDS)?,
+        };
         Ok(Self {
-            head: Head::read(&object)?,
-            is_empty: object.is_null(),
+            head: Head::read(&value)?,
+            is_empty: value.is_null(),
             file: Arc::clone(file),
             range,
+            rest,
             object: OnceLock::new(),
         })
     }
@@ -83,7 +99,7 @@ impl Manifest {
         text: impl Into<String>,
     ) -> Result<Self, ManifestError> {
         let (path, text) = (source.into(), Arc::from(text.into()));
-        match Document::read(&text, 0..text.len()) {
+        match Document::read(&text, 0..text.len(), None) {
             Ok(document) => Ok(Self::new(path.into(), Arc::new(document))),
             Err(source) => Err(ManifestError { path, source }),
         }

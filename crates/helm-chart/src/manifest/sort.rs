@@ -64,7 +64,7 @@ impl Manifests {
         profile: Profile,
     ) -> Result<Self, ManifestError> {
         Self::sorted(files, chart, notes, profile, |_, text| {
-            read_documents(text, profile)
+            read_documents(text, profile, &[])
         })
     }
 
@@ -79,7 +79,7 @@ impl Manifests {
         Self::sorted(files, chart, notes, profile, |path, text| {
             match last(path) {
                 Some(last) => last.documents(text, profile),
-                None => read_documents(text, profile),
+                None => read_documents(text, profile, &[]),
             }
         })
     }

@@ -50,7 +50,7 @@ impl Engine {
         let mut files = Vec::new();
         for (file, source) in sources {
             templates
-                .parse(&file.name, &source.text())
+                .parse(&file.name, source.shared_text())
                 .map_err(RenderError::parse)?;
             if !base_name(&file.name).starts_with('_') {
                 files.push(file);

@@ -1,6 +1,6 @@
 //! `.Files`: a chart's other files as a map with methods.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use go_text_template::{Function, FunctionError, Map, MapType, Text, Type, Value};
 
@@ -33,12 +33,9 @@ type Answer = Result<Value, FunctionError>;
 
 /// The value of `.Files`.
 pub(super) fn value(files: &[ChartFile], profile: Profile) -> Value {
-    let entries = files.iter().map(|file| {
-        (
-            file.name.as_str(),
-            Value::Bytes(Rc::from(file.data.as_slice())),
-        )
-    });
+    let entries = files
+        .iter()
+        .map(|file| (file.name.as_str(), Value::Bytes(file.shared_data())));
     let map: Map = entries.collect();
     Value::Map(map.retyped(match profile {
         Profile::Helm4 => HELM4,
@@ -53,7 +50,7 @@ fn receiver(arguments: &[Value]) -> Result<&Map, FunctionError> {
         .ok_or_else(|| FunctionError::new("the receiver is no collection of files"))
 }
 
-fn content(arguments: &[Value]) -> Result<Option<Rc<[u8]>>, FunctionError> {
+fn content(arguments: &[Value]) -> Result<Option<Arc<[u8]>>, FunctionError> {
     let path = arguments
         .get(1)
         .and_then(Value::as_text)
@@ -72,9 +69,7 @@ fn get(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
 }
 
 fn get_bytes(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {
-    Ok(Value::Bytes(
-        content(arguments)?.unwrap_or_else(|| Rc::from([])),
-    ))
+    Ok(Value::Bytes(content(arguments)?.unwrap_or_default()))
 }
 
 fn glob_files(_: &mut Scope<'_>, arguments: &[Value]) -> Answer {

@@ -1,5 +1,5 @@
 //! The YAML that charts mostly hold and render: a key or an item a line, scalars on one line or in
-//! a literal block. It goes from text to values in one pass, without tokens and nodes.
+//! a block. It goes from text to values in one pass, without tokens and nodes.
 //!
 //! Owns a part of the language in which it agrees with the full reader to the letter. Refuses, with
 //! `None`, all that is rare, ambiguous or wrong: that is the full reader's, and so is every error.
@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::fields::Fields;
 use super::resolve::{Resolved, resolve};
 use super::scanner::contains_control;
 use crate::tree::{Builder, ExactNumbers};
@@ -30,25 +31,27 @@ pub(super) fn read<B: Builder>(text: &str, builder: &mut B) -> Option<B::Output>
 }
 
 /// Reads a mapping as [`parse_fields`](super::parse_fields) does; `None` if it is not so simple.
-pub(super) fn read_fields(text: &str, names: &[&str]) -> Option<Value> {
-    let mut lines = Lines::new(text)?;
-    let Some(column) = lines.column else {
-        return Some(Value::Null);
-    };
-    let mut fields = Map::new();
-    while !lines.is_done() {
-        let key = lines.key()?;
-        if names.contains(&&*key) {
-            let value = lines.value(&mut Built(&mut ExactNumbers), column, true)?;
-            fields.insert(key.into_owned(), value);
-        } else {
-            lines.value(&mut Checked, column, true)?;
-        }
-        if lines.column.is_some_and(|next| next != column) {
-            return None;
-        }
+pub(super) fn read_fields(text: &str, names: &[&str]) -> Option<Fields> {
+    let lines = Lines::new(text)?;
+    match lines.column {
+        Some(column) => lines.fields(column, names),
+        None => Some(Fields::from(Value::Null)),
     }
-    Some(Value::Object(fields))
+}
+
+/// Reads a mapping of which it is known how it ends: with the `rest` of another one that was read as
+/// [`Fields`]. `None` if it is not so simple, or ends otherwise.
+pub(super) fn read_fields_before(text: &str, names: &[&str], rest: &str) -> Option<Fields> {
+    // A key at the beginning of a line ends whatever comes before it, so that what both parts say
+    // together is what they say apart.
+    let before = text.strip_suffix(rest)?;
+    let lines = Lines::new(before)?;
+    let column = lines.column.filter(|column| *column == 0)?;
+    let fields = lines.fields(column, names)?;
+    before.ends_with('\n').then_some(Fields {
+        rest: Some(before.len()),
+        ..fields
+    })
 }
 
 /// What becomes of the values that are read.
@@ -227,6 +230,31 @@ impl<'a> Lines<'a> {
         self.begin_line(self.line_end(at) + 1)
     }
 
+    /// The mapping that is the document.
+    fn fields(mut self, column: usize, names: &[&str]) -> Option<Fields> {
+        let mut fields = Map::new();
+        let mut rest = None;
+        while !self.is_done() {
+            let start = self.at;
+            let key = self.key()?;
+            if names.contains(&&*key) {
+                let value = self.value(&mut Built(&mut ExactNumbers), column, true)?;
+                fields.insert(key.into_owned(), value);
+                rest = None;
+            } else {
+                rest.get_or_insert(start);
+                self.value(&mut Checked, column, true)?;
+            }
+            if self.column.is_some_and(|next| next != column) {
+                return None;
+            }
+        }
+        Some(Fields {
+            value: Value::Object(fields),
+            rest: rest.filter(|_| column == 0),
+        })
+    }
+
     fn is_item(&self) -> bool {
         self.byte(self.at) == Some(b'-') && self.is_blank_or_end(self.at + 1)
     }
@@ -366,7 +394,7 @@ impl<'a> Lines<'a> {
     fn scalar<K: Keep<'a>>(&mut self, keep: &mut K, at: usize, column: usize) -> Option<K::Value> {
         let value = match self.byte(at) {
             None => return None,
-            Some(b'|') => return self.literal(keep, at, column),
+            Some(b'|' | b'>') => return self.block(keep, at, column),
             Some(quote @ (b'"' | b'\'')) => {
                 let (text, end) = self.quoted(at, quote)?;
                 self.end_line(end)?;
@@ -421,7 +449,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::{read, read_fields};
+    use super::{read, read_fields, read_fields_before};
     use crate::tree::ExactNumbers;
     use crate::yaml::fields::parse_fields_of_whole_language;
     use crate::yaml::read::parse_whole_language;
@@ -444,7 +472,7 @@ mod tests {
         assert_eq!(simple(&text), Some(wanted));
         let fields = read_fields(&text, &["kind", "metadata"]).unwrap();
         assert_eq!(
-            fields,
+            fields.value,
             json!({"kind": "A", "metadata": {"name": "x-1", "labels": {}, "n": "1"}})
         );
     }
@@ -479,7 +507,7 @@ mod tests {
             "a: *x",
             "<<: 1",
             "y: 1",
-            "a: >\n  x",
+            "a: >2\n  x",
             "a: |2\n  x",
             "a: |\n",
             "a: |\n   \n  x",
@@ -506,7 +534,7 @@ mod tests {
             prop_oneof![4 => Just(0_usize), 3 => Just(2), 1 => Just(1), 2 => Just(4), 1 => Just(3)];
         let part = prop_oneof![
             4 => Just("a:"), 4 => Just("b: "), 2 => Just("- "), 2 => Just("-"), 1 => Just("|"), 1 => Just("|-"),
-            1 => Just("|+"), 3 => Just("x"), 1 => Just("1"), 1 => Just(" # c"), 1 => Just("#"), 1 => Just("\"q\""),
+            1 => Just("|+"), 1 => Just(">"), 1 => Just(">-"), 1 => Just(">+"), 3 => Just("x"), 1 => Just("1"), 1 => Just(" # c"), 1 => Just("#"), 1 => Just("\"q\""),
             1 => Just("'s'"), 1 => Just("[x, \"y\"]"), 1 => Just("{}"), 1 => Just(" "), 1 => Just("true"),
             1 => Just(".inf"), 1 => Just("\t"), 1 => Just("\"\\n\\\\\""), 1 => Just("'"), 1 => Just(":"),
             1 => Just("---"), 1 => Just("\u{85}"), 1 => Just("é"), 1 => Just("~"), 1 => Just("&x"), 1 => Just("c: d"),
@@ -529,7 +557,26 @@ mod tests {
             }
             if let Some(fields) = read_fields(&text, NAMES) {
                 let wanted = parse_fields_of_whole_language(&text, NAMES);
-                prop_assert_eq!(wanted, Ok(fields), "{:?}", text);
+                prop_assert_eq!(wanted, Ok(fields.value), "{:?}", text);
+            }
+        }
+
+        #[test]
+        fn a_text_with_a_known_end_reads_as_the_whole_language(
+            one in prop::collection::vec(line(), 0..4),
+            other in prop::collection::vec(line(), 0..5),
+            rest in prop::collection::vec(line(), 0..4),
+            key in prop::sample::select(vec!["a:", "c: |-", "c: x", "c:"]),
+        ) {
+            let end = [&[key.to_owned()], &rest[..]].concat().join("\n");
+            let [one, other] = [one, other].map(|lines| lines.join("\n") + "\n" + &end);
+            let Some(start) = read_fields(&one, NAMES).and_then(|fields| fields.rest) else {
+                return Ok(());
+            };
+            if let Some(fields) = read_fields_before(&other, NAMES, &one[start..]) {
+                let wanted = parse_fields_of_whole_language(&other, NAMES);
+                prop_assert_eq!(wanted, Ok(fields.value), "{:?}", other);
+                prop_assert_eq!(read_fields(&other, NAMES).map(|fields| fields.rest.is_some()), Some(true));
             }
         }
     }

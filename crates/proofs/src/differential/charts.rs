@@ -108,7 +108,7 @@ fn values_files(path: &Path, profile: Profile) -> Vec<(String, Vec<u8>)> {
         files
             .iter()
             .filter(|file| file.name.starts_with("ci/"))
-            .map(|file| (file.name.clone(), file.data.clone()))
+            .map(|file| (file.name.clone(), file.data().to_vec()))
             .collect()
     };
     files.retain(|(name, _)| is_values(name));

@@ -1,4 +1,4 @@
-//! Scalars on one line, and literal blocks. Refuses folding, and escapes that are not plain.
+//! Scalars on one line, and blocks. Refuses folding outside of blocks, and escapes that are not plain.
 
 use std::borrow::Cow;
 
@@ -103,13 +103,14 @@ impl<'a> Lines<'a> {
         start + self.bytes[start..].iter().take_while(is_part).count()
     }
 
-    /// A literal block from its `|`; `column` is that of the key or dash before it.
-    pub(super) fn literal<K: Keep<'a>>(
+    /// A block from its `|` or `>`; `column` is that of the key or dash before it.
+    pub(super) fn block<K: Keep<'a>>(
         &mut self,
         keep: &mut K,
         start: usize,
         column: usize,
     ) -> Option<K::Value> {
+        let is_folded = self.byte(start) == Some(b'>');
         let chomping = self
             .byte(start + 1)
             .filter(|sign| matches!(sign, b'-' | b'+'));
@@ -124,15 +125,17 @@ impl<'a> Lines<'a> {
         let body = header + 1;
         let indent = self.block_indent(body, column)?;
         let (content_end, end) = self.block_end(body, indent)?;
-        let (bytes, all) = (self.bytes, self.text);
+        let all = self.text;
         let value = keep.text(|| {
-            let kept = match chomping {
-                Some(b'+') => end,
-                _ => content_end,
+            let mut text = if is_folded {
+                folded(&all[body..content_end], indent)
+            } else {
+                without_indentation(&all[body..content_end], indent)
             };
-            let mut text = without_indentation(&all[body..kept], indent);
-            if chomping == Some(b'-') && bytes[kept - 1] == b'\n' {
-                text.pop();
+            match chomping {
+                Some(b'+') => text.push_str(&without_indentation(&all[content_end..end], indent)),
+                Some(_) if text.ends_with('\n') => drop(text.pop()),
+                _ => {}
             }
             Cow::Owned(text)
         });
@@ -182,6 +185,33 @@ fn without_indentation(block: &str, indent: usize) -> String {
     for line in block.split_inclusive('\n') {
         let spaces = line.bytes().take(indent).take_while(|byte| *byte == b' ');
         text.push_str(&line[spaces.count()..]);
+    }
+    text
+}
+
+/// The lines of a block, a break between two of them a space. Further breaks stay, and those beside
+/// lines that begin with a blank.
+fn folded(block: &str, indent: usize) -> String {
+    let mut text = String::with_capacity(block.len());
+    let (mut breaks, mut may_fold) = (0, false);
+    for line in block.split_inclusive('\n') {
+        let spaces = line.bytes().take(indent).take_while(|byte| *byte == b' ');
+        let line = &line[spaces.count()..];
+        let content = line.strip_suffix('\n').unwrap_or(line);
+        if content.is_empty() {
+            breaks += 1;
+            continue;
+        }
+        let is_plain = !content.starts_with([' ', '\t']);
+        if may_fold && is_plain && text.ends_with('\n') {
+            text.pop();
+            if breaks == 0 {
+                text.push(' ');
+            }
+        }
+        text.extend(std::iter::repeat_n('\n', breaks));
+        text.push_str(line);
+        (breaks, may_fold) = (0, is_plain);
     }
     text
 }
