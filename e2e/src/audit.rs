@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -105,17 +106,19 @@ impl Audit {
     }
 }
 
-/// The length of the longest row of requests each of which arrived after the one before it was
-/// answered: no fewer round trips can have passed. Watches are left out: they are answered when
-/// they end.
-pub fn longest_chain(requests: &[Audited]) -> usize {
+/// The length of the longest row of requests each of which may have waited for the one before: it
+/// arrived at least a round trip after that one was answered, since whoever waits hears the answer half
+/// a round trip later and is heard after the other half. No run of that length can be had in fewer
+/// round trips; what merely came later at the server counts as long as it came late enough. Watches are
+/// left out: they are answered when they end.
+pub fn longest_chain(requests: &[Audited], round_trip: Duration) -> usize {
     let mut by_answer: Vec<_> = requests.iter().filter(|one| one.verb != "watch").collect();
     by_answer.sort_by_key(|one| one.answered);
-    let mut last = None;
+    let mut heard = None;
     let mut length = 0;
     for request in by_answer {
-        if last.is_none_or(|last| request.received >= last) {
-            last = Some(request.answered);
+        if heard.is_none_or(|heard| request.received >= heard) {
+            heard = Some(request.answered + round_trip);
             length += 1;
         }
     }
@@ -149,12 +152,23 @@ mod tests {
             request("get", 1, 4),
             request("get", 2, 6),
         ];
-        assert_eq!(longest_chain(&at_once), 1);
+        assert_eq!(longest_chain(&at_once, Duration::ZERO), 1);
         let in_turn = [
             request("get", 0, 1),
             request("get", 1, 2),
             request("watch", 0, 9),
         ];
-        assert_eq!(longest_chain(&in_turn), 2);
+        assert_eq!(longest_chain(&in_turn, Duration::ZERO), 2);
+    }
+
+    #[test]
+    fn a_request_that_came_sooner_than_the_answer_could_be_heard_did_not_wait_for_it() {
+        let requests = [
+            request("get", 0, 1),
+            request("get", 2, 3),
+            request("get", 5, 6),
+        ];
+        assert_eq!(longest_chain(&requests, Duration::from_secs(4)), 2);
+        assert_eq!(longest_chain(&requests, Duration::from_secs(1)), 3);
     }
 }

@@ -32,6 +32,12 @@ impl<'a> Patience<'a> {
 
     /// Tells `reason` and pauses; `false` once the wait is over.
     pub(crate) async fn pause(&mut self, reason: &str) -> bool {
+        let pause = self.pauses.next().unwrap_or(self.deadline.limit());
+        self.pause_for(reason, pause).await
+    }
+
+    /// Tells `reason` and pauses for this long; `false` once the wait is over.
+    pub(crate) async fn pause_for(&mut self, reason: &str, pause: Duration) -> bool {
         let now = self.origin.elapsed();
         let Some(left) = self.deadline.remaining(now) else {
             return false;
@@ -39,7 +45,6 @@ impl<'a> Patience<'a> {
         let limit = self.deadline.limit();
         self.observer
             .waiting(reason, self.deadline.elapsed(now), limit);
-        let pause = self.pauses.next().unwrap_or(left);
         sleep(pause.min(left)).await;
         true
     }

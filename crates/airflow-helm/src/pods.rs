@@ -84,6 +84,21 @@ pub async fn ready_pod(
     })
 }
 
+/// The name of a ready pod of the component among pods that are known, by name's order.
+pub(crate) fn ready_among(pods: &[Object], target: &PodTarget) -> Option<String> {
+    let labels = [
+        ("tier", "airflow"),
+        ("component", target.component.as_str()),
+        ("release", target.release.as_str()),
+    ];
+    let is_of = |pod: &&Object| {
+        let mut labels = labels.iter();
+        labels.all(|(key, value)| pod.label(key) == Some(*value))
+    };
+    let pods: Vec<Object> = pods.iter().filter(is_of).cloned().collect();
+    choose(&pods, &[])
+}
+
 fn choose(pods: &[Object], avoid: &[String]) -> Option<String> {
     let mut ready: Vec<&str> = pods
         .iter()

@@ -15,12 +15,15 @@ use converge::{
 use kube_cluster::{Cluster, PodLogs};
 use serde::Serialize;
 
-use crate::api::Health;
+use crate::api::{ApiError, Health, ImportError};
 use crate::patience::Patience;
 use crate::settings::AirflowSettings;
 use crate::{AirflowApi, Pair};
 
 pub use checks::workloads;
+
+/// How often is asked whether heartbeats have advanced; the scheduler's are five seconds apart.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// Proves that Airflow works.
 #[derive(Debug, Clone)]
@@ -120,12 +123,25 @@ impl VerifyAirflow {
 
     /// What [`look`](Self::look) finds, and the health it was found with.
     async fn see(&self) -> (Vec<Finding>, Option<Health>) {
-        let mut findings =
-            checks::cluster_findings(&*self.cluster, &self.settings, &self.pair).await;
-        let health = self.api.health().await;
+        let airflow = async {
+            let health = self.api.health().await;
+            (
+                health,
+                self.api.version().await,
+                self.api.import_errors().await,
+            )
+        };
+        let pods = async {
+            let running = checks::running(&*self.cluster, &self.settings).await;
+            futures::join!(
+                checks::cluster_findings(&*self.cluster, &running, &self.settings, &self.pair),
+                self.commit(&running),
+            )
+        };
+        let ((mut findings, commit), (health, version, errors)) = futures::join!(pods, airflow);
         findings.extend(checks::health(health.as_ref(), &self.settings, &self.pair));
-        findings.push(checks::version(self.api.version().await, &self.pair));
-        findings.extend(self.dags().await);
+        findings.push(checks::version(version, &self.pair));
+        findings.extend(self.dags(&errors, commit.as_deref()));
         (findings, health.ok())
     }
 
@@ -173,7 +189,12 @@ impl VerifyAirflow {
             if missing.is_empty() {
                 return Ok(findings);
             }
-            if !patience.pause(&missing).await {
+            // A heartbeat is one small question away.
+            let goes_on = match &current {
+                Some(_) => patience.pause_for(&missing, BEAT).await,
+                None => patience.pause(&missing).await,
+            };
+            if !goes_on {
                 return Err(VerifyError {
                     limit: patience.limit(),
                     findings,
@@ -182,10 +203,23 @@ impl VerifyAirflow {
         }
     }
 
+    /// Which commit git-sync has, as far as it is known.
+    async fn commit(&self, running: &checks::Running) -> Option<String> {
+        match (&self.logs, &self.settings.dags.git_sync) {
+            (Some(logs), Some(_)) => {
+                checks::commit(running, &**logs, &self.settings, &self.pair).await
+            }
+            _ => None,
+        }
+    }
+
     /// What Airflow says of DAGs, and which commit git-sync has.
-    async fn dags(&self) -> Vec<Finding> {
-        let errors = self.api.import_errors().await;
-        let user = match (&errors, self.settings.user.enabled) {
+    fn dags(
+        &self,
+        errors: &Result<Vec<ImportError>, ApiError>,
+        commit: Option<&str>,
+    ) -> Vec<Finding> {
+        let user = match (errors, self.settings.user.enabled) {
             (Ok(_), true) => {
                 Finding::current("user", "login accepted", Proof::effect("login accepted"))
             }
@@ -204,13 +238,11 @@ impl VerifyAirflow {
             )
             .not_essential(),
         };
-        let commit = match (&self.logs, &self.settings.dags.git_sync) {
-            (Some(logs), Some(_)) => {
-                checks::commit(&*self.cluster, &**logs, &self.settings, &self.pair).await
-            }
-            _ => None,
-        };
-        let dags = checks::dags(errors.as_deref().ok(), commit.as_deref(), &self.settings);
+        let dags = checks::dags(
+            errors.as_ref().ok().map(Vec::as_slice),
+            commit,
+            &self.settings,
+        );
         vec![user, dags.not_essential()]
     }
 }

@@ -71,10 +71,15 @@ impl Step for FactsStep {
                     what: "the cluster's id",
                     field: "subscriptions",
                 })?;
+            let (subscription, cluster, identity) = futures::try_join!(
+                async { arm(self.arm.get(subscription, SUBSCRIPTIONS).await) },
+                async { arm(self.arm.get(self.cluster.clone(), CLUSTERS).await) },
+                self.identities.identity(self.identity.clone()),
+            )?;
             Ok(FactsSeen {
-                subscription: arm(self.arm.get(subscription, SUBSCRIPTIONS).await)?,
-                cluster: arm(self.arm.get(self.cluster.clone(), CLUSTERS).await)?,
-                identity: self.identities.identity(self.identity.clone()).await?,
+                subscription,
+                cluster,
+                identity,
             })
         };
         look.await

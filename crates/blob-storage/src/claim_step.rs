@@ -11,7 +11,7 @@ use converge::{
 };
 use kube_cluster::{Cluster, Object, Target, wait_until};
 
-use crate::declared::{Declared, adopt, declare, look};
+use crate::declared::{Declared, Terms, adopt, declare, look};
 use crate::{VolumeError, VolumeSettings};
 
 /// Keeps the claim as declared and waits until it is bound.
@@ -25,6 +25,9 @@ pub struct EnsureClaim {
     pub settings: VolumeSettings,
     /// Take fields other managers own; off unless the caller allows it.
     pub take_fields: bool,
+    /// Plan an object that is not there without asking the server by a dry-run: for a plan that is
+    /// carried out at once, where the write itself says it.
+    pub predict_creates: bool,
     /// How long binding may take; it is a matter of seconds.
     pub limit: Duration,
 }
@@ -50,6 +53,13 @@ pub struct ClaimAction {
 }
 
 impl EnsureClaim {
+    fn terms(&self) -> Terms {
+        Terms {
+            take: self.take_fields,
+            predict_creates: self.predict_creates,
+        }
+    }
+
     fn output(&self) -> BoundClaim {
         BoundClaim {
             namespace: self.settings.namespace.clone(),
@@ -113,7 +123,7 @@ impl Step for EnsureClaim {
             &*self.cluster,
             self.settings.claim(),
             is_fixed,
-            self.take_fields,
+            self.terms(),
         )
         .await
         .map(ClaimObserved)

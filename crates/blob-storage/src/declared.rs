@@ -23,18 +23,27 @@ fn is_left_out(change: &FieldChange) -> bool {
     change.before.is_none() && change.after == Some(serde_json::Value::Bool(false))
 }
 
+/// What a look may do and leave out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// Take fields other managers own.
+    pub(crate) take: bool,
+    /// Leave the dry-run of what is not there to the write itself.
+    pub(crate) predict_creates: bool,
+}
+
 /// Looks at an object and asks the server, by a dry-run, what it says to what is declared.
 /// `immutable` tells which paths cannot change once the object is there.
 pub(crate) async fn look(
     cluster: &dyn Cluster,
     wanted: Object,
     immutable: impl Fn(&str) -> bool,
-    take: bool,
+    terms: Terms,
 ) -> Result<Declared, VolumeError> {
     let target = wanted.reference();
     let live = cluster.get(target.clone()).await;
     let live = live.map_err(VolumeError::cluster(&target))?;
-    beside(cluster, wanted, live, immutable, take).await
+    beside(cluster, wanted, live, immutable, terms).await
 }
 
 /// The same for an object that was just read.
@@ -43,7 +52,7 @@ pub(crate) async fn beside(
     wanted: Object,
     live: Option<Object>,
     immutable: impl Fn(&str) -> bool,
-    take: bool,
+    terms: Terms,
 ) -> Result<Declared, VolumeError> {
     let target = wanted.reference();
     let mut fields: Vec<FieldChange> = Vec::new();
@@ -79,9 +88,17 @@ pub(crate) async fn beside(
     } else {
         ChangeKind::Create
     };
+    if live.is_none() && terms.predict_creates {
+        let row = Change::new(kind, target.to_string(), Verification::Predicted);
+        return Ok(Declared {
+            wanted,
+            live,
+            change: Some(row),
+        });
+    }
     let options = ApplyOptions {
         dry_run: true,
-        force: take,
+        force: terms.take,
         ..ApplyOptions::default()
     };
     let change = match cluster.apply(wanted.clone(), options).await {

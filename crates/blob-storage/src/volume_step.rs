@@ -14,7 +14,7 @@ use kube_cluster::{
 };
 use serde_json::json;
 
-use crate::declared::{Declared, adopt, beside, declare};
+use crate::declared::{Declared, Terms, adopt, beside, declare};
 use crate::volume::{DRIVER, Holder};
 use crate::{AccountAccess, ContainerName, VolumeError, VolumeSettings, VolumeSource};
 
@@ -45,6 +45,9 @@ pub struct EnsureVolume {
     pub settings: VolumeSettings,
     /// Take fields other managers own; off unless the caller allows it.
     pub take_fields: bool,
+    /// Plan an object that is not there without asking the server by a dry-run: for a plan that is
+    /// carried out at once, where the write itself says it.
+    pub predict_creates: bool,
 }
 
 /// What was seen.
@@ -65,6 +68,13 @@ pub struct VolumeAction {
 }
 
 impl EnsureVolume {
+    fn terms(&self) -> Terms {
+        Terms {
+            take: self.take_fields,
+            predict_creates: self.predict_creates,
+        }
+    }
+
     fn source(&self, access: &AccountAccess) -> VolumeSource {
         let group = access.facts.id.segment("resourceGroups");
         VolumeSource {
@@ -114,7 +124,7 @@ impl EnsureVolume {
         let wanted = self.settings.volume(&source, &handle);
         let fixed = |path: &str| path.starts_with("spec.csi");
         let live = live.cloned();
-        let declared = beside(&*self.cluster, wanted, live, fixed, self.take_fields).await?;
+        let declared = beside(&*self.cluster, wanted, live, fixed, self.terms()).await?;
         Ok(VolumeObserved(Some((declared, holder))))
     }
 

@@ -195,8 +195,17 @@ pub trait ErasedStep: fmt::Debug + Send + Sync {
     /// The step's name in events and reports.
     fn name(&self) -> &'static str;
 
-    /// Observes and decides: the rows of the plan, empty when there is nothing to do. A known
-    /// output is put into the slot.
+    /// Observes, for a [`plan`](Self::plan) that follows once the steps before are planned: for a step
+    /// whose look needs nothing of what they find out.
+    ///
+    /// # Errors
+    /// As [`Step::observe`]. Nothing was written.
+    async fn look(&self, _context: &StepContext) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    /// Observes, unless it has [looked](Self::look) already, and decides: the rows of the plan, empty
+    /// when there is nothing to do. A known output is put into the slot.
     ///
     /// # Errors
     /// As [`Step::observe`] and [`Step::decide`]. Nothing was written.
@@ -318,6 +327,8 @@ struct Wired<S: Step> {
     slot: Slot<S::Output>,
     /// What the plan has seen.
     seen: Mutex<Option<S::Observed>>,
+    /// Whether that was before it was planned.
+    ahead: AtomicBool,
     acted: AtomicBool,
 }
 
@@ -381,6 +392,7 @@ impl<O: Clone> Slot<O> {
             step,
             slot: self.clone(),
             seen: Mutex::new(None),
+            ahead: AtomicBool::new(false),
             acted: AtomicBool::new(false),
         })
     }
@@ -392,8 +404,20 @@ impl<S: Step> ErasedStep for Wired<S> {
         self.step.name()
     }
 
-    async fn plan(&self, context: &StepContext) -> Result<Vec<Change>, StepError> {
+    async fn look(&self, context: &StepContext) -> Result<(), StepError> {
         let observed = self.step.observe(context).await?;
+        *self.seen() = Some(observed);
+        self.ahead.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    async fn plan(&self, context: &StepContext) -> Result<Vec<Change>, StepError> {
+        let is_seen = self.ahead.swap(false, Ordering::AcqRel);
+        let seen = self.seen().take().filter(|_| is_seen);
+        let observed = match seen {
+            Some(observed) => observed,
+            None => self.step.observe(context).await?,
+        };
         let changes = match self.step.decide(&observed)? {
             Decision::Done { output, .. } => {
                 self.slot.fill(output);

@@ -12,6 +12,7 @@ use converge::{
     Change, ChangeKind, Decision, Proof, Secret, Slot, Step, StepContext, StepError, StepOutcome,
     Verification,
 };
+use futures::future::try_join_all;
 use kube_cluster::{Cluster, ClusterError, TokenQuestion};
 use url::Url;
 
@@ -249,20 +250,18 @@ impl ProveExchange {
                 after: Duration::ZERO,
                 source,
             })?;
-        for name in &self.inputs.names {
-            let read = self
-                .secrets
-                .get_as(vault.uri.clone(), name.clone(), access.token.clone())
-                .await
-                .map_err(|source| ExchangeProofError::Vault {
-                    client_id: identity.client_id.clone(),
-                    after: Duration::ZERO,
-                    source,
-                })?;
-            if read.is_none() {
-                return Err(ExchangeProofError::SecretMissing { name: name.clone() });
-            }
-        }
+        let reads = self.inputs.names.iter().map(async |name| {
+            let (vault, token) = (vault.uri.clone(), access.token.clone());
+            let read = self.secrets.get_as(vault, name.clone(), token).await;
+            let read = read.map_err(|source| ExchangeProofError::Vault {
+                client_id: identity.client_id.clone(),
+                after: Duration::ZERO,
+                source,
+            })?;
+            read.map(drop)
+                .ok_or_else(|| ExchangeProofError::SecretMissing { name: name.clone() })
+        });
+        try_join_all(reads).await?;
         Ok(())
     }
 

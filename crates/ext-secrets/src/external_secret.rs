@@ -10,6 +10,7 @@ use converge::{
     Change, ChangeKind, Decision, Proof, Secret, Slot, Step, StepContext, StepError, StepOutcome,
     Verification,
 };
+use futures::future::join_all;
 use kube_cluster::{Cluster, Object, ObjectRef, WriteOptions, insist};
 use serde_json::json;
 use tokio::time::Instant;
@@ -114,17 +115,21 @@ impl EnsureExternalSecret {
         Ok(observed)
     }
 
-    /// Reads the Secret and compares every key with the vault.
+    /// Reads the Secret and the vault, and compares every key.
     async fn prove(&self, namespace: &str) -> Result<Proof, StoreError> {
         let target = ObjectRef::namespaced("v1", "Secret", namespace, &self.settings.target);
-        let secret = self
-            .cluster
-            .get(target.clone())
-            .await
-            .map_err(StoreError::cluster(&target))?;
+        let vault = self.vault.get();
+        let originals = join_all(self.settings.data.iter().map(async |mapping| {
+            let name = mapping.vault_secret.clone();
+            // A caller without the right to read the vault still gets the weaker proof.
+            let read = self.secrets.get(vault.as_ref()?.uri.clone(), name).await;
+            read.ok().flatten()
+        }));
+        let (secret, originals) = futures::join!(self.cluster.get(target.clone()), originals);
+        let secret = secret.map_err(StoreError::cluster(&target))?;
         let place = format!("{namespace}/{}", self.settings.target);
         let mut equal = 0_usize;
-        for mapping in &self.settings.data {
+        for (mapping, original) in self.settings.data.iter().zip(originals) {
             let held = secret
                 .as_ref()
                 .and_then(|secret| secret_value(secret, &mapping.key));
@@ -134,15 +139,7 @@ impl EnsureExternalSecret {
                     key: mapping.key.clone(),
                 });
             };
-            let Some(vault) = self.vault.get() else {
-                continue;
-            };
-            // A caller without the right to read the vault still gets the weaker proof.
-            if let Ok(Some(original)) = self
-                .secrets
-                .get(vault.uri, mapping.vault_secret.clone())
-                .await
-            {
+            if let Some(original) = original {
                 if !original.value.same_as(&held) {
                     return Err(StoreError::Stale {
                         target: place,

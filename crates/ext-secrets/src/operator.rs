@@ -370,7 +370,7 @@ impl EnsureOperator {
         let mut patience = Patience::new(
             &context.observer,
             self.gate.saturating_sub(started.elapsed()),
-            Duration::from_millis(500),
+            Duration::from_millis(200),
             Duration::from_secs(5),
         );
         loop {

@@ -8,9 +8,10 @@ use converge::{
     Change, ChangeKind, Decision, Proof, Secret, Slot, Step, StepContext, StepError, StepOutcome,
     Verification,
 };
+use futures::future::{join_all, try_join_all};
 use url::Url;
 
-use crate::{SecretName, VaultFacts, VaultSecrets};
+use crate::{SecretName, VaultFacts, VaultSecret, VaultSecrets};
 
 /// Keeps vault secrets at given values, such as the log storage account's name and key.
 #[derive(Debug, Clone)]
@@ -41,11 +42,14 @@ enum Comparison {
     Unknown,
 }
 
-/// What was seen of each item.
+/// What the vault holds of each item, once the vault is known; its value may be known later.
 #[derive(Debug)]
-pub struct StoredObserved {
-    vault: Option<Url>,
-    items: Vec<(VaultItem, Comparison)>,
+pub struct StoredObserved(Option<Held>);
+
+#[derive(Debug)]
+struct Held {
+    vault: Url,
+    items: Vec<(VaultItem, Option<VaultSecret>)>,
 }
 
 /// The items to write.
@@ -55,21 +59,14 @@ pub struct StoreAction {
     items: Vec<VaultItem>,
 }
 
-impl StoreSecrets {
-    async fn compare(&self, vault: &Url, item: &VaultItem) -> Result<Comparison, StepError> {
-        let Some(wanted) = item.value.get() else {
-            return Ok(Comparison::Unknown);
-        };
-        let held = self
-            .secrets
-            .get(vault.clone(), item.name.clone())
-            .await
-            .map_err(StepError::before_writes)?;
-        Ok(match held {
-            None => Comparison::Absent,
-            Some(held) if held.enabled && held.value.same_as(&wanted) => Comparison::Equal,
-            Some(_) => Comparison::Differs,
-        })
+fn compare(item: &VaultItem, held: Option<&VaultSecret>) -> Comparison {
+    match (item.value.get(), held) {
+        (None, _) => Comparison::Unknown,
+        (Some(_), None) => Comparison::Absent,
+        (Some(wanted), Some(held)) if held.enabled && held.value.same_as(&wanted) => {
+            Comparison::Equal
+        }
+        (Some(_), Some(_)) => Comparison::Differs,
     }
 }
 
@@ -84,16 +81,15 @@ impl Step for StoreSecrets {
     }
 
     async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
-        let vault = self.vault.get().map(|facts| facts.uri);
-        let mut items = Vec::with_capacity(self.items.len());
-        for item in &self.items {
-            let comparison = match &vault {
-                Some(vault) => self.compare(vault, item).await?,
-                None => Comparison::Unknown,
-            };
-            items.push((item.clone(), comparison));
-        }
-        Ok(StoredObserved { vault, items })
+        let Some(vault) = self.vault.get().map(|facts| facts.uri) else {
+            return Ok(StoredObserved(None));
+        };
+        let looks = self.items.iter().map(async |item| {
+            let held = self.secrets.get(vault.clone(), item.name.clone()).await;
+            Ok((item.clone(), held.map_err(StepError::before_writes)?))
+        });
+        let items = try_join_all(looks).await?;
+        Ok(StoredObserved(Some(Held { vault, items })))
     }
 
     fn decide(
@@ -103,8 +99,19 @@ impl Step for StoreSecrets {
         let row = |item: &VaultItem, kind, verification| {
             Change::new(kind, format!("vault secret {}", item.name), verification)
         };
-        let changes: Vec<Change> = observed
-            .items
+        let items: Vec<(&VaultItem, Comparison)> = match &observed.0 {
+            Some(held) => held
+                .items
+                .iter()
+                .map(|(item, held)| (item, compare(item, held.as_ref())))
+                .collect(),
+            None => self
+                .items
+                .iter()
+                .map(|item| (item, Comparison::Unknown))
+                .collect(),
+        };
+        let changes: Vec<Change> = items
             .iter()
             .filter_map(|(item, comparison)| match comparison {
                 Comparison::Equal => None,
@@ -116,17 +123,13 @@ impl Step for StoreSecrets {
                 ),
             })
             .collect();
-        let unknown = observed
-            .items
-            .iter()
-            .any(|(_, seen)| *seen == Comparison::Unknown);
-        Ok(match &observed.vault {
-            Some(vault) if !unknown && !changes.is_empty() => Decision::Act {
+        let unknown = items.iter().any(|(_, seen)| *seen == Comparison::Unknown);
+        Ok(match &observed.0 {
+            Some(Held { vault, .. }) if !unknown && !changes.is_empty() => Decision::Act {
                 action: StoreAction {
                     vault: vault.clone(),
-                    items: observed
-                        .items
-                        .iter()
+                    items: items
+                        .into_iter()
                         .filter(|(_, seen)| *seen != Comparison::Equal)
                         .map(|(item, _)| item.clone())
                         .collect(),
@@ -135,7 +138,7 @@ impl Step for StoreSecrets {
             },
             Some(_) if !unknown => Decision::Done {
                 output: (),
-                proof: Proof::effect(format!("{} values equal", observed.items.len())),
+                proof: Proof::effect(format!("{} values equal", items.len())),
             },
             _ => Decision::Later { changes },
         })
@@ -146,18 +149,20 @@ impl Step for StoreSecrets {
         action: Self::Action,
         _context: &StepContext,
     ) -> Result<StepOutcome<Self::Output>, StepError> {
-        let mut written = 0_usize;
-        for item in &action.items {
+        let writes = action.items.iter().map(|item| {
             let value = item.value.get().expect("only known values are stored");
-            let result = self
-                .secrets
-                .set(action.vault.clone(), item.name.clone(), value)
-                .await;
-            match result {
-                Ok(_) => written += 1,
-                Err(error) if written == 0 => return Err(StepError::before_writes(error)),
-                Err(error) => return Err(StepError::after_writes(error)),
-            }
+            let name = item.name.clone();
+            self.secrets.set(action.vault.clone(), name, value)
+        });
+        // Every write is waited for, also after one that failed.
+        let results = join_all(writes).await;
+        let written = results.iter().filter(|result| result.is_ok()).count();
+        if let Some(error) = results.into_iter().find_map(Result::err) {
+            return Err(if written == 0 {
+                StepError::before_writes(error)
+            } else {
+                StepError::after_writes(error)
+            });
         }
         Ok(StepOutcome {
             output: (),
@@ -170,7 +175,7 @@ impl Step for StoreSecrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AccessModel, MockVaultSecrets, VaultSecret};
+    use crate::{AccessModel, MockVaultSecrets};
 
     fn step(secrets: MockVaultSecrets, value: Option<&str>) -> StoreSecrets {
         let item = VaultItem {
@@ -228,8 +233,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unknown_value_is_predicted_and_not_read() {
-        let step = step(MockVaultSecrets::new(), None);
+    async fn an_unknown_value_is_predicted() {
+        let step = step(holding(Some("a"), true), None);
         let observed = step.observe(&StepContext::default()).await.unwrap();
         assert!(matches!(
             step.decide(&observed).unwrap(),

@@ -185,6 +185,7 @@ async fn write(
         manner: manner(intent),
         observer,
         marks: survey.marks(&engine.holder, intent),
+        packer: survey.packer.clone(),
         hold,
     };
     if let Step::Keep(revision) = survey.step {
@@ -245,7 +246,14 @@ fn secret_of(
 ) -> Result<kube_cluster::Object, ReleaseErrorKind> {
     let marks = survey.marks(&engine.holder, intent);
     let now = (engine.clock)();
-    storage::secret(record, &marks, &intent.labels, intent.profile, now)
+    storage::secret(
+        &survey.packer,
+        record,
+        &marks,
+        &intent.labels,
+        intent.profile,
+        now,
+    )
 }
 
 /// The pending record of a new revision.

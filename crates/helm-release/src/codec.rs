@@ -1,15 +1,23 @@
 //! How a [`Record`] becomes the text in a Secret and back: JSON, gzip, base64. It owns the bytes and
 //! refuses to know Secrets.
 //!
+//! A record is stored anew for each state of its release, and most of it never changes: chart, values
+//! and manifest, megabytes that take longer to compress than the API server to keep. A [`Packer`]
+//! compresses them once. DEFLATE lets blocks that refer to nothing before them be put together, and a
+//! CRC of the whole follows from those of its parts (RFC 1951, RFC 1952), so that what comes out is
+//! one gzip member like any other.
+//!
 //! Source: `pkg/storage/driver/util.go` of Helm v4.2.
 
-use std::io::{Read, Write};
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
 use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
 use serde_json::Value;
 
 use crate::{Profile, Record};
@@ -44,13 +52,96 @@ pub enum RecordError {
     Json(#[source] serde_json::Error),
 }
 
+/// A gzip member's head: no name, no time, the best compression, an unknown system.
+const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 0x08, 0, 0, 0, 0, 0, 0x02, 0xff];
+
 /// The text Helm keeps under the key `release`, before the Secret's own base64.
 pub(crate) fn encode(record: &Record, profile: Profile) -> Result<String, RecordError> {
-    let json = json(record, profile)?;
-    let mut gzip = GzEncoder::new(Vec::with_capacity(json.len() / 4), Compression::best());
-    gzip.write_all(json.as_bytes()).map_err(RecordError::Gzip)?;
-    let packed = gzip.finish().map_err(RecordError::Gzip)?;
-    Ok(STANDARD.encode(packed))
+    Packer::default().encode(record, profile)
+}
+
+/// Encodes the states of one record; clones share what is compressed once.
+#[derive(Clone, Default)]
+pub(crate) struct Packer(Arc<Mutex<Option<Arc<Part>>>>);
+
+/// A stretch of a record's JSON, compressed so that it can stand before others.
+struct Part {
+    text: String,
+    packed: Vec<u8>,
+    crc: Crc,
+}
+
+impl Part {
+    fn new(text: &str) -> io::Result<Self> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text.as_bytes())?;
+        // Flushed, it ends with a whole byte and says that more follows.
+        encoder.flush()?;
+        Ok(Self {
+            packed: std::mem::take(encoder.get_mut()),
+            crc: crc(text),
+            text: text.to_owned(),
+        })
+    }
+}
+
+impl Packer {
+    /// The text Helm keeps under the key `release`, before the Secret's own base64.
+    pub(crate) fn encode(&self, record: &Record, profile: Profile) -> Result<String, RecordError> {
+        let json = json(record, profile)?;
+        let packed = self.pack(&json).map_err(RecordError::Gzip)?;
+        Ok(STANDARD.encode(packed))
+    }
+
+    fn pack(&self, json: &str) -> io::Result<Vec<u8>> {
+        let (head, lasting, tail) = parts(json);
+        let (head, lasting) = (Part::new(head)?, self.lasting(lasting)?);
+        let mut packed = Vec::with_capacity(lasting.packed.len() + json.len() / 16);
+        packed.extend(GZIP_HEAD);
+        packed.extend(&head.packed);
+        packed.extend(&lasting.packed);
+        let mut last = DeflateEncoder::new(packed, Compression::best());
+        last.write_all(tail.as_bytes())?;
+        let mut packed = last.finish()?;
+        let mut crc = head.crc;
+        crc.combine(&lasting.crc);
+        crc.combine(&self::crc(tail));
+        packed.extend(crc.sum().to_le_bytes());
+        packed.extend(crc.amount().to_le_bytes());
+        Ok(packed)
+    }
+
+    /// What lasts, compressed now or before.
+    fn lasting(&self, text: &str) -> io::Result<Arc<Part>> {
+        let held = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = held().clone().filter(|known| known.text == text);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let part = Arc::new(Part::new(text)?);
+        *held() = Some(Arc::clone(&part));
+        Ok(part)
+    }
+}
+
+impl fmt::Debug for Packer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Packer")
+    }
+}
+
+fn crc(text: &str) -> Crc {
+    let mut crc = Crc::new();
+    crc.update(text.as_bytes());
+    crc
+}
+
+/// What changes before chart, values and manifest, these, and what changes after them. Anywhere else
+/// the seams would be as right, but spare less.
+fn parts(json: &str) -> (&str, &str, &str) {
+    let from = json.find(r#","chart":"#).unwrap_or_default();
+    let to = json.rfind(r#","hooks":"#).unwrap_or_default().max(from);
+    (&json[..from], &json[from..to], &json[to..])
 }
 
 /// The record in the text under the key `release`; text that was not compressed is accepted.

@@ -219,6 +219,7 @@ impl Subject {
         let swapped = crate::storage::swap(
             self.cluster.as_ref(),
             &stored,
+            &crate::codec::Packer::default(),
             &record,
             &marks,
             crate::Profile::default(),

@@ -2,12 +2,12 @@
 //! hands each operation to its file; it refuses to decide anything.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use converge::Observer;
 use jiff::Timestamp;
-use kube_cluster::{Cluster, PodLogs};
+use kube_cluster::{Cluster, PodLogs, Watches};
 
 use crate::digest::hex;
 use crate::{
@@ -32,6 +32,8 @@ pub struct ClusterReleases {
     pub(crate) holder: String,
     pub(crate) clock: Clock,
     pub(crate) luck: Luck,
+    /// The watches that one operation leaves to the next, where operations share them.
+    watches: Option<Arc<Mutex<Option<Watches>>>>,
 }
 
 impl ClusterReleases {
@@ -52,6 +54,7 @@ impl ClusterReleases {
             holder: format!("aks-airflow-{unique}"),
             clock: Arc::new(Timestamp::now),
             luck,
+            watches: None,
         }
     }
 
@@ -66,7 +69,35 @@ impl ClusterReleases {
     #[must_use]
     pub fn over(mut self, cluster: Arc<dyn Cluster>) -> Self {
         self.cluster = cluster;
+        self.watches = self.watches.map(|_| Arc::default());
         self
+    }
+
+    /// The same, whose operations share their watches: those of one stay open for the next until the
+    /// last clone is dropped. For operations that follow one another soon.
+    #[must_use]
+    pub fn sharing_watches(mut self) -> Self {
+        self.watches = Some(Arc::default());
+        self
+    }
+
+    /// The watches that the operation before has left, or none yet.
+    pub(crate) fn take_watches(&self) -> Watches {
+        let left = self.watches.as_ref().and_then(|watches| {
+            let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
+            watches.take()
+        });
+        left.map_or_else(
+            || Watches::new(Arc::clone(&self.cluster)),
+            Watches::for_later,
+        )
+    }
+
+    /// Leaves watches to the next operation.
+    pub(crate) fn leave_watches(&self, left: Watches) {
+        if let Some(watches) = &self.watches {
+            *watches.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
+        }
     }
 
     /// The same under a holder name that tells people who is at work; it must be unique to this

@@ -4,6 +4,7 @@
 //! Source: `pkg/action/hooks.go` of Helm v4.2. Storing each success at once and going on with a hook
 //! that still runs are ours: a run that died and is resumed starts no hook twice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use converge::{Observer, Readiness};
@@ -38,6 +39,8 @@ pub(crate) struct Stretch<'a> {
     pub hooks: &'a [usize],
     /// The stage after it: noted with the last hook's success, so that it needs no note of its own.
     pub next: Option<&'a str>,
+    /// That stage's first hook and its event, if it has hooks: noted with the last hook's success, too.
+    pub next_hook: Option<(&'a str, usize)>,
 }
 
 /// The objects of all of a record's hooks.
@@ -50,7 +53,8 @@ pub(crate) struct Objects<'a> {
 }
 
 /// Runs hooks in order. Each hook is noted in the record before anything is done for it, which makes
-/// sure that the release is still ours.
+/// sure that the release is still ours; the next one is noted with the success of the one before.
+/// What became superfluous goes while the run goes on: [`Run::settle`] waits for it.
 ///
 /// # Errors
 /// [`ReleaseErrorKind::Hook`] for the first that fails; the ones after it do not run.
@@ -73,8 +77,24 @@ pub(crate) async fn run_all(
             continue;
         }
         is_noted = true;
-        let is_last = position + 1 == hooks.len();
-        let next = stretch.next.filter(|_| is_last);
+        // A run that is resumed looks first whether the next hook goes on.
+        let next = match hooks.get(position + 1) {
+            Some(hook) => Next {
+                stage: None,
+                hook: Some((event, *hook)),
+            },
+            None => Next {
+                stage: stretch.next,
+                hook: stretch.next_hook,
+            },
+        };
+        let next = Next {
+            hook: next.hook.filter(|(event, hook)| {
+                let coming = objects.declared[*hook].reference();
+                !run.is_resumed && coming != target && !run.is_done(event, &coming)
+            }),
+            ..next
+        };
         let is_absent = objects.absent.get(*index).copied().unwrap_or_default();
         match run_one(run, event, *index, object, is_absent, next).await {
             Ok(live) => lives[position] = live,
@@ -92,9 +112,19 @@ pub(crate) async fn run_all(
     }
     for (index, live) in hooks.iter().zip(&lives) {
         let object = &objects.declared[*index];
-        discard(run, *index, object, live.as_ref(), "hook-succeeded").await?;
+        if let Some(going) = discarding(run, *index, object, live.as_ref(), "hook-succeeded") {
+            run.let_go(object.reference(), going);
+        }
     }
     Ok(())
+}
+
+/// What comes after a hook, and is noted with its success.
+#[derive(Debug, Clone, Copy)]
+struct Next<'a> {
+    stage: Option<&'a str>,
+    /// Its event and number.
+    hook: Option<(&'a str, usize)>,
 }
 
 /// Runs one hook to its end and answers its object as it was last seen.
@@ -104,32 +134,30 @@ async fn run_one(
     index: usize,
     object: &Object,
     is_absent: bool,
-    next: Option<&str>,
+    next: Next<'_>,
 ) -> Result<Option<Object>, ReleaseErrorKind> {
     let target = object.reference();
-    if run.record.hooks[index].delete_policies.is_empty() {
-        let default = "before-hook-creation".to_owned();
-        run.record.hooks[index].delete_policies.push(default);
+    // The same object may have been another hook's.
+    if run.is_letting_go(&target) {
+        run.settle().await?;
     }
     let mut live = going_on(run, event, object).await?;
     if live.is_none() {
-        let started = run.engine.now();
-        set_run(run, index, |last| {
-            *last = HookRun {
-                started_at: Some(started),
-                completed_at: None,
-                phase: "Running".into(),
-            };
-        });
-        run.store().await?;
+        if run.noted_hook.take() != Some(index) {
+            set_running(run, index);
+            run.store().await?;
+        }
         run.observer.progress(format!("{event} hook {target}"));
-        if is_absent {
-            live = create_new(run, event, object).await?;
-        }
-        if live.is_none() {
-            discard(run, index, object, None, "before-hook-creation").await?;
-            live = Some(create(run, event, object).await?);
-        }
+        let awaited = (target.kind.kind == "Job").then(|| target.clone());
+        let mut watches = std::mem::replace(
+            &mut run.watches,
+            Watches::new(Arc::clone(&run.engine.cluster)),
+        );
+        let made = watches
+            .beside(awaited, make(run, event, index, object, is_absent))
+            .await;
+        run.watches = watches;
+        live = Some(made?);
     }
     let (outcome, heard) = wait_and_listen(run, object, live.clone()).await;
     let completed = run.engine.now();
@@ -144,8 +172,12 @@ async fn run_one(
     });
     if outcome.is_ok() {
         run.set_done(event, &target);
-        if let Some(next) = next {
-            run.enter(next)?;
+        if let Some(stage) = next.stage {
+            run.enter(stage)?;
+        }
+        if let Some((_, hook)) = next.hook {
+            set_running(run, hook);
+            run.noted_hook = Some(hook);
         }
     }
     run.store().await?;
@@ -184,6 +216,22 @@ fn set_run(run: &mut Run<'_>, index: usize, change: impl FnOnce(&mut HookRun)) {
     change(&mut run.record.hooks[index].last_run);
 }
 
+/// A hook as it is noted before anything is done for it.
+fn set_running(run: &mut Run<'_>, index: usize) {
+    let policies = &mut run.record.hooks[index].delete_policies;
+    if policies.is_empty() {
+        policies.push("before-hook-creation".to_owned());
+    }
+    let started = run.engine.now();
+    set_run(run, index, |last| {
+        *last = HookRun {
+            started_at: Some(started),
+            completed_at: None,
+            phase: "Running".into(),
+        };
+    });
+}
+
 /// What tells this run's object from another's: the record and the event.
 fn mark(run: &Run<'_>, event: &str) -> String {
     format!("{} {event}", run.uid())
@@ -214,6 +262,21 @@ fn marked(run: &Run<'_>, event: &str, object: &Object) -> Object {
     let mut object = object.clone();
     object.set_annotation(RUN, mark(run, event));
     object
+}
+
+/// Makes a hook's object; one that is there goes before, as far as its policies ask for it.
+async fn make(
+    run: &Run<'_>,
+    event: &str,
+    index: usize,
+    object: &Object,
+    is_absent: bool,
+) -> Result<Object, ReleaseErrorKind> {
+    if is_absent && let Some(live) = create_new(run, event, object).await? {
+        return Ok(live);
+    }
+    discard(run, index, object, None, "before-hook-creation").await?;
+    create(run, event, object).await
 }
 
 /// Makes a hook's object that was not there when it was looked for; `None` if one has come to be
@@ -332,26 +395,43 @@ async fn discard(
     live: Option<&Object>,
     policy: &str,
 ) -> Result<(), ReleaseErrorKind> {
+    match discarding(run, index, object, live, policy) {
+        Some(going) => going.await,
+        None => Ok(()),
+    }
+}
+
+/// The deletion of [`discard`], if its policies ask for it; it needs nothing of the run.
+fn discarding(
+    run: &Run<'_>,
+    index: usize,
+    object: &Object,
+    live: Option<&Object>,
+    policy: &str,
+) -> Option<impl Future<Output = Result<(), ReleaseErrorKind>> + Send + use<>> {
     let hook = &run.record.hooks[index];
     let asked = hook.delete_policies.iter().any(|one| one == policy);
     if !asked || object.kind().kind == "CustomResourceDefinition" {
-        return Ok(());
+        return None;
     }
-    let cluster = &run.engine.cluster;
-    let target = object.reference();
-    let found = match live {
-        Some(live) => Some(live.clone()),
-        None => cluster.get(target.clone()).await?,
-    };
-    let Some(found) = found else { return Ok(()) };
-    if let Deleted::Begun(_) | Deleted::PreconditionFailed =
-        objects::delete(cluster.as_ref(), &found).await?
-    {
-        wait_gone(cluster, &[target], run.manner.timeout, run.observer)
-            .await
-            .map_err(|error| objects::not_gone(error, &run.manner))?;
-    }
-    Ok(())
+    let cluster = Arc::clone(&run.engine.cluster);
+    let (target, live) = (object.reference(), live.cloned());
+    let (manner, observer) = (run.manner.clone(), run.observer.clone());
+    Some(async move {
+        let found = match live {
+            Some(live) => Some(live),
+            None => cluster.get(target.clone()).await?,
+        };
+        let Some(found) = found else { return Ok(()) };
+        if let Deleted::Begun(_) | Deleted::PreconditionFailed =
+            objects::delete(cluster.as_ref(), &found).await?
+        {
+            wait_gone(&cluster, &[target], manner.timeout, &observer)
+                .await
+                .map_err(|error| objects::not_gone(error, &manner))?;
+        }
+        Ok(())
+    })
 }
 
 fn wants_log(hook: &Hook, policy: &str) -> bool {

@@ -49,6 +49,7 @@ pub use engine::ClusterReleases;
 pub use error::{ReleaseError, ReleaseErrorKind};
 pub use helm_chart::Profile;
 pub use intent::{Policy, ReleaseIntent, WaitMode};
+pub use live::objects_of;
 pub use name::{InvalidReleaseName, ReleaseId, ReleaseName, Revision};
 pub use planned::Planned;
 pub use record::{Hook, HookRun, Info, Record, Status};

@@ -25,6 +25,18 @@ impl Live {
     }
 }
 
+/// The list by which a release looks for its objects of a kind: all there are, but for the Secrets
+/// that hold records, which are large and which no chart declares.
+pub fn objects_of(kind: Kind, namespace: Option<String>) -> Query {
+    let is_secret = kind == Kind::new("v1", "Secret");
+    let query = Query::all(kind, namespace);
+    if is_secret {
+        query.with_fields(format!("type!={RECORD_TYPE}"))
+    } else {
+        query
+    }
+}
+
 /// Reads objects: one list per kind and namespace, or one get where a single object is asked for.
 /// Kinds that are not served have no objects.
 pub(crate) async fn read<'a>(
@@ -69,11 +81,7 @@ async fn read_group(
             .await
             .map(|found| found.into_iter().collect()),
         _ => {
-            let mut query = Query::all(kind.clone(), namespace.clone());
-            if kind.kind == "Secret" {
-                // Records are large, and no chart declares them.
-                query = query.with_fields(format!("type!={RECORD_TYPE}"));
-            }
+            let query = objects_of(kind.clone(), namespace.clone());
             cluster.list(query).await.map(|list| list.items)
         }
     };

@@ -221,6 +221,20 @@ async fn migrate(
     Ok(())
 }
 
+/// Those of which a wait will be: they are not there yet, and what answers their creation is never
+/// ready. (Definitions are, soon; following them means to be sent each one of the cluster.)
+pub(crate) fn awaited(objects: &[&Assessed], manner: &Manner) -> Vec<ObjectRef> {
+    if manner.wait == WaitMode::HooksOnly {
+        return Vec::new();
+    }
+    let run = ["Deployment", "StatefulSet", "DaemonSet", "Job"];
+    let made = objects
+        .iter()
+        .filter(|object| object.live.is_none() && !object.target.name.is_empty())
+        .filter(|object| run.contains(&object.target.kind.kind.as_str()));
+    made.map(|object| object.target.clone()).collect()
+}
+
 /// Deletes what is no longer declared and may go.
 pub(crate) async fn delete_all(
     writer: Writer<'_>,

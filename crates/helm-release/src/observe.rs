@@ -5,6 +5,7 @@ use converge::{Change, ChangeKind, Verification};
 use kube_cluster::{Cluster, Object, ObjectRef};
 
 use crate::assess::{self, Assessed, Question, Terms};
+use crate::codec::Packer;
 use crate::decide::{self, Head, Refusal, Seen, Step, Wanted};
 use crate::earlier::{Deletion, Earlier, deletion, is_same_object, newest};
 use crate::engine::ClusterReleases;
@@ -44,6 +45,8 @@ pub(crate) struct Survey {
     pub absent_hooks: Vec<bool>,
     /// What templates saw of the cluster.
     pub capabilities: digest::Capabilities,
+    /// Packs the record of the revision to make.
+    pub packer: Packer,
 }
 
 impl Survey {
@@ -254,6 +257,7 @@ pub(crate) async fn survey(
         no_hooks: intent.no_hooks,
         absent_hooks: Vec::new(),
         capabilities,
+        packer: Packer::default(),
     };
     look_at_objects(engine, intent, policy, &mut survey, &scopes, is_plan).await?;
     Ok(survey)

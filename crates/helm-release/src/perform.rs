@@ -54,11 +54,7 @@ pub(crate) struct Plan<'a> {
 
 impl Plan<'_> {
     fn stages(&self, operation: Operation, hooks: &[Hook], no_hooks: bool) -> Vec<Stage> {
-        let declared: Vec<Object> = self
-            .objects
-            .iter()
-            .map(|object| object.declared.clone())
-            .collect();
+        let declared: Vec<&Object> = self.objects.iter().map(|object| &object.declared).collect();
         let hooks: Vec<_> = if no_hooks {
             Vec::new()
         } else {
@@ -75,8 +71,14 @@ impl Plan<'_> {
 }
 
 /// Runs the stages one after the other. What is no longer declared goes after the last objects are
-/// applied, before they are waited for.
+/// applied, before they are waited for. What hooks leave to be deleted is gone at the end.
 pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {
+    let ran = run_each(run, plan).await;
+    let settled = run.settle().await;
+    ran.and(settled)
+}
+
+async fn run_each(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {
     let stages = plan.stages(run.operation, &run.record.hooks, run.manner.no_hooks);
     let last_objects = stages
         .iter()
@@ -95,6 +97,12 @@ pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), 
                     event,
                     hooks,
                     next: stages.get(position + 1).map(Stage::name),
+                    next_hook: match stages.get(position + 1) {
+                        Some(Stage::Hooks { event, hooks, .. }) => {
+                            hooks.first().map(|hook| (*event, *hook))
+                        }
+                        _ => None,
+                    },
                 };
                 let objects = hooks::Objects {
                     declared: &plan.target.hooks,
@@ -123,7 +131,13 @@ pub(crate) async fn run_stages(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), 
                     manner: &manner,
                     observer: run.observer,
                 };
-                objects::apply_all(writer, &fresh, &mut answers).await?;
+                let awaited = if *wait {
+                    objects::awaited(&fresh, &manner)
+                } else {
+                    Vec::new()
+                };
+                let applying = objects::apply_all(writer, &fresh, &mut answers);
+                run.watches.beside(awaited, applying).await?;
                 if Some(position) == last_objects {
                     delete_undeclared(run, plan).await?;
                 }

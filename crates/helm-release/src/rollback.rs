@@ -8,6 +8,7 @@ use kube_cluster::ObjectRef;
 
 use crate::apply::manner_of_rollback;
 use crate::assess::{self, Assessed, Question, Terms};
+use crate::codec::Packer;
 use crate::earlier::{Deletion, Earlier, deletion, is_same_object};
 use crate::engine::ClusterReleases;
 use crate::error::ReleaseErrorKind;
@@ -68,6 +69,7 @@ pub(crate) async fn rollback(
         observer,
         hold,
         marks: marks(engine, &survey),
+        packer: Packer::default(),
     };
     let run = begin(start, options, &survey)
         .await
@@ -211,7 +213,8 @@ async fn begin<'a>(
     record.hooks.clone_from(&survey.target.content.hooks);
     let marks = marks(engine, survey);
     let labels = survey.to.user_labels();
-    let secret = storage::secret(&record, &marks, &labels, profile, (engine.clock)())?;
+    let now = (engine.clock)();
+    let secret = storage::secret(&start.packer, &record, &marks, &labels, profile, now)?;
     run::prune(engine, &survey.history, options.history_max, revision).await?;
     Run::begin(start, record, secret).await
 }

@@ -1,15 +1,17 @@
 //! [`Run`]: a revision being brought about. It owns the record from pending to its end, the Lease,
 //! and the check before each stage that both are still ours; it refuses to know what the stages do.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use converge::Observer;
 use kube_cluster::{Created, Object, ObjectRef, Watches, insist};
+use tokio::task::JoinSet;
 
+use crate::codec::Packer;
 use crate::engine::ClusterReleases;
 use crate::error::{ReleaseErrorKind, chain};
 use crate::lease::{self, Hold, Taken};
+use crate::record::HookRun;
 use crate::stages::Operation;
 use crate::storage::{self, Marks, Stored, Swapped};
 use crate::{Profile, Record, ReleaseError, ReleaseId, Revision, Status, WaitMode};
@@ -37,7 +39,12 @@ pub(crate) struct Run<'a> {
     pub is_resumed: bool,
     /// The watches of all of the run's waits.
     pub watches: Watches,
+    /// The hook that the last write noted as running, and for which nothing was done yet.
+    pub noted_hook: Option<usize>,
+    going: Vec<ObjectRef>,
+    goings: JoinSet<Result<(), ReleaseErrorKind>>,
     stored: Stored,
+    packer: Packer,
     marks: Marks,
     final_digest: Option<String>,
     hold: Option<Hold>,
@@ -99,6 +106,8 @@ pub(crate) struct Start<'a> {
     pub observer: &'a Observer,
     pub hold: Hold,
     pub marks: Marks,
+    /// Has packed the record before, if it was stored or planned by this process.
+    pub packer: Packer,
 }
 
 impl<'a> Run<'a> {
@@ -145,7 +154,7 @@ impl<'a> Run<'a> {
 
     fn with(start: Start<'a>, record: Record, stored: Stored, is_resumed: bool) -> Self {
         Self {
-            watches: Watches::new(Arc::clone(&start.engine.cluster)),
+            watches: start.engine.take_watches(),
             engine: start.engine,
             release: start.release,
             operation: start.operation,
@@ -153,9 +162,13 @@ impl<'a> Run<'a> {
             observer: start.observer,
             record,
             is_resumed,
+            noted_hook: None,
+            going: Vec::new(),
+            goings: JoinSet::new(),
             stored,
             final_digest: start.marks.digest.clone(),
             marks: start.marks,
+            packer: start.packer,
             hold: Some(start.hold),
         }
     }
@@ -185,6 +198,32 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Deletes an object while the run goes on; until it [settles](Self::settle).
+    pub(crate) fn let_go(
+        &mut self,
+        target: ObjectRef,
+        going: impl Future<Output = Result<(), ReleaseErrorKind>> + Send + 'static,
+    ) {
+        self.going.push(target);
+        self.goings.spawn(going);
+    }
+
+    /// Whether an object is being deleted meanwhile.
+    pub(crate) fn is_letting_go(&self, target: &ObjectRef) -> bool {
+        self.going.contains(target)
+    }
+
+    /// Waits until everything that was let go is gone. All of it is waited for, also after a failure.
+    pub(crate) async fn settle(&mut self) -> Result<(), ReleaseErrorKind> {
+        let mut settled = Ok(());
+        while let Some(gone) = self.goings.join_next().await {
+            // A deletion neither panics nor is it aborted while the run lives.
+            settled = settled.and(gone.unwrap_or(Ok(())));
+        }
+        self.going.clear();
+        settled
+    }
+
     /// Whether a hook has succeeded for this event, now or in the run that is resumed.
     pub(crate) fn is_done(&self, event: &str, hook: &ObjectRef) -> bool {
         self.marks.done.contains(&done(event, hook))
@@ -201,6 +240,7 @@ impl<'a> Run<'a> {
         let swapped = storage::swap(
             engine.cluster.as_ref(),
             &self.stored,
+            &self.packer,
             &self.record,
             &self.marks,
             self.manner.profile,
@@ -244,6 +284,7 @@ impl<'a> Run<'a> {
             self.observer
                 .warning(format!("the Lease runs out by itself: {why}"));
         }
+        self.engine.leave_watches(self.watches);
         Ok(self.record)
     }
 
@@ -252,6 +293,10 @@ impl<'a> Run<'a> {
     pub(crate) async fn failed(mut self, kind: ReleaseErrorKind) -> ReleaseErrorKind {
         if matches!(kind, ReleaseErrorKind::Lost(_)) {
             return kind;
+        }
+        // It was to come next and did not.
+        if let Some(hook) = self.noted_hook.take() {
+            self.record.hooks[hook].last_run = HookRun::default();
         }
         let why = chain(&kind);
         let name = &self.release.name;
@@ -369,7 +414,17 @@ pub(crate) async fn rewrite(
     let marks = stored.marks.settled();
     let cluster = engine.cluster.as_ref();
     let now = (engine.clock)();
-    match storage::swap(cluster, stored, record, &marks, profile, now).await? {
+    match storage::swap(
+        cluster,
+        stored,
+        &Packer::default(),
+        record,
+        &marks,
+        profile,
+        now,
+    )
+    .await?
+    {
         Swapped::Done(_) => Ok(()),
         Swapped::Lost => Err(ReleaseErrorKind::Lost(record.revision)),
     }

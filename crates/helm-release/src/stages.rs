@@ -86,7 +86,7 @@ impl Stage {
 pub(crate) fn stages(
     schedule: &Schedule,
     operation: Operation,
-    objects: &[Object],
+    objects: &[&Object],
     hooks: &[(Object, &Hook)],
 ) -> Vec<Stage> {
     let mut stages = Vec::new();
@@ -97,7 +97,7 @@ pub(crate) fn stages(
     for phase in schedule.as_slice() {
         match &phase.members {
             Members::Objects(selector) => {
-                let chosen = take(&mut objects_left, |index| selector.selects(&objects[index]));
+                let chosen = take(&mut objects_left, |index| selector.selects(objects[index]));
                 if !phase.wait {
                     unwaited.extend(&chosen);
                 }
@@ -230,6 +230,7 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join(" ")
         };
+        let objects: Vec<&Object> = objects.iter().collect();
         stages(schedule, operation, &objects, &hooks)
             .iter()
             .map(|stage| match stage {

@@ -14,7 +14,7 @@ use kube_cluster::{
 };
 use serde_json::json;
 
-use crate::codec::{self, SECRET_LIMIT};
+use crate::codec::{self, Packer, SECRET_LIMIT};
 use crate::error::ReleaseErrorKind;
 use crate::{Profile, Record, RecordError, ReleaseId, Revision, Status, TapeSeed};
 
@@ -209,6 +209,7 @@ fn secrets(namespace: Option<String>) -> Query {
 /// # Errors
 /// Reserved labels, a record that cannot be encoded or is too large. Nothing was written.
 pub(crate) fn secret(
+    packer: &Packer,
     record: &Record,
     marks: &Marks,
     labels: &BTreeMap<String, String>,
@@ -228,18 +229,19 @@ pub(crate) fn secret(
     secret
         .as_map_mut()
         .insert("type".into(), RECORD_TYPE.into());
-    fill(&mut secret, record, marks, profile)?;
+    fill(&mut secret, packer, record, marks, profile)?;
     Ok(secret)
 }
 
 /// Puts the record and our marks into a Secret.
 fn fill(
     secret: &mut Object,
+    packer: &Packer,
     record: &Record,
     marks: &Marks,
     profile: Profile,
 ) -> Result<(), ReleaseErrorKind> {
-    let payload = codec::encode(record, profile)?;
+    let payload = packer.encode(record, profile)?;
     let tape = match &marks.tape {
         Some(tape) => serde_json::to_vec(tape).map_err(RecordError::Json)?,
         None => Vec::new(),
@@ -329,13 +331,14 @@ pub(crate) async fn create(
 pub(crate) async fn swap(
     cluster: &dyn Cluster,
     stored: &Stored,
+    packer: &Packer,
     record: &Record,
     marks: &Marks,
     profile: Profile,
     now: Timestamp,
 ) -> Result<Swapped, ReleaseErrorKind> {
     let mut secret = stored.secret.clone();
-    fill(&mut secret, record, marks, profile)?;
+    fill(&mut secret, packer, record, marks, profile)?;
     secret.set_label("modifiedAt", now.as_second().to_string());
     secret.metadata().remove("managedFields");
     let replaced = insist(|| cluster.replace(secret.clone(), as_helm())).await?;

@@ -7,6 +7,7 @@ use converge::Observer;
 use helm_chart::manifest::sort_for_uninstall;
 use kube_cluster::{Deleted, Object, ObjectRef, wait_gone};
 
+use crate::codec::Packer;
 use crate::engine::ClusterReleases;
 use crate::error::ReleaseErrorKind;
 use crate::manifest::{self, Scopes};
@@ -70,6 +71,7 @@ pub(crate) async fn uninstall(
             },
             ..survey.newest.marks.settled()
         },
+        packer: Packer::default(),
     };
     perform(start, options, &survey)
         .await
@@ -200,12 +202,14 @@ async fn run_hooks(
         event,
         hooks: &chosen,
         next: None,
+        next_hook: None,
     };
     let objects = hooks::Objects {
         declared: &survey.hooks,
         absent: &[],
     };
-    hooks::run_all(run, stretch, objects).await
+    hooks::run_all(run, stretch, objects).await?;
+    run.settle().await
 }
 
 async fn delete_objects(

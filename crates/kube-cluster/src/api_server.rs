@@ -14,6 +14,7 @@ mod logs;
 mod objects;
 mod request;
 mod send;
+pub(crate) mod stable;
 mod token_source;
 mod watch;
 
@@ -116,7 +117,11 @@ impl Cluster for KubeCluster {
     }
 
     async fn create(&self, object: Object, options: WriteOptions) -> Result<Created, ClusterError> {
-        self.create_object(&object, &options).await
+        let created = self.create_object(&object, &options).await?;
+        if let (Created::New(object), false) = (&created, options.dry_run) {
+            self.learn(object).await;
+        }
+        Ok(created)
     }
 
     async fn replace(
@@ -128,7 +133,11 @@ impl Cluster for KubeCluster {
     }
 
     async fn apply(&self, object: Object, options: ApplyOptions) -> Result<Applied, ClusterError> {
-        self.apply_object(&object, &options).await
+        let applied = self.apply_object(&object, &options).await?;
+        if let (Applied::Done(object), false) = (&applied, options.dry_run) {
+            self.learn(object).await;
+        }
+        Ok(applied)
     }
 
     async fn apply_new(
@@ -136,7 +145,11 @@ impl Cluster for KubeCluster {
         object: Object,
         options: WriteOptions,
     ) -> Result<Created, ClusterError> {
-        self.apply_new_object(object, &options).await
+        let created = self.apply_new_object(object, &options).await?;
+        if let (Created::New(object), false) = (&created, options.dry_run) {
+            self.learn(object).await;
+        }
+        Ok(created)
     }
 
     async fn patch(

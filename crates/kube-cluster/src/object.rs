@@ -270,6 +270,40 @@ pub struct Resource {
     pub verbs: Vec<String>,
 }
 
+impl Resource {
+    /// What can be done with objects of every kind that is stored.
+    pub(crate) fn every_verb() -> Vec<String> {
+        let verbs = [
+            "create", "delete", "get", "list", "patch", "update", "watch",
+        ];
+        verbs.map(str::to_owned).to_vec()
+    }
+
+    /// What a CustomResourceDefinition makes the server serve.
+    pub(crate) fn of_definition(definition: &Object) -> Vec<Self> {
+        let (Some(group), Some(kind), Some(plural)) = (
+            definition.text("/spec/group"),
+            definition.text("/spec/names/kind"),
+            definition.text("/spec/names/plural"),
+        ) else {
+            return Vec::new();
+        };
+        let versions = definition.at("/spec/versions").and_then(Value::as_array);
+        versions
+            .into_iter()
+            .flatten()
+            .filter(|version| version["served"].as_bool() == Some(true))
+            .filter_map(|version| version["name"].as_str())
+            .map(|version| Self {
+                kind: Kind::new(format!("{group}/{version}"), kind),
+                plural: plural.to_owned(),
+                namespaced: definition.text("/spec/scope") != Some("Cluster"),
+                verbs: Self::every_verb(),
+            })
+            .collect()
+    }
+}
+
 /// What the server serves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Discovery {

@@ -2,11 +2,11 @@
 //! asked once; it refuses to hide a change from whoever is about to write.
 //!
 //! While a run only looks, each question goes out once: equal ones share the answer, also while the
-//! first is under way, and what is in a namespace that is not there needs no question at all. Once
-//! it acts, every question goes out again, but for what the server serves: that changes only with
+//! first is under way, single objects of kinds that are [gathered](RunView::gather) share one list,
+//! and what is in a namespace that is not there needs no question at all. Once it acts, every question goes out again, but for what the server serves: that changes only with
 //! definitions, and the run's own are learnt as they are applied.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +34,10 @@ struct Known {
     objects: HashMap<ObjectRef, Arc<OnceCell<Option<Object>>>>,
     lists: HashMap<Query, Arc<OnceCell<ObjectList>>>,
     discovery: Arc<OnceCell<Discovery>>,
+    /// The lists that answer for single objects of their kind and namespace.
+    gathered: Vec<Query>,
+    /// Objects that a list no longer answers for: a probe has shown another version.
+    moved: HashSet<ObjectRef>,
     /// Namespaces this run has made sure of.
     made: Vec<String>,
 }
@@ -54,6 +58,29 @@ impl RunView {
         let mut known = self.known();
         known.objects.clear();
         known.lists.clear();
+        known.gathered.clear();
+    }
+
+    /// While the run looks, questions after single objects of this list's kind and namespace are
+    /// answered by the list: for kinds of which several objects will be asked for. What the list's
+    /// selectors leave out must not be asked for. Without the right to list, each object is read.
+    pub fn gather(&self, list: Query) {
+        self.known().gathered.push(list);
+    }
+
+    /// The list that answers for an object.
+    fn gathering(&self, target: &ObjectRef) -> Option<Query> {
+        let known = self.known();
+        let covers = |list: &&Query| list.kind == target.kind && list.namespace == target.namespace;
+        let found = known.gathered.iter().find(covers)?;
+        (!known.moved.contains(target)).then(|| found.clone())
+    }
+
+    /// A list that goes out once.
+    async fn listed(&self, query: Query) -> Result<Arc<OnceCell<ObjectList>>, ClusterError> {
+        let cell = cell(&mut self.known().lists, query.clone());
+        cell.get_or_try_init(|| self.inner.list(query)).await?;
+        Ok(cell)
     }
 
     fn acts(&self) -> bool {
@@ -86,6 +113,8 @@ impl RunView {
         if is_older {
             known.objects.remove(&target);
         }
+        // A list is older than whatever is probed after it.
+        known.moved.insert(target);
     }
 
     fn missing(&self, verb: &'static str, target: &ObjectRef) -> Option<ClusterError> {
@@ -107,7 +136,7 @@ impl RunView {
                     return;
                 };
                 let mut discovery = discovery.clone();
-                for resource in resources_of(object) {
+                for resource in Resource::of_definition(object) {
                     let is_new = !discovery
                         .resources
                         .iter()
@@ -124,34 +153,6 @@ impl RunView {
             _ => {}
         }
     }
-}
-
-/// What a definition makes the server serve.
-fn resources_of(definition: &Object) -> Vec<Resource> {
-    let (Some(group), Some(kind), Some(plural)) = (
-        definition.text("/spec/group"),
-        definition.text("/spec/names/kind"),
-        definition.text("/spec/names/plural"),
-    ) else {
-        return Vec::new();
-    };
-    let versions = definition.at("/spec/versions").and_then(Value::as_array);
-    versions
-        .into_iter()
-        .flatten()
-        .filter(|version| version["served"].as_bool() == Some(true))
-        .filter_map(|version| version["name"].as_str())
-        .map(|version| Resource {
-            kind: Kind::new(format!("{group}/{version}"), kind),
-            plural: plural.to_owned(),
-            namespaced: definition.text("/spec/scope") != Some("Cluster"),
-            verbs: [
-                "create", "delete", "get", "list", "patch", "update", "watch",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-        })
-        .collect()
 }
 
 /// The cell of a question, which whoever comes first fills.
@@ -174,6 +175,19 @@ impl Cluster for RunView {
         if self.is_absent(target.namespace.as_deref()) {
             return Ok(None);
         }
+        if let Some(list) = self.gathering(&target) {
+            match self.listed(list.clone()).await {
+                Ok(cell) => {
+                    let items = cell.get().map(|list| list.items.as_slice());
+                    let mut items = items.unwrap_or_default().iter();
+                    return Ok(items.find(|item| item.name() == target.name).cloned());
+                }
+                Err(error) if error.is_denied() => {
+                    self.known().gathered.retain(|one| *one != list);
+                }
+                Err(error) => return Err(error),
+            }
+        }
         let cell = cell(&mut self.known().objects, target.clone());
         let found = cell.get_or_try_init(|| self.inner.get(target)).await?;
         Ok(found.clone())
@@ -186,9 +200,8 @@ impl Cluster for RunView {
         if self.is_absent(query.namespace.as_deref()) {
             return Ok(ObjectList::default());
         }
-        let cell = cell(&mut self.known().lists, query.clone());
-        let found = cell.get_or_try_init(|| self.inner.list(query)).await?;
-        Ok(found.clone())
+        let cell = self.listed(query).await?;
+        Ok(cell.get().cloned().unwrap_or_default())
     }
 
     async fn watch(

@@ -179,8 +179,7 @@ pub async fn wait_until(
     limit: Duration,
     observer: &Observer,
 ) -> Result<Vec<Object>, WaitError> {
-    let mut watches = Watches::new(Arc::clone(cluster));
-    watches.by_name = true;
+    let mut watches = Watches::of_single_objects(Arc::clone(cluster));
     wait_on(&mut watches, targets, limit, observer).await
 }
 
@@ -293,7 +292,7 @@ impl<'a> Wait<'a> {
     ) -> Self {
         let mut pending: Vec<Pending<'a>> = targets.iter().map(Pending::new).collect();
         for one in &mut pending {
-            match watches.held(&one.target.object) {
+            match watches.held(one.target) {
                 Some(Some(held)) if one.is_news(held.resource_version()) => {
                     one.live = Some(held.clone());
                 }

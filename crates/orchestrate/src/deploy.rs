@@ -6,17 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use converge::{ChangeKind, Observer, RequestCount, StepContext, StepError};
-use kube_cluster::{Cluster, RunView};
+use helm_release::objects_of;
+use kube_cluster::{Cluster, Kind, RunView};
 use miette::Diagnostic;
 use tokio::time::Instant;
 
 use crate::adoption;
 use crate::charts::{ChartError, Charts};
 use crate::document::Deployment;
-use crate::graph::{Fate, Graph};
+use crate::graph::{Fate, Graph, Node};
 use crate::plan::{Deviation, PLAN_FORMAT, Plan, StepPlan};
+use crate::policy::Policy;
 use crate::run::Run;
-use crate::wiring::{Policy, WiringError, wire};
+use crate::wiring::{WiringError, wire};
 use crate::world::World;
 
 /// A plan that cannot be made. Nothing was written.
@@ -174,8 +176,13 @@ impl Deployment {
             .map_err(PlanError::Chart)?;
         let (at, requests) = (Instant::now(), world.requests.count());
         let (seen, view) = world.viewed();
+        gather(&view, &self.namespace);
         let graph = wire(self, &seen, &charts, policy).map_err(PlanError::Wiring)?;
-        let steps = plan_steps(&graph, observer).await?;
+        // What the server serves is asked for while the first steps look; who needs it waits for it, or
+        // learns why it cannot be had.
+        let discovery = seen.cluster.discover();
+        let (steps, _) = futures::future::join(plan_steps(&graph, observer), discovery).await;
+        let steps = steps?;
         made_once(&steps)?;
         let traps = adoption::find(self, &seen, &steps)
             .await
@@ -204,21 +211,47 @@ impl Deployment {
     }
 }
 
+/// The kinds of which both releases and our own steps have objects in the namespace: a list of each
+/// is enough for all of them.
+fn gather(view: &RunView, namespace: &str) {
+    let kinds = [
+        ("v1", "ServiceAccount"),
+        ("v1", "Secret"),
+        ("v1", "ConfigMap"),
+        ("v1", "Service"),
+        ("v1", "PersistentVolumeClaim"),
+        ("rbac.authorization.k8s.io/v1", "Role"),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "StatefulSet"),
+    ];
+    for (api_version, kind) in kinds {
+        let kind = Kind::new(api_version, kind);
+        view.gather(objects_of(kind, Some(namespace.to_owned())));
+    }
+}
+
 async fn plan_steps(graph: &Graph, observer: &Observer) -> Result<Vec<StepPlan>, PlanError> {
+    let of = |node: &Node| {
+        let step = Arc::clone(&node.step);
+        let context = StepContext {
+            observer: observer.named(step.name()),
+            ..StepContext::default()
+        };
+        (step, context)
+    };
+    let failed = |step| move |error| StepFailure { step, error };
     let fates = graph
-        .drive(|node| {
-            let step = Arc::clone(&node.step);
-            let context = StepContext {
-                observer: observer.named(step.name()),
-                ..StepContext::default()
-            };
-            async move {
-                let name = step.name();
-                step.plan(&context)
-                    .await
-                    .map_err(|error| StepFailure { step: name, error })
-            }
-        })
+        .drive_looking_ahead(
+            |node| {
+                let (step, context) = of(node);
+                async move { step.look(&context).await.map_err(failed(step.name())) }
+            },
+            |node| {
+                let (step, context) = of(node);
+                async move { step.plan(&context).await.map_err(failed(step.name())) }
+            },
+        )
         .await;
     let mut plans = Vec::new();
     let mut failures = Vec::new();

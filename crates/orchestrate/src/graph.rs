@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use converge::ErasedStep;
 use futures::StreamExt;
+use futures::future::{Either, Ready};
 use futures::stream::FuturesUnordered;
 
 /// A step and the names of the steps it comes after.
@@ -16,6 +17,8 @@ pub struct Node {
     pub step: Arc<dyn ErasedStep>,
     /// The steps that must have succeeded before it starts.
     pub after: Vec<&'static str>,
+    /// The steps after which a plan may let it look already, where these are fewer.
+    pub looks_after: Option<Vec<&'static str>>,
 }
 
 /// A checked, acyclic set of steps.
@@ -71,7 +74,8 @@ impl Graph {
             }
         }
         for node in &nodes {
-            if let Some(missing) = node.after.iter().find(|name| !names.contains(*name)) {
+            let named = node.after.iter().chain(node.looks_after.iter().flatten());
+            if let Some(missing) = named.clone().find(|name| !names.contains(*name)) {
                 return Err(GraphError::Missing {
                     step: node.step.name(),
                     missing,
@@ -144,19 +148,63 @@ impl Graph {
     /// Dropping the future drops whatever work is under way.
     pub async fn drive<T, E, F>(
         &self,
-        mut work: impl FnMut(&Node) -> F,
+        work: impl FnMut(&Node) -> F,
     ) -> Vec<(&'static str, Fate<T, E>)>
     where
         F: Future<Output = Result<T, E>>,
     {
+        let none = None::<fn(&Node) -> Ready<Result<(), E>>>;
+        self.drive_all(none, work).await
+    }
+
+    /// [`drive`](Self::drive), with `look` done before for every step that may look sooner than it may
+    /// start, as soon as it may. A failing look is the step's failure.
+    ///
+    /// # Cancellation
+    /// As [`drive`](Self::drive).
+    pub async fn drive_looking_ahead<T, E, L, F>(
+        &self,
+        look: impl FnMut(&Node) -> L,
+        work: impl FnMut(&Node) -> F,
+    ) -> Vec<(&'static str, Fate<T, E>)>
+    where
+        L: Future<Output = Result<(), E>>,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.drive_all(Some(look), work).await
+    }
+
+    async fn drive_all<T, E, L, F>(
+        &self,
+        mut look: Option<impl FnMut(&Node) -> L>,
+        mut work: impl FnMut(&Node) -> F,
+    ) -> Vec<(&'static str, Fate<T, E>)>
+    where
+        L: Future<Output = Result<(), E>>,
+        F: Future<Output = Result<T, E>>,
+    {
         let mut fates: BTreeMap<&'static str, Fate<T, E>> = BTreeMap::new();
         let mut started = BTreeSet::new();
+        let mut looks: BTreeMap<&'static str, Look> = BTreeMap::new();
         let mut running = FuturesUnordered::new();
         loop {
             let mut settled = false;
             for node in &self.nodes {
                 let name = node.step.name();
-                if started.contains(name) || !node.after.iter().all(|dep| fates.contains_key(dep)) {
+                if started.contains(name) {
+                    continue;
+                }
+                let is_done = |dep: &&'static str| matches!(fates.get(dep), Some(Fate::Done(_)));
+                if let (Some(look), Some(sooner)) = (&mut look, &node.looks_after)
+                    && !looks.contains_key(name)
+                    && sooner.iter().all(&is_done)
+                {
+                    looks.insert(name, Look::UnderWay);
+                    let task = look(node);
+                    running.push(Either::Left(async move { (name, Part::Look(task.await)) }));
+                }
+                let is_looking = looks.get(name) == Some(&Look::UnderWay);
+                if is_looking || !node.after.iter().all(|dep| fates.contains_key(dep)) {
                     continue;
                 }
                 started.insert(name);
@@ -164,11 +212,11 @@ impl Graph {
                     .after
                     .iter()
                     .copied()
-                    .filter(|dep| !matches!(fates.get(dep), Some(Fate::Done(_))))
+                    .filter(|dep| !is_done(dep))
                     .collect();
                 if unmet.is_empty() {
                     let task = work(node);
-                    running.push(async move { (name, task.await) });
+                    running.push(Either::Right(async move { (name, Part::Work(task.await)) }));
                 } else {
                     fates.insert(name, Fate::Skipped(unmet));
                     settled = true;
@@ -178,16 +226,37 @@ impl Graph {
                 continue;
             }
             match running.next().await {
-                Some((name, Ok(value))) => fates.insert(name, Fate::Done(value)),
-                Some((name, Err(error))) => fates.insert(name, Fate::Failed(error)),
+                Some((name, Part::Look(Ok(())))) => {
+                    looks.insert(name, Look::Done);
+                }
+                Some((name, Part::Work(Ok(value)))) => {
+                    fates.insert(name, Fate::Done(value));
+                }
+                Some((name, Part::Look(Err(error)) | Part::Work(Err(error)))) => {
+                    started.insert(name);
+                    fates.insert(name, Fate::Failed(error));
+                }
                 None => break,
-            };
+            }
         }
         self.nodes
             .iter()
             .filter_map(|node| fates.remove_entry(node.step.name()))
             .collect()
     }
+}
+
+/// How far the look of a step is that looks ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    UnderWay,
+    Done,
+}
+
+/// What has ended.
+enum Part<T, E> {
+    Look(Result<(), E>),
+    Work(Result<T, E>),
 }
 
 #[cfg(test)]
@@ -226,6 +295,7 @@ mod tests {
                 .map(|(name, after)| Node {
                     step: Arc::new(Named(name)),
                     after: after.to_vec(),
+                    looks_after: None,
                 })
                 .collect(),
         )
@@ -285,5 +355,50 @@ mod tests {
         assert!(matches!(fates[3], ("d", Fate::Done(()))));
         assert!(matches!(&fates[4], ("e", Fate::Skipped(unmet)) if unmet == &["b"]));
         assert_eq!(*order.lock().unwrap(), ["a", "c", "d"]);
+    }
+
+    #[tokio::test]
+    async fn a_step_that_may_looks_ahead_and_fails_by_its_look() {
+        let node = |name, after: &[&'static str], looks_after: Option<&[&'static str]>| Node {
+            step: Arc::new(Named(name)),
+            after: after.to_vec(),
+            looks_after: looks_after.map(<[_]>::to_vec),
+        };
+        let graph = Graph::new(vec![
+            node("a", &[], None),
+            node("b", &["a"], None),
+            node("c", &["b"], Some(&["a"])),
+            node("d", &["b"], Some(&[])),
+            node("e", &["d"], None),
+        ])
+        .unwrap();
+        let order = Mutex::new(Vec::new());
+        let note = |verb: &str, node: &Node| {
+            let name = node.step.name();
+            order.lock().unwrap().push(format!("{verb} {name}"));
+            name
+        };
+        let fates = graph
+            .drive_looking_ahead(
+                |node| {
+                    let name = note("look", node);
+                    async move { if name == "d" { Err("broken") } else { Ok(()) } }
+                },
+                |node| {
+                    let name = note("do", node);
+                    // What takes long is overtaken by the look of what comes after it.
+                    async move {
+                        if name == "b" {
+                            tokio::task::yield_now().await;
+                        }
+                        Ok(())
+                    }
+                },
+            )
+            .await;
+        let order = order.into_inner().unwrap();
+        assert_eq!(order, ["do a", "look d", "do b", "look c", "do c"]);
+        assert!(matches!(fates[3], ("d", Fate::Failed("broken"))));
+        assert!(matches!(&fates[4], ("e", Fate::Skipped(unmet)) if unmet == &["d"]));
     }
 }

@@ -107,6 +107,16 @@ impl RecordHistory {
         secret
     }
 
+    /// Writes the record under this number; whether it is there now. Another run may have taken the
+    /// number meanwhile.
+    async fn write(&self, number: u32) -> Result<bool, StepError> {
+        let secret = self.secret(number);
+        let created = insist(|| self.cluster.create(secret.clone(), WriteOptions::default()))
+            .await
+            .map_err(StepError::after_writes)?;
+        Ok(matches!(created, Created::New(_)) || self.is_recorded(&secret).await?)
+    }
+
     /// Whether the record is there as we write it: the answer to an earlier try was lost.
     async fn is_recorded(&self, secret: &Object) -> Result<bool, StepError> {
         let found = self.cluster.get(secret.reference()).await;
@@ -129,6 +139,11 @@ impl Step for RecordHistory {
         history(self.cluster.as_ref(), &self.namespace, &self.deployment)
             .await
             .map_err(StepError::before_writes)
+    }
+
+    /// No step before it makes a record, and a number that another run took is noticed by the write.
+    fn outlives(&self, _observed: &Self::Observed) -> bool {
+        true
     }
 
     fn decide(&self, observed: &Self::Observed) -> Result<Decision<Self::Action, ()>, StepError> {
@@ -171,18 +186,23 @@ impl Step for RecordHistory {
         mut numbers: Vec<u32>,
         _: &StepContext,
     ) -> Result<StepOutcome<()>, StepError> {
-        let number = numbers.last().copied().unwrap_or(1);
-        let secret = self.secret(number);
-        let created = insist(|| self.cluster.create(secret.clone(), WriteOptions::default()))
-            .await
-            .map_err(StepError::after_writes)?;
-        if matches!(created, Created::AlreadyExists) && !self.is_recorded(&secret).await? {
-            let kind = ClusterErrorKind::Conflict("another run finished at the same time".into());
-            return Err(StepError::after_writes(ClusterError::about(
-                "record",
-                &self.target(number),
-                kind,
-            )));
+        let mut number = numbers.last().copied().unwrap_or(1);
+        if !self.write(number).await? {
+            // A run that finished while this one was under way has its record first.
+            let found = history(self.cluster.as_ref(), &self.namespace, &self.deployment).await;
+            let found = found.map_err(StepError::after_writes)?;
+            number = found.last().map_or(number, |last| last.number) + 1;
+            numbers = found.iter().map(|record| record.number).collect();
+            numbers.push(number);
+            if !self.write(number).await? {
+                let kind =
+                    ClusterErrorKind::Conflict("another run finished at the same time".into());
+                return Err(StepError::after_writes(ClusterError::about(
+                    "record",
+                    &self.target(number),
+                    kind,
+                )));
+            }
         }
         let surplus = numbers.len().saturating_sub(KEPT);
         for old in numbers.drain(..surplus) {

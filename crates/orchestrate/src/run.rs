@@ -313,6 +313,7 @@ mod tests {
                 .map(|&(name, fails, after)| Node {
                     step: Arc::new(Scripted { name, fails }),
                     after: after.to_vec(),
+                    looks_after: None,
                 })
                 .collect(),
         )

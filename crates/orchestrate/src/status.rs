@@ -16,9 +16,10 @@ use crate::charts::Charts;
 use crate::deploy::PlanError;
 use crate::document::Deployment;
 use crate::graph::Fate;
+use crate::policy::Policy;
 use crate::proof::api;
 use crate::run::causes;
-use crate::wiring::{Policy, wire};
+use crate::wiring::wire;
 use crate::world::World;
 
 /// How a deployment is.

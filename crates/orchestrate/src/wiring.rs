@@ -29,51 +29,9 @@ use crate::document::{Cloud, Deployment, Operator};
 use crate::graph::{Graph, GraphError, Node};
 use crate::history::{HistoryRecord, RecordHistory};
 use crate::objects::{ApplyObjects, ObjectSource, ResolveSecret, SecretObjects};
+use crate::policy::Policy;
 use crate::proof::ProveAirflow;
 use crate::world::{World, cluster_id, resource_group};
-
-/// What a run may do on the way. The default is the careful one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// Declared fields that other managers changed and that we take back, each as
-    /// `Deployment airflow/airflow-scheduler spec.replicas` or, for every object, `spec.replicas`.
-    pub take: Vec<String>,
-    /// Adopt objects that exist without our release's marks.
-    pub take_ownership: bool,
-    /// Go on although another client left a release pending, if that client is gone.
-    pub take_over: bool,
-    /// Releases made by another client that may be changed although their pods restart, by name:
-    /// `airflow`. Others are kept as they are and named in the plan.
-    pub restart: Vec<String>,
-    /// Plan objects of a release that are not there without asking the server by a dry-run: for a
-    /// plan that is carried out at once, where the write itself says it. Off by default.
-    pub predict_creates: bool,
-}
-
-impl Policy {
-    fn release(&self) -> helm_release::Policy {
-        helm_release::Policy {
-            take_fields: self.take.clone(),
-            take_ownership: self.take_ownership,
-            take_over: self.take_over,
-            predict_creates: self.predict_creates,
-            ..helm_release::Policy::default()
-        }
-    }
-
-    /// Whether a release that another client made may restart its pods.
-    fn restarts(&self, release: &str) -> bool {
-        self.restart.iter().any(|named| named == release)
-    }
-
-    /// Whether fields of objects of this kind may be taken.
-    fn takes(&self, kind: &str) -> bool {
-        self.take.iter().any(|field| match field.split_once(' ') {
-            Some((named, _)) => named == kind,
-            None => true,
-        })
-    }
-}
 
 /// A document that cannot be wired: names that slipped past the document's own checks.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -127,10 +85,22 @@ struct Nodes(Vec<Node>);
 
 impl Nodes {
     fn add(&mut self, step: Arc<dyn ErasedStep>, after: &[&'static str]) -> &'static str {
+        self.add_looking(step, after, None)
+    }
+
+    /// A step that a plan may let look after fewer steps than it comes after: what it sees depends on
+    /// nothing that the others find out.
+    fn add_looking(
+        &mut self,
+        step: Arc<dyn ErasedStep>,
+        after: &[&'static str],
+        looks_after: Option<&[&'static str]>,
+    ) -> &'static str {
         let name = step.name();
         self.0.push(Node {
             step,
             after: after.to_vec(),
+            looks_after: looks_after.map(<[_]>::to_vec),
         });
         name
     }
@@ -306,7 +276,7 @@ fn wire_account(
         &[after_account],
     );
     if deployment.logs.retention_days > 0 {
-        nodes.add(
+        nodes.add_looking(
             Slot::new().of(EnsureLifecycle {
                 accounts: Arc::clone(&world.storage),
                 account: account.clone(),
@@ -317,6 +287,7 @@ fn wire_account(
                 },
             }),
             &[after_container],
+            Some(&[after_account]),
         );
     }
     nodes.add(
@@ -341,6 +312,7 @@ struct SecretReady {
     /// What the operator's definitions serve.
     api_versions: Slot<Vec<String>>,
     after_vault: &'static str,
+    after_operator: &'static str,
     after_secret: &'static str,
 }
 
@@ -388,7 +360,7 @@ fn wire_secrets(
     let key = storage
         .account
         .map(|account| account.key.map_or_else(|| Secret::new(""), |key| key.value));
-    let after_stored = nodes.add(
+    let after_stored = nodes.add_looking(
         Slot::new().of(StoreSecrets {
             secrets: Arc::clone(&world.vault_secrets),
             vault: vault.clone(),
@@ -406,6 +378,7 @@ fn wire_secrets(
             ],
         }),
         &[after_vault, storage.after_account],
+        Some(&[after_vault]),
     );
     let exchanged = Slot::new();
     let mut inputs = ExchangeInputs::new(
@@ -497,6 +470,7 @@ fn wire_secrets(
         vault,
         api_versions,
         after_vault,
+        after_operator,
         after_secret,
     })
 }
@@ -568,19 +542,22 @@ fn wire_volume(
                 .to_string(),
             settings: settings.clone(),
             take_fields: policy.takes("PersistentVolume"),
+            predict_creates: policy.predict_creates,
         }),
         &[storage.after_account],
     );
     let bound = Slot::new();
-    let after_claim = nodes.add(
+    let after_claim = nodes.add_looking(
         bound.of(EnsureClaim {
             cluster: Arc::clone(&world.cluster),
             volume,
             settings,
             take_fields: policy.takes("PersistentVolumeClaim"),
+            predict_creates: policy.predict_creates,
             limit: Duration::from_secs(180),
         }),
         &[after_volume, after_namespace],
+        Some(&[after_namespace]),
     );
     Ok(LogsReady { bound, after_claim })
 }
@@ -642,7 +619,7 @@ fn wire_airflow(
         &before_keys,
     ));
     let release = Slot::new();
-    let after_airflow = nodes.add(
+    let after_airflow = nodes.add_looking(
         release.of(InstallAirflow {
             releases: Arc::clone(&world.releases),
             chart: Arc::clone(&charts.airflow) as Arc<dyn helm_release::ReleaseChart>,
@@ -656,6 +633,7 @@ fn wire_airflow(
             api_versions: secret.api_versions.clone(),
         }),
         &before_airflow,
+        Some(&[secret.after_operator]),
     );
     let mut last = nodes.add(
         Slot::new().of(prove_airflow(world, settings, keys, release)),
@@ -667,7 +645,7 @@ fn wire_airflow(
             &[last],
         );
     }
-    nodes.add(
+    nodes.add_looking(
         Slot::new().of(RecordHistory {
             cluster: Arc::clone(&world.cluster),
             namespace: deployment.namespace.clone(),
@@ -676,6 +654,7 @@ fn wire_airflow(
             namespace_ready: identity.namespace_ready.map(|_| ()),
         }),
         &[last, "log store"],
+        Some(&[identity.after_namespace]),
     );
 }
 

@@ -203,7 +203,7 @@ impl World {
             && Arc::ptr_eq(releases, &self.releases)
         {
             let seen = engine.clone().over(Arc::clone(&world.cluster));
-            world.releases = Arc::new(seen);
+            world.releases = Arc::new(seen.sharing_watches());
         }
         (world, view)
     }

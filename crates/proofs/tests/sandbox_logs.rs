@@ -88,12 +88,14 @@ impl Scene {
             cluster_id: spec.cluster.clone(),
             settings: settings.clone(),
             take_fields: false,
+            predict_creates: false,
         };
         let claim = EnsureClaim {
             cluster: self.cluster.clone(),
             volume: volume.clone(),
             settings,
             take_fields: false,
+            predict_creates: false,
             limit: Duration::from_secs(60),
         };
         vec![

@@ -84,8 +84,12 @@ async fn measure(arguments: &Arguments, aks: &Aks) -> Result<(), Failure> {
                 let world = aks.sandbox.world();
                 world.update(|state| state.azure = prepared.clone());
                 let api = sides.way(round_trip).await?;
-                today = sides.today(&api, &arguments.helm_wait, false).await?;
-                today_again = sides.today(&api, &arguments.helm_wait, true).await?;
+                today = sides
+                    .today(&api, round_trip, &arguments.helm_wait, false)
+                    .await?;
+                today_again = sides
+                    .today(&api, round_trip, &arguments.helm_wait, true)
+                    .await?;
             }
             say(&format!(
                 "{trip} ms, round {round}: {ours:.1?} {today:.1?}; again {ours_again:.1?} {today_again:.1?}"

@@ -38,7 +38,7 @@ pub(crate) struct Took {
     pub(crate) requests: f64,
     /// Those that change what is stored.
     pub(crate) writes: f64,
-    /// The longest row of requests each of which came after the answer to the one before.
+    /// The longest row of requests each of which may have waited for the answer to the one before.
     pub(crate) chain: f64,
     /// Carried to the API server and back, TLS and all, in kB.
     pub(crate) kilobytes: f64,
@@ -86,7 +86,8 @@ impl<'a> Sides<'a> {
         let kubeconfig = self.kubeconfig(DEPLOYER, None, api)?;
         let mut program = Program::new(&self.ours, self.aks, Generation::Guide2024, &kubeconfig)?;
         program.proxy = format!("http://{}", azure.address());
-        self.run(&mut program.command("up"), DEPLOYER, api).await
+        self.run(&mut program.command("up"), DEPLOYER, api, round_trip)
+            .await
     }
 
     /// The script, with Azure for nothing; `again` upgrades what it installed before.
@@ -96,6 +97,7 @@ impl<'a> Sides<'a> {
     pub(crate) async fn today(
         &self,
         api: &Cable,
+        round_trip: Duration,
         wait: &str,
         again: bool,
     ) -> Result<Took, Failure> {
@@ -115,7 +117,7 @@ impl<'a> Sides<'a> {
             .env("PATH", "/usr/bin:/bin")
             .env("KUBECONFIG", &file)
             .kill_on_drop(true);
-        self.run(&mut command, BY_HAND, api).await
+        self.run(&mut command, BY_HAND, api, round_trip).await
     }
 
     /// A user's kubeconfig whose server is the near end of a way.
@@ -125,7 +127,13 @@ impl<'a> Sides<'a> {
         Ok(text.replace(&self.aks.plane.url(), &near))
     }
 
-    async fn run(&self, command: &mut Command, user: &str, api: &Cable) -> Result<Took, Failure> {
+    async fn run(
+        &self,
+        command: &mut Command,
+        user: &str,
+        api: &Cable,
+        round_trip: Duration,
+    ) -> Result<Took, Failure> {
         let pods = self.pods().await?;
         let work = ClusterWork::follow(&self.aks.plane).await?;
         let audit = Audit::of(&self.aks.plane, user);
@@ -151,7 +159,7 @@ impl<'a> Sides<'a> {
             wall: wall.as_secs_f64(),
             requests: count(requests.len()),
             writes: count(writes),
-            chain: count(longest_chain(&requests)),
+            chain: count(longest_chain(&requests, round_trip)),
             kilobytes: count(api.bytes() - before) / 1000.0,
             waits: work.seconds(run, &requests),
             rolled: count(pods.difference(&left).count()),

@@ -3,8 +3,8 @@
 
 use converge::{Proof, Readiness};
 use kube_cluster::{
-    Cluster, ClusterError, Kind, LogQuery, Object, ObjectRef, PodLogs, Query, explain, explain_by,
-    last_lines, readiness,
+    Cluster, ClusterError, Kind, LogQuery, Object, ObjectList, ObjectRef, PodLogs, Query, explain,
+    explain_by, last_lines, readiness,
 };
 use serde_json::Value;
 
@@ -58,12 +58,15 @@ pub fn workloads(settings: &AirflowSettings, pair: &Pair) -> Vec<(&'static str, 
     found
 }
 
-/// Migrations and workloads, by one list of each kind.
-pub(super) async fn cluster_findings(
-    cluster: &dyn Cluster,
-    settings: &AirflowSettings,
-    pair: &Pair,
-) -> Vec<Finding> {
+/// What runs in the namespace.
+pub(super) struct Running {
+    pods: Result<Vec<Object>, ClusterError>,
+    deployments: Result<ObjectList, ClusterError>,
+    sets: Result<ObjectList, ClusterError>,
+}
+
+/// Lists what runs, each kind once.
+pub(super) async fn running(cluster: &dyn Cluster, settings: &AirflowSettings) -> Running {
     // The database's chart labels its objects otherwise: the namespace is what they share.
     let all = |kind: Kind| cluster.list(Query::all(kind, Some(settings.namespace.clone())));
     let (pods, deployments, sets) = futures::join!(
@@ -71,15 +74,34 @@ pub(super) async fn cluster_findings(
         all(Kind::new("apps/v1", "Deployment")),
         all(Kind::new("apps/v1", "StatefulSet")),
     );
-    let pods = pods.map(|list| list.items);
-    let mut findings = vec![migrations(cluster, settings, pods.as_deref()).await];
+    Running {
+        pods: pods.map(|list| list.items),
+        deployments,
+        sets,
+    }
+}
+
+/// Migrations and workloads.
+pub(super) async fn cluster_findings(
+    cluster: &dyn Cluster,
+    running: &Running,
+    settings: &AirflowSettings,
+    pair: &Pair,
+) -> Vec<Finding> {
+    let Running {
+        pods,
+        deployments,
+        sets,
+    } = running;
+    let known = pods.as_ref().map(Vec::as_slice);
+    let mut findings = vec![migrations(cluster, settings, known).await];
     let pods: Vec<&Object> = pods.iter().flatten().collect();
     let mut events = None;
     for (name, target) in workloads(settings, pair) {
         let listed = if target.kind.kind == "StatefulSet" {
-            &sets
+            sets
         } else {
-            &deployments
+            deployments
         };
         let finding = match listed {
             Err(error) => unknown(name, error),
@@ -287,7 +309,7 @@ pub(super) fn version(found: Result<String, ApiError>, pair: &Pair) -> Finding {
 
 /// The commit git-sync says it has, from the pod that parses DAGs.
 pub(super) async fn commit(
-    cluster: &dyn Cluster,
+    running: &Running,
     logs: &dyn PodLogs,
     settings: &AirflowSettings,
     pair: &Pair,
@@ -303,7 +325,7 @@ pub(super) async fn commit(
         component: component.into(),
         port: 0,
     };
-    let pod = crate::ready_pod(cluster, &target, &[]).await.ok()?;
+    let pod = crate::pods::ready_among(running.pods.as_deref().ok()?, &target)?;
     for container in ["git-sync", "git-sync-init"] {
         let query = LogQuery::of(settings.namespace.clone(), pod.clone()).container(container);
         // Logs are a courtesy here: without them the claim is weaker, not wrong.

@@ -11,6 +11,7 @@ fn step(cluster: MockCluster) -> EnsureClaim {
         volume: Slot::known("pv-airflow-logs".into()),
         settings: VolumeSettings::default(),
         take_fields: false,
+        predict_creates: false,
         limit: Duration::from_secs(30),
     }
 }

@@ -37,6 +37,7 @@ fn step(cluster: MockCluster) -> EnsureVolume {
         cluster_id: "aks".into(),
         settings: VolumeSettings::default(),
         take_fields: false,
+        predict_creates: false,
     }
 }
 

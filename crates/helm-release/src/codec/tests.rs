@@ -88,6 +88,26 @@ fn what_is_no_record_is_an_error() {
     }
 }
 
+#[test]
+fn what_lasts_is_compressed_once_and_what_changed_is_never_taken_from_before() {
+    let packer = Packer::default();
+    let lasting = |packer: &Packer| packer.0.lock().unwrap().clone().unwrap();
+    let mut state = record("r".into(), "a: 1".into(), Map::new());
+    let pending = packer.encode(&state, Profile::Helm4).unwrap();
+    let before = lasting(&packer);
+    assert!(before.text.contains("a: 1"), "{}", before.text);
+    state.info.status = Status::Failed;
+    state.hooks[0].last_run.phase = "Failed".into();
+    let failed = packer.encode(&state, Profile::Helm4).unwrap();
+    assert!(Arc::ptr_eq(&before, &lasting(&packer)));
+    assert_ne!(pending, failed);
+    assert_eq!(decode(&failed).unwrap(), state);
+    state.manifest = "a: 2".into();
+    let other = packer.encode(&state, Profile::Helm4).unwrap();
+    assert_eq!(decode(&other).unwrap(), state);
+    assert!(!Arc::ptr_eq(&before, &lasting(&packer)));
+}
+
 proptest! {
     #[test]
     fn a_record_reads_back_as_it_was_written(name in ".*", manifest in ".*", key in ".*", value in ".*", helm3: bool) {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::KubeCluster;
 use super::answer::Refusal;
 use super::request::{Ask, group_version_path};
-use crate::{ClusterError, ClusterErrorKind, Discovery, Kind, Resource};
+use super::{KubeCluster, stable};
+use crate::{ClusterError, ClusterErrorKind, Discovery, Kind, Object, Resource};
 
 /// Aggregated if the server can (1.26), otherwise the old form.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
@@ -22,6 +22,9 @@ impl KubeCluster {
     pub(super) async fn resource_of(&self, kind: &Kind) -> Result<Resource, ClusterErrorKind> {
         if let Some(known) = self.served.lock().await.get(kind) {
             return Ok(known.clone());
+        }
+        if let Some(stable) = stable::resource(kind) {
+            return Ok(stable);
         }
         let path = group_version_path(&kind.api_version);
         let asking = {
@@ -45,6 +48,17 @@ impl KubeCluster {
             .get(kind)
             .cloned()
             .ok_or_else(|| ClusterErrorKind::UnknownKind(kind.to_string()))
+    }
+
+    /// Learns from a definition that was written what is served from now on. Where it is not yet, the
+    /// server has no path for it, and it is forgotten again.
+    pub(super) async fn learn(&self, written: &Object) {
+        if written.kind().kind == "CustomResourceDefinition" {
+            let mut served = self.served.lock().await;
+            for resource in Resource::of_definition(written) {
+                served.insert(resource.kind.clone(), resource);
+            }
+        }
     }
 
     /// Forgets a kind the server no longer has a path for.

@@ -82,7 +82,7 @@ impl KubeCluster {
             Method::POST,
             Parameters::write(&options.manager, options.dry_run).on(&path),
             "application/json",
-            &Value::Object(object.as_map().clone()),
+            object.as_map(),
         )
         .repeatable(options.dry_run);
         match self.ask(&ask).await.map_err(fail)? {
@@ -110,7 +110,7 @@ impl KubeCluster {
             Method::PUT,
             Parameters::write(&options.manager, options.dry_run).on(&path),
             "application/json",
-            &Value::Object(object.as_map().clone()),
+            object.as_map(),
         )
         .repeatable(options.dry_run);
         match self.ask(&ask).await.map_err(fail)? {
@@ -141,7 +141,7 @@ impl KubeCluster {
             Method::PATCH,
             parameters.on(&path),
             "application/apply-patch+yaml",
-            &Value::Object(object.as_map().clone()),
+            object.as_map(),
         )
         .repeatable(true);
         match self.ask(&ask).await.map_err(fail)? {
@@ -170,7 +170,7 @@ impl KubeCluster {
             Method::PATCH,
             Parameters::write(&options.manager, options.dry_run).on(&path),
             "application/apply-patch+yaml",
-            &Value::Object(object.as_map().clone()),
+            object.as_map(),
         )
         .repeatable(options.dry_run);
         match self.ask(&ask).await.map_err(fail)? {

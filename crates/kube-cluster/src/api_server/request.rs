@@ -3,6 +3,7 @@
 
 use converge::RequestClass;
 use http::{Method, Uri};
+use serde::Serialize;
 
 use crate::{Query, Resource};
 
@@ -34,14 +35,15 @@ impl Ask {
         method: Method,
         path: String,
         content_type: &'static str,
-        body: &serde_json::Value,
+        body: &impl Serialize,
     ) -> Self {
         Self {
             method,
             path,
             content_type: Some(content_type),
             accept: "application/json",
-            body: body.to_string().into_bytes(),
+            // JSON whose keys are texts can always be written.
+            body: serde_json::to_vec(body).unwrap_or_default(),
             repeatable: false,
         }
     }

@@ -4,6 +4,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 
 use super::Subject;
+use crate::api_server::stable::STABLE;
 use crate::{Kind, ObjectRef, Query, WriteOptions};
 
 /// `get` of nothing is `None`.
@@ -139,7 +140,7 @@ pub async fn a_kind_nobody_serves_is_unknown(subject: &Subject) {
     }
 }
 
-/// Discovery holds what every cluster serves.
+/// Discovery holds what every cluster serves, as it is taken for granted.
 pub async fn discovery_names_version_plurals_and_scopes(subject: &Subject) {
     let discovery = subject.cluster.discover().await.expect("discovery");
     assert!(
@@ -147,18 +148,7 @@ pub async fn discovery_names_version_plurals_and_scopes(subject: &Subject) {
         "{}",
         discovery.version
     );
-    for (api_version, kind, plural, namespaced) in [
-        ("v1", "Namespace", "namespaces", false),
-        ("v1", "Secret", "secrets", true),
-        ("apps/v1", "Deployment", "deployments", true),
-        ("batch/v1", "Job", "jobs", true),
-        (
-            "apiextensions.k8s.io/v1",
-            "CustomResourceDefinition",
-            "customresourcedefinitions",
-            false,
-        ),
-    ] {
+    for (api_version, kind, plural, namespaced) in STABLE {
         let resource = discovery
             .resource(&Kind::new(api_version, kind))
             .expect(kind);

@@ -83,6 +83,56 @@ async fn nothing_is_asked_about_a_namespace_that_is_not_there() {
 }
 
 #[tokio::test]
+async fn single_objects_of_a_gathered_kind_share_one_list_until_the_run_acts() {
+    let all = || Query::all(Kind::new("v1", "Secret"), Some("airflow".into()));
+    let other = ObjectRef::namespaced("v1", "Secret", "airflow", "other");
+    let mut cluster = MockCluster::new();
+    cluster.expect_list().times(1).returning(|_| {
+        Ok(ObjectList {
+            items: vec![Object::named(&secret())],
+            resource_version: "1".into(),
+        })
+    });
+    // Once after a probe, and once for the run that acts.
+    cluster
+        .expect_get()
+        .times(2)
+        .returning(|target| Ok(Some(Object::named(&target))));
+    cluster
+        .expect_apply()
+        .times(1)
+        .returning(|object, _| Ok(Applied::Done(object)));
+    let view = RunView::new(Arc::new(cluster));
+    view.gather(all());
+    let (one, none) = futures::join!(view.get(secret()), view.get(other.clone()));
+    assert!(one.unwrap().is_some() && none.unwrap().is_none());
+    assert_eq!(view.list(all()).await.unwrap().items.len(), 1);
+    view.apply(Object::named(&other), dry_run()).await.unwrap();
+    assert!(view.get(other.clone()).await.unwrap().is_some());
+    view.act();
+    assert!(view.get(other).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn without_the_right_to_list_each_object_is_read() {
+    let mut cluster = MockCluster::new();
+    cluster.expect_list().times(1).returning(|_| {
+        let kind = ClusterErrorKind::Forbidden("no".into());
+        Err(ClusterError::new("list", "secrets", kind))
+    });
+    cluster.expect_get().times(2).returning(|_| Ok(None));
+    let view = RunView::new(Arc::new(cluster));
+    view.gather(Query::all(
+        Kind::new("v1", "Secret"),
+        Some("airflow".into()),
+    ));
+    for name in ["a", "b"] {
+        let target = ObjectRef::namespaced("v1", "Secret", "airflow", name);
+        assert!(view.get(target).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
 async fn once_a_run_acts_a_missing_namespace_is_asked_about_again() {
     let mut cluster = MockCluster::new();
     cluster.expect_get().times(2).returning(|_| Ok(None));

@@ -203,3 +203,37 @@ async fn several_waits_share_a_watch_and_older_news_do_not_count() {
         .unwrap();
     assert_eq!(second[0].resource_version(), Some("8"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_left_from_before_tells_what_follows_a_write_and_not_what_there_is() {
+    let opened = Arc::new(Mutex::new(0));
+    let mut cluster = MockCluster::new();
+    let count = Arc::clone(&opened);
+    cluster.expect_watch().returning(move |_, _| {
+        let mut count = count.lock().expect("no test panics while it holds this");
+        *count += 1;
+        let events = match *count {
+            1 => vec![claim_in("Bound", "2"), claim_in("Bound", "4")],
+            _ => vec![claim_in("Pending", "5"), claim_in("Bound", "6")],
+        };
+        let events = stream::iter(events.into_iter().map(WatchEvent::Applied).map(Ok));
+        Ok(events.chain(stream::pending()).boxed())
+    });
+    let mut watches = Watches::new(Arc::new(cluster));
+    let mut version = async |target: Target, later: bool| {
+        if later {
+            watches = std::mem::replace(&mut watches, Watches::new(Arc::new(MockCluster::new())))
+                .for_later();
+        }
+        let waited = wait_on(&mut watches, &[target], MINUTE, &Observer::default()).await;
+        let version = waited.unwrap()[0].resource_version().map(str::to_owned);
+        (version, *opened.lock().unwrap())
+    };
+    let at = |version: &str| Some(version.to_owned());
+    let target = || Target::ready(claim());
+    assert_eq!(version(target(), false).await, (at("2"), 1));
+    let written = target().seen(claim_in("Pending", "3"));
+    assert_eq!(version(written, true).await, (at("4"), 1));
+    // What was told before the write is not what it is now.
+    assert_eq!(version(target(), true).await, (at("6"), 2));
+}

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
-use futures::stream::SelectAll;
+use futures::stream::{AbortHandle, SelectAll, abortable};
 
 use super::follow::{Changes, Group, Seen, follow};
 use super::{Target, Until};
@@ -34,6 +34,9 @@ struct Held {
     answered: bool,
     /// Whether it is only followed for reasons: without the right to read, reasons are less telling.
     is_courtesy: bool,
+    /// Whether nobody has listened for a while: what it has told may be old, what it will tell is not.
+    is_old: bool,
+    end: Option<AbortHandle>,
 }
 
 impl Watches {
@@ -47,34 +50,93 @@ impl Watches {
         }
     }
 
+    /// No watch yet; where one object of a kind is waited for, it alone is followed.
+    pub fn of_single_objects(cluster: Arc<dyn Cluster>) -> Self {
+        Self {
+            by_name: true,
+            ..Self::new(cluster)
+        }
+    }
+
+    /// Does `work` while the kinds of these objects come to be followed: what a write brings about is
+    /// seen as soon as it happens, and a wait that comes after it need not begin by asking.
+    ///
+    /// # Cancellation
+    /// As `work`; the watches stay.
+    pub async fn beside<T>(
+        &mut self,
+        objects: impl IntoIterator<Item = ObjectRef>,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let targets: Vec<Target> = objects.into_iter().map(Target::ready).collect();
+        // What follows a write is enough, which an old watch tells, too.
+        for group in self
+            .groups_of(&targets.iter().collect::<Vec<_>>())
+            .into_keys()
+        {
+            self.open(group, false, false);
+        }
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                // What cannot be followed is for the wait to tell.
+                _ = self.next() => {}
+            }
+        }
+    }
+
     /// The cluster they are in.
     pub fn cluster(&self) -> &Arc<dyn Cluster> {
         &self.cluster
     }
 
+    /// The same for waits of a later time: watches stay open, and what they have told so far counts only
+    /// beside what a write has answered since.
+    #[must_use]
+    pub fn for_later(mut self) -> Self {
+        for held in self.groups.values_mut() {
+            held.is_old = true;
+        }
+        self
+    }
+
     /// Follows the kinds of these targets, if they are not followed yet.
     pub(super) fn follow(&mut self, targets: &[&Target]) {
+        for (group, targets) in self.groups_of(targets) {
+            let absence_matters = targets
+                .iter()
+                .any(|target| matches!(target.until, Until::Gone));
+            // An old watch tells what comes after a write, and not what there is.
+            if absence_matters || targets.iter().any(|target| target.seen.is_none()) {
+                self.close_old(&group);
+            }
+            self.open(group, absence_matters, false);
+        }
+    }
+
+    /// What is followed together.
+    fn groups_of<'a>(&self, targets: &[&'a Target]) -> BTreeMap<Group, Vec<&'a Target>> {
         let mut wanted: BTreeMap<(Kind, Option<String>), Vec<&Target>> = BTreeMap::new();
-        for target in targets {
+        for &target in targets {
             let object = &target.object;
             let place = (object.kind.clone(), object.namespace.clone());
             wanted.entry(place).or_default().push(target);
         }
-        for ((kind, namespace), targets) in wanted {
+        let group = |((kind, namespace), targets): (_, Vec<&'a Target>)| {
             let name = match targets.as_slice() {
                 [one] if self.by_name => Some(one.object.name.clone()),
                 _ => None,
             };
-            let absence_matters = targets
-                .iter()
-                .any(|target| matches!(target.until, Until::Gone));
             let group = Group {
                 kind,
                 namespace,
                 name,
             };
-            self.open(group, absence_matters, false);
-        }
+            (group, targets)
+        };
+        wanted.into_iter().map(group).collect()
     }
 
     fn open(&mut self, group: Group, listing: bool, is_courtesy: bool) {
@@ -82,12 +144,22 @@ impl Watches {
             return;
         }
         let changes = follow(Arc::clone(&self.cluster), group.clone(), listing);
-        self.opened().push(changes);
+        let (changes, end) = abortable(changes);
+        self.opened().push(changes.boxed());
         let held = Held {
             is_courtesy,
+            end: Some(end),
             ..Held::default()
         };
         self.groups.insert(group, held);
+    }
+
+    fn close_old(&mut self, group: &Group) {
+        if self.groups.get(group).is_some_and(|held| held.is_old)
+            && let Some(end) = self.groups.remove(group).and_then(|held| held.end)
+        {
+            end.abort();
+        }
     }
 
     /// Follows a kind for reasons; whether the server has answered.
@@ -101,14 +173,16 @@ impl Watches {
         self.groups.get(&group).is_some_and(|held| held.answered)
     }
 
-    /// The last state of an object, or that it is not there; `None` if that is not known.
+    /// The last state of a target, or that it is not there; `None` if that is not known.
     #[expect(
         clippy::option_option,
         reason = "what is not known differs from what is known not to be there"
     )]
-    pub(super) fn held(&self, object: &ObjectRef) -> Option<Option<&Object>> {
+    pub(super) fn held(&self, target: &Target) -> Option<Option<&Object>> {
+        let object = &target.object;
         self.groups
             .iter()
+            .filter(|(_, held)| !held.is_old || target.seen.is_some())
             .find(|(group, held)| group.covers(object) && held.answered)
             .map(|(_, held)| held.objects.get(&object.name))
     }
