@@ -10,6 +10,7 @@ mod complex;
 mod escape;
 mod field;
 mod limits;
+mod loaded;
 mod observer;
 mod output;
 mod pipeline;
@@ -17,7 +18,6 @@ mod range;
 mod reach;
 
 use std::any::{Any, TypeId};
-use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,12 +25,13 @@ use std::sync::Arc;
 pub use limits::Limits;
 pub use observer::{Observer, Place};
 
+use self::loaded::Loaded;
 use crate::error::{Error, ErrorKind, Frame, Source};
 use crate::fmt;
 use crate::function::{Engine, FunctionError, Purity};
 use crate::node::{At, Branch, CallAt, Node, Places, Slot};
 use crate::templates::{Templates, TextCache};
-use crate::unit::{Definition, Tables, Unit};
+use crate::unit::{Definition, Tables};
 use crate::value::{Text, Value};
 
 /// A run of templates over shared values.
@@ -72,31 +73,6 @@ pub struct Execution<'s, O = ()> {
     written: u64,
     depth: u32,
     observer: O,
-}
-
-/// A unit with what this execution keeps about it.
-struct Loaded {
-    unit: Arc<Unit>,
-    /// Its string literals as values, as far as they were needed.
-    strings: Box<[OnceCell<Value>]>,
-    hints: Box<[Cell<u32>]>,
-}
-
-impl Loaded {
-    fn new(unit: Arc<Unit>) -> Rc<Self> {
-        let strings = vec![OnceCell::new(); unit.tables.strings.len()].into();
-        let hints = vec![Cell::new(u32::MAX); unit.tables.sites()].into();
-        Rc::new(Self {
-            unit,
-            strings,
-            hints,
-        })
-    }
-
-    fn string(&self, place: u32) -> Value {
-        let value = || Value::String(self.unit.string(place as usize));
-        self.strings[place as usize].get_or_init(value).clone()
-    }
 }
 
 /// The definitions of a text that is being executed, in front of those around it.
@@ -561,7 +537,7 @@ impl<'s, O: Observer> Execution<'s, O> {
         if self.overlay.is_some() {
             return self.find(&call.name);
         }
-        let hint = &from.hints[tables.call_site(at)];
+        let hint = from.called(at);
         if let Some(Some(loaded)) = self.loaded.get((hint.get() >> HINT_BITS) as usize) {
             return Some((Rc::clone(loaded), (hint.get() & HINT_MASK) as usize));
         }

@@ -19,6 +19,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// The part of this text.
+    #[inline]
     pub(crate) fn of(self, text: &str) -> &str {
         let range = self.start as usize..self.end as usize;
         text.get(range).unwrap_or_default()
@@ -37,6 +38,7 @@ impl Places {
         self.count == 0
     }
 
+    #[inline]
     pub(crate) fn range(self) -> Range<usize> {
         self.first as usize..(self.first + self.count) as usize
     }
@@ -64,6 +66,7 @@ impl Slot {
         Self(NonZeroU32::MIN.saturating_add(index))
     }
 
+    #[inline]
     pub(crate) fn index(self) -> usize {
         self.0.get() as usize - 1
     }

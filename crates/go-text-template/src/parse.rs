@@ -5,7 +5,7 @@
 
 mod operand;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 
@@ -40,6 +40,7 @@ pub(crate) fn parse(name: &str, text: Arc<str>, functions: &Functions) -> Result
         text,
         definitions,
         tables,
+        found: OnceLock::new(),
     })
 }
 

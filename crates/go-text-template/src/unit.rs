@@ -4,7 +4,7 @@
 //! Owns the tables its nodes stand in: a text costs a handful of allocations, however many nodes it
 //! has.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::node::{
     Branch, BranchAt, CallAt, Command, Expr, Node, Pipe, PipeAt, Places, Span, Target, TemplateCall,
@@ -21,6 +21,9 @@ pub(crate) struct Unit {
     /// The text's own template is the last one.
     pub(crate) definitions: Vec<Definition>,
     pub(crate) tables: Tables,
+    /// Where the first execution that is over found each field within its map: where the next ones
+    /// look first.
+    pub(crate) found: OnceLock<Box<[u32]>>,
 }
 
 /// One template.
@@ -74,54 +77,54 @@ pub(crate) fn add_one<T>(table: &mut Vec<T>, item: T) -> u32 {
 }
 
 impl Tables {
+    #[inline]
     pub(crate) fn nodes(&self, places: Places) -> &[Node] {
         &self.nodes[places.range()]
     }
 
+    #[inline]
     pub(crate) fn branch(&self, at: BranchAt) -> &Branch {
         &self.branches[at.0 as usize]
     }
 
+    #[inline]
     pub(crate) fn call(&self, at: CallAt) -> &TemplateCall {
         &self.calls[at.0 as usize]
     }
 
+    #[inline]
     pub(crate) fn pipe(&self, at: PipeAt) -> &Pipe {
         &self.pipes[at.0 as usize]
     }
 
+    #[inline]
     pub(crate) fn targets(&self, pipe: &Pipe) -> &[Target] {
         &self.targets[pipe.targets.range()]
     }
 
+    #[inline]
     pub(crate) fn commands(&self, pipe: &Pipe) -> &[Command] {
         &self.commands[pipe.commands.range()]
     }
 
+    #[inline]
     pub(crate) fn words(&self, command: &Command) -> &[Expr] {
         &self.exprs[command.words.range()]
     }
 
+    #[inline]
     pub(crate) fn expr(&self, place: u32) -> &Expr {
         &self.exprs[place as usize]
     }
 
+    #[inline]
     pub(crate) fn fields(&self, places: Places) -> &[Span] {
         &self.fields[places.range()]
     }
 
+    #[inline]
     pub(crate) fn number(&self, place: u32) -> &Number {
         &self.numbers[place as usize]
-    }
-
-    /// The number of places that keep a hint at run time: fields, then template calls.
-    pub(crate) fn sites(&self) -> usize {
-        self.fields.len() + self.calls.len()
-    }
-
-    /// The site of a template call; that of a field is its place.
-    pub(crate) fn call_site(&self, at: CallAt) -> usize {
-        self.fields.len() + at.0 as usize
     }
 
     /// Gives back what the tables have grown in advance.

@@ -73,7 +73,7 @@ impl<O: Observer> Execution<'_, O> {
                     return Err(running.refuse(format!("{name} is not a method but has arguments")));
                 }
                 let element = map.map_type().element();
-                let hint = &running.loaded.hints[site];
+                let hint = running.loaded.field(site);
                 let value = map
                     .get_hinted(name.as_bytes(), hint)
                     .unwrap_or_else(|| element.zero());

@@ -13,10 +13,12 @@ pub(super) struct Output {
 }
 
 impl Output {
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.bytes.as_ref().map_or(self.text.len(), Vec::len)
     }
 
+    #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.as_deref().unwrap_or(self.text.as_bytes())
     }
@@ -26,6 +28,7 @@ impl Output {
         self.bytes = None;
     }
 
+    #[inline]
     pub(super) fn push_str(&mut self, text: &str) {
         match &mut self.bytes {
             None => self.text.push_str(text),
@@ -33,6 +36,7 @@ impl Output {
         }
     }
 
+    #[inline]
     pub(super) fn push(&mut self, text: &Text) {
         if let Some(text) = text.as_str() {
             return self.push_str(text);

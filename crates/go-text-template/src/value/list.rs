@@ -55,11 +55,13 @@ impl List {
     }
 
     /// Whether this is a nil slice.
+    #[inline]
     pub fn is_nil(&self) -> bool {
         self.items.nil
     }
 
     /// The Go type.
+    #[inline]
     pub fn list_type(&self) -> ListType {
         self.list_type
     }
@@ -104,6 +106,7 @@ impl Default for List {
 impl Deref for List {
     type Target = [Value];
 
+    #[inline]
     fn deref(&self) -> &[Value] {
         let Items { given, sorted, .. } = &*self.items;
         sorted.get().map_or(given, |sorted| sorted)

@@ -75,21 +75,25 @@ impl Map {
     }
 
     /// The Go type.
+    #[inline]
     pub fn map_type(&self) -> MapType {
         self.map_type
     }
 
     /// Whether this is a nil map; it stops being one with the first insertion.
+    #[inline]
     pub fn is_nil(&self) -> bool {
         self.shared.nil.get()
     }
 
     /// The number of entries.
+    #[inline]
     pub fn len(&self) -> usize {
         self.shared.entries.borrow().0.len()
     }
 
     /// Whether there are no entries.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -100,12 +104,14 @@ impl Map {
     }
 
     /// The value under a key that need not be UTF-8.
+    #[inline]
     pub fn get_bytes(&self, key: &[u8]) -> Option<Value> {
         let table = self.shared.entries.borrow();
         table.find(key).ok().map(|index| table.0[index].1.clone())
     }
 
     /// Like [`Map::get_bytes`], trying the index a former look-up left in `hint` first.
+    #[inline]
     pub(crate) fn get_hinted(&self, key: &[u8], hint: &Cell<u32>) -> Option<Value> {
         let table = self.shared.entries.borrow();
         if let Some((name, value)) = table.0.get(hint.get() as usize)
@@ -151,11 +157,13 @@ impl Map {
     }
 
     /// The entries as they are now, in key order, without copying.
+    #[inline]
     pub fn entries(&self) -> Entries {
         Entries(Rc::clone(&self.shared.entries.borrow()))
     }
 
     /// Whether both are handles of the very same map.
+    #[inline]
     pub fn ptr_eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.shared, &other.shared)
     }
@@ -221,6 +229,7 @@ impl<K: Into<Text>, V: Into<Value>> FromIterator<(K, V)> for Map {
 impl Deref for Entries {
     type Target = [(Text, Value)];
 
+    #[inline]
     fn deref(&self) -> &[(Text, Value)] {
         &self.0.0
     }

@@ -1,8 +1,8 @@
 //! Schemas that use no more than the schemas of charts mostly do: types, properties, items, choices
 //! and references to their own definitions. Whether values fit is told without compiling them.
 //!
-//! Owns a part of draft 7 in which every schema is sound, and in which "fits" is what the compiled
-//! schema says, too. Refuses all else: another keyword, or values that may not fit, are for the
+//! Owns a part of the drafts 7 and 2020-12 in which every schema is sound, and in which "fits" is
+//! what the compiled schema says, too. Refuses all else: another keyword, or values that may not fit, are for the
 //! compiled schema, which words the problems.
 
 use std::collections::{HashMap, HashSet};
@@ -153,29 +153,41 @@ impl SimpleSchema {
 }
 
 impl Types {
-    const NAMES: [&'static str; 7] = [
-        "null", "boolean", "number", "integer", "string", "array", "object",
-    ];
+    const NULL: u8 = 1;
+    const BOOLEAN: u8 = 2;
+    const NUMBER: u8 = 4;
+    const INTEGER: u8 = 8;
+    const STRING: u8 = 16;
+    const ARRAY: u8 = 32;
+    const OBJECT: u8 = 64;
 
     fn named(name: &str) -> Option<Self> {
-        let index = Self::NAMES.iter().position(|known| *known == name)?;
-        Some(Self(1 << index))
+        Some(Self(match name {
+            "null" => Self::NULL,
+            "boolean" => Self::BOOLEAN,
+            "number" => Self::NUMBER,
+            "integer" => Self::INTEGER,
+            "string" => Self::STRING,
+            "array" => Self::ARRAY,
+            "object" => Self::OBJECT,
+            _ => return None,
+        }))
     }
 
     fn include(self, value: &Value) -> Option<bool> {
-        let has = |name: &str| Self::named(name).is_some_and(|one| self.0 & one.0 != 0);
+        let has = |one: u8| self.0 & one != 0;
         Some(match value {
-            Value::Null => has("null"),
-            Value::Bool(_) => has("boolean"),
-            Value::Number(_) if has("number") => true,
-            Value::Number(number) if has("integer") => {
+            Value::Null => has(Self::NULL),
+            Value::Bool(_) => has(Self::BOOLEAN),
+            Value::Number(_) if has(Self::NUMBER) => true,
+            Value::Number(number) if has(Self::INTEGER) => {
                 let number = number.as_f64().filter(|number| number.abs() < 9e15)?;
                 number.fract() == 0.0
             }
             Value::Number(_) => false,
-            Value::String(_) => has("string"),
-            Value::Array(_) => has("array"),
-            Value::Object(_) => has("object"),
+            Value::String(_) => has(Self::STRING),
+            Value::Array(_) => has(Self::ARRAY),
+            Value::Object(_) => has(Self::OBJECT),
         })
     }
 }
@@ -219,6 +231,21 @@ impl Schema {
     }
 }
 
+const DRAFT_7: &str = "http://json-schema.org/draft-07/schema";
+const DRAFT_2020_12: &str = "https://json-schema.org/draft/2020-12/schema";
+/// Is 2020-12 for all who check schemas.
+const LATEST_DRAFT: &str = "http://json-schema.org/schema";
+
+/// What the forms that are made of schemas read (Bitnami's charts); no draft knows these.
+const FORMS: &[&str] = &[
+    "form",
+    "hidden",
+    "render",
+    "sliderMax",
+    "sliderMin",
+    "sliderUnit",
+];
+
 /// Reads a schema keyword by keyword.
 struct Parts {
     is_root: bool,
@@ -259,16 +286,17 @@ impl<'de> Visitor<'de> for Parts {
                     keywords.next_value::<IgnoredAny>()?;
                     continue;
                 }
-                name if name.starts_with("x-") => {
+                name if name.starts_with("x-") || FORMS.contains(&name) => {
                     keywords.next_value::<IgnoredAny>()?;
                     continue;
                 }
                 "$schema" if self.is_root => {
                     let draft = keywords.next_value::<String>()?;
-                    if draft.trim_end_matches('#') != "http://json-schema.org/draft-07/schema" {
-                        return Err(A::Error::custom("another draft"));
+                    match draft.strip_suffix('#').unwrap_or(&draft) {
+                        DRAFT_7 => is_draft_7 = true,
+                        DRAFT_2020_12 | LATEST_DRAFT => {}
+                        _ => return Err(A::Error::custom("another draft")),
                     }
-                    is_draft_7 = true;
                     continue;
                 }
                 "definitions" if self.is_root => {
@@ -414,7 +442,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::SimpleSchema;
+    use super::{DRAFT_7, DRAFT_2020_12, LATEST_DRAFT, SimpleSchema};
 
     fn read(schema: &Value) -> Option<SimpleSchema> {
         SimpleSchema::read(schema.to_string().as_bytes())
@@ -479,15 +507,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_for_forms_means_nothing() {
+        let schema = json!({
+            "$schema": "http://json-schema.org/schema#", "type": "object", "form": true,
+            "properties": {"size": {"type": "string", "render": "slider", "sliderMin": 1, "hidden": {"value": 1}}},
+        });
+        let simple = read(&schema).unwrap();
+        assert!(simple.accepts(&json!({"size": "1Gi"})));
+        assert!(!simple.accepts(&json!({"size": 1})));
+    }
+
+    #[test]
     #[ignore = "needs the official charts in AKS_AIRFLOW_SHARED"]
-    fn the_guides_chart_needs_no_compiled_schema() {
+    fn the_guides_charts_need_no_compiled_schema() {
+        fn check(chart: &crate::chart::ResolvedChart<'_>, values: &Value) -> usize {
+            let own = chart.chart().schema().map_or(0, |schema| {
+                let simple = SimpleSchema::read(schema).unwrap();
+                assert!(simple.accepts(values), "{}", chart.name());
+                1
+            });
+            let children = chart.children().iter();
+            own + children
+                .map(|child| check(child, &values[child.name()]))
+                .sum::<usize>()
+        }
         let shared = std::env::var("AKS_AIRFLOW_SHARED").unwrap();
-        let archive = std::fs::read(format!("{shared}/charts/airflow-1.15.0.tgz")).unwrap();
-        let chart = crate::Chart::from_archive(&archive).unwrap();
-        let none = crate::values::Table::new();
-        let resolved = chart.resolve(&none, crate::Profile::Helm4).unwrap();
-        let simple = SimpleSchema::read(chart.schema().unwrap()).unwrap();
-        assert!(simple.accepts(&Value::Object(resolved.values)));
+        for (name, schemas) in [("airflow-1.15.0", 2), ("external-secrets-2.9.0", 1)] {
+            let archive = std::fs::read(format!("{shared}/charts/{name}.tgz")).unwrap();
+            let chart = crate::Chart::from_archive(&archive).unwrap();
+            let none = crate::values::Table::new();
+            let resolved = chart.resolve(&none, crate::Profile::Helm4).unwrap();
+            let values = Value::Object(resolved.values);
+            assert_eq!(check(&resolved.root, &values), schemas, "{name}");
+        }
     }
 
     fn values() -> impl Strategy<Value = Value> {
@@ -539,13 +591,15 @@ mod tests {
         #[test]
         fn what_is_accepted_fits_the_compiled_schema(
             root in schemas(), definition in schemas(), values in values(),
+            draft in prop::sample::select(vec![DRAFT_7, DRAFT_2020_12, LATEST_DRAFT]),
+            mark in prop::sample::select(vec!["", "#"]),
         ) {
             let mut schema = json!({"anyOf": [root], "definitions": {"d": definition}});
-            schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+            schema["$schema"] = json!(format!("{draft}{mark}"));
             if let Some(simple) = read(&schema)
                 && simple.accepts(&values)
             {
-                let compiled = jsonschema::validator_for(&schema);
+                let compiled = super::super::compile(schema.to_string().as_bytes());
                 prop_assert!(compiled.is_ok_and(|compiled| compiled.is_valid(&values)), "{schema} {values}");
             }
         }
