@@ -2,8 +2,9 @@
 //! simulated Azure (which takes the real API server's tokens) and whatever the pods would do; it
 //! refuses to change the documents and charts that are deployed.
 //!
-//! Real: API server, etcd, controllers, scheduler, kwok's kubelet port. Simulated: Azure, the
-//! External Secrets operator and its webhook, the disk provisioner, the page Airflow serves.
+//! Real: API server, etcd, controllers, scheduler, kwok's kubelet port and, if asked for, the
+//! controller of External Secrets. Simulated: Azure, the rest of External Secrets, the disk
+//! provisioner, the page Airflow serves.
 
 use std::fs;
 use std::io;
@@ -26,7 +27,7 @@ use tokio::runtime::Runtime;
 use crate::api::{Api, ApiError};
 use crate::audit::Audit;
 use crate::egress::Egress;
-use crate::external_secrets::{Operator, WEBHOOK_PORT, Webhook};
+use crate::external_secrets::{self, Controller, WEBHOOK_PORT, Webhook};
 use crate::helm::{Helm, HelmFailed};
 use crate::program::Program;
 use crate::{
@@ -70,6 +71,15 @@ impl Generation {
             Self::Current => "3.2.2",
         }
     }
+}
+
+/// Who plays the part of External Secrets' controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// The harness.
+    Simulated,
+    /// [`Component::ExternalSecrets`](crate::Component::ExternalSecrets).
+    Real,
 }
 
 /// The cluster and Azure.
@@ -133,7 +143,11 @@ impl Aks {
     ///
     /// # Panics
     /// Within a tokio runtime: it has its own.
-    pub fn start(generation: Generation, charts: &Path) -> Result<Self, AksError> {
+    pub fn start(
+        generation: Generation,
+        operator: Operator,
+        charts: &Path,
+    ) -> Result<Self, AksError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -168,7 +182,17 @@ impl Aks {
         plane.add_nodes_with(3, &forward_to(NAMESPACE, 8080, page.port()))?;
         let webhook = Arc::new(Webhook::default());
         egress.serve(WEBHOOK_PORT, runtime.block_on(webhook.listen())?);
-        let operator = Operator::new(api.clone(), Arc::clone(&sandbox), NAMESPACE, webhook)?;
+        let controller = match operator {
+            Operator::Simulated => None,
+            Operator::Real => Some(Controller::new(&plane, &endpoints, NAMESPACE, &folder)?),
+        };
+        let operator = external_secrets::Operator::new(
+            api.clone(),
+            Arc::clone(&sandbox),
+            NAMESPACE,
+            webhook,
+            controller,
+        )?;
         runtime.spawn(play(operator, api.clone(), Arc::clone(&sandbox)));
         let cluster = runtime.block_on(plane.connect())?;
         runtime.spawn(let_migrations_through(
@@ -363,7 +387,7 @@ impl Drop for Aks {
 }
 
 /// The parts of operator and provisioner, for as long as the runtime lives.
-async fn play(mut operator: Operator, api: Api, sandbox: Arc<Sandbox>) {
+async fn play(mut operator: external_secrets::Operator, api: Api, sandbox: Arc<Sandbox>) {
     let mut said = String::new();
     loop {
         let operated = operator.pass().await.map_err(|error| error.to_string());

@@ -11,6 +11,8 @@ pub enum Component {
     ControlPlane,
     /// kwok, for nodes and pods without a kubelet.
     Kwok,
+    /// External Secrets' controller, of the guide of 2024.
+    ExternalSecrets,
     /// Helm 4.
     Helm4,
     /// Helm 3.
@@ -47,6 +49,7 @@ impl Component {
         match self {
             Self::ControlPlane => "control-plane",
             Self::Kwok => "kwok",
+            Self::ExternalSecrets => "external-secrets",
             Self::Helm4 => "helm4",
             Self::Helm3 => "helm3",
             Self::Azurite => "azurite",
@@ -68,6 +71,7 @@ impl Component {
                 "kube-scheduler",
             ],
             Self::Kwok => &["kwok"],
+            Self::ExternalSecrets => &["external-secrets"],
             Self::Helm4 => &["helm4"],
             Self::Helm3 => &["helm3"],
             Self::Azurite => &[
@@ -86,6 +90,9 @@ impl Component {
         match self {
             Self::ControlPlane | Self::Kwok | Self::Helm4 | Self::Helm3 => {
                 "run e2e/tools/build.sh (needs Go)"
+            }
+            Self::ExternalSecrets => {
+                "run e2e/tools/build.sh external-secrets (needs Go and some minutes)"
             }
             Self::Azurite => "run e2e/tools/install.sh azurite (needs Node and npm)",
             Self::Registry => "run e2e/tools/install.sh registry (needs Debian's apt-get)",

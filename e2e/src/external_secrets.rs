@@ -1,8 +1,11 @@
-//! External Secrets, *operator simulated*: the chart's pods run nothing here, so this plays their
-//! part against the real API server, as their own ServiceAccounts and through the production
-//! identity chain: TokenRequest for the store's ServiceAccount, Entra's exchange, the vault, a
-//! Secret the ExternalSecret owns. It owns controller, cert-controller and webhook; it refuses to
-//! act before the Deployment whose part it plays is ready.
+//! External Secrets: the chart's pods run nothing here, so this plays their part against the real
+//! API server, as their own ServiceAccounts. The controller is its own program where it was built
+//! ([`Controller`]), else *simulated*, through the production identity chain: TokenRequest for the
+//! store's ServiceAccount, Entra's exchange, the vault, a Secret the ExternalSecret owns.
+//! Cert-controller and webhook are simulated. It refuses to act before the Deployment whose part it
+//! plays is ready.
+
+mod controller;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,6 +26,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+
+pub(crate) use controller::Controller;
 
 use crate::api::{Api, ApiError};
 use crate::pki::{Authority, Leaf};
@@ -45,6 +50,8 @@ pub(crate) enum Trouble {
     Said(String),
     #[error("a certificate cannot be made")]
     Certificate(#[from] rcgen::Error),
+    #[error("the operator's program cannot be started")]
+    Program(#[from] io::Error),
 }
 
 /// The operator's three programs in one namespace.
@@ -54,6 +61,8 @@ pub(crate) struct Operator {
     namespace: String,
     authority: Authority,
     webhook: Arc<Webhook>,
+    /// The real controller; `None` where its part is played.
+    controller: Option<Controller>,
     /// When an object that failed is looked at again, by uid and generation.
     later: BTreeMap<String, Instant>,
 }
@@ -68,6 +77,7 @@ impl Operator {
         sandbox: Arc<Sandbox>,
         namespace: &str,
         webhook: Arc<Webhook>,
+        controller: Option<Controller>,
     ) -> Result<Self, rcgen::Error> {
         Ok(Self {
             api,
@@ -75,6 +85,7 @@ impl Operator {
             namespace: namespace.to_owned(),
             authority: Authority::new()?,
             webhook,
+            controller,
             later: BTreeMap::new(),
         })
     }
@@ -96,7 +107,10 @@ impl Operator {
         if is_ready("external-secrets-cert-controller") {
             self.certify().await?;
         }
-        if is_ready("external-secrets") {
+        let is_ready = is_ready("external-secrets");
+        if let Some(controller) = &mut self.controller {
+            controller.follow(is_ready)?;
+        } else if is_ready {
             let Some(group) = self.api.get(GROUP).await? else {
                 return Ok(());
             };
@@ -231,10 +245,10 @@ impl Operator {
             return Ok(false);
         }
         let path = secret_path(wanted);
-        Ok(self.controller().get(&path).await?.is_some())
+        Ok(self.as_controller().get(&path).await?.is_some())
     }
 
-    fn controller(&self) -> Api {
+    fn as_controller(&self) -> Api {
         self.api.acting_as(&self.namespace, "external-secrets")
     }
 
@@ -280,7 +294,7 @@ impl Operator {
             "{root}/namespaces/{namespace}/{plural}/{name}/status?fieldManager=external-secrets"
         );
         match self
-            .controller()
+            .as_controller()
             .merge(&path, &json!({"status": patch}))
             .await
         {
@@ -304,12 +318,12 @@ impl Operator {
             "source": {"component": "external-secrets"}, "count": 1,
         });
         let path = format!("/api/v1/namespaces/{namespace}/events");
-        self.controller().post(&path, &event).await.map(drop)
+        self.as_controller().post(&path, &event).await.map(drop)
     }
 
     /// A token for the store's vault, by the store's ServiceAccount.
     async fn client(&self, store: &Value) -> Result<String, Trouble> {
-        let api = self.controller();
+        let api = self.as_controller();
         let namespace = text(store, "/metadata/namespace");
         let provider = &store["spec"]["provider"]["azurekv"];
         let account = text(provider, "/serviceAccountRef/name");
@@ -402,7 +416,7 @@ impl Operator {
     }
 
     async fn write(&self, wanted: &Value, data: Map<String, Value>) -> Result<(), Trouble> {
-        let api = self.controller();
+        let api = self.as_controller();
         let meta = &wanted["metadata"];
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque",

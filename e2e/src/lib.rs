@@ -6,8 +6,8 @@
 //! nodes on demand; [`Helm`] is the real command; [`sample`] a small chart. [`Azurite`], [`Registry`]
 //! and [`StaticServer`] are storage and chart sources, [`RealAirflow`] is Airflow itself. [`Aks`] is
 //! the guide's cluster: a real control plane, the simulated Azure that takes its tokens, storage,
-//! External Secrets (*operator simulated*) and a page for Airflow; [`Program`] is the real command on
-//! it.
+//! External Secrets (*operator simulated*, or its own controller) and a page for Airflow; [`Program`]
+//! is the real command on it.
 //!
 //! The harness refuses to pass a test whose component is missing: such tests are *ignored*, or fail if
 //! `E2E_REQUIRE` names the component.
@@ -36,7 +36,7 @@ mod trial;
 mod web;
 
 pub use airflow::RealAirflow;
-pub use aks::{Aks, AksError, BY_HAND, DEPLOYER, Generation, NAMESPACE};
+pub use aks::{Aks, AksError, BY_HAND, DEPLOYER, Generation, NAMESPACE, Operator};
 pub use api::{Api, ApiError};
 pub use audit::{Audit, Audited, longest_chain};
 pub use azurite::Azurite;

@@ -1,11 +1,12 @@
-//! [`Ground`]: the guide's cluster of one generation, and running its document there. It owns
+//! [`Ground`]: the guide's cluster in one of three places, and running its document there. It owns
 //! booting once and ending; it refuses to know what is proven.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aks_airflow_e2e::{
-    Aks, DEPLOYER, Failed, Generation, NAMESPACE, official_charts, runtime, say_once,
+    Aks, Component, DEPLOYER, Failed, Generation, NAMESPACE, Operator, official_charts, runtime,
+    say_once,
 };
 use converge::Observer;
 use futures::StreamExt as _;
@@ -15,7 +16,43 @@ use serde_json::Value;
 use super::Proof;
 use super::rights::triple;
 
-/// The cluster of the generation that is being proven.
+/// Where the guide is carried out: which of its documents, and who plays External Secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The guide of 2024.
+    Guide2024,
+    /// The current generation.
+    Current,
+    /// The guide of 2024 with External Secrets' own controller.
+    RealOperator,
+}
+
+impl Place {
+    fn generation(self) -> Generation {
+        match self {
+            Self::Guide2024 | Self::RealOperator => Generation::Guide2024,
+            Self::Current => Generation::Current,
+        }
+    }
+
+    fn operator(self) -> Operator {
+        match self {
+            Self::Guide2024 | Self::Current => Operator::Simulated,
+            Self::RealOperator => Operator::Real,
+        }
+    }
+
+    /// The programs that must be there.
+    pub(crate) fn needs(self) -> Vec<Component> {
+        let mut needs = vec![Component::ControlPlane, Component::Kwok];
+        if self.operator() == Operator::Real {
+            needs.push(Component::ExternalSecrets);
+        }
+        needs
+    }
+}
+
+/// The cluster of the place where something is being proven.
 static CLUSTER: Mutex<Option<Arc<Aks>>> = Mutex::new(None);
 
 /// The cluster and the document.
@@ -31,14 +68,14 @@ pub(crate) struct Up {
     pub(crate) report: Report,
 }
 
-/// Runs one proof on the generation's cluster.
-pub(crate) fn run(generation: Generation, proof: Proof) -> Result<(), Failed> {
+/// Runs one proof on the place's cluster.
+pub(crate) fn run(place: Place, proof: Proof) -> Result<(), Failed> {
     let aks = {
         let mut kept = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(aks) = &*kept {
             Arc::clone(aks)
         } else {
-            let aks = Aks::start(generation, &official_charts());
+            let aks = Aks::start(place.generation(), place.operator(), &official_charts());
             let aks = Arc::new(aks.map_err(|error| words(&error))?);
             *kept = Some(Arc::clone(&aks));
             aks
@@ -46,8 +83,8 @@ pub(crate) fn run(generation: Generation, proof: Proof) -> Result<(), Failed> {
     };
     let ground = Ground {
         aks,
-        generation,
-        deployment: Aks::document(generation).map_err(|error| words(&error))?,
+        generation: place.generation(),
+        deployment: Aks::document(place.generation()).map_err(|error| words(&error))?,
     };
     runtime()?.block_on(proof(&ground))
 }

@@ -1,32 +1,34 @@
 //! The whole guide with the official archives on a real control plane: Azure is the sandbox, which
 //! takes the real API server's tokens; External Secrets' CRDs are real API objects and its
-//! operator is simulated by the harness.
+//! operator is simulated by the harness, but where its own controller was built
+//! (`e2e/tools/build.sh external-secrets`): there the guide of 2024 is carried out once more with it.
 //!
-//! One control plane for each generation. Without the programs or the archives the tests are
+//! One control plane for each of them. Without the programs or the archives the tests are
 //! *ignored*; named in `E2E_REQUIRE` they fail.
 
 mod drift;
 mod ground;
 mod killed;
 mod neighbours;
+mod operator;
 mod picture;
 mod rights;
 mod whole;
 
 use std::pin::Pin;
 
-use aks_airflow_e2e::{Component, Failed, Generation, Needs, official_charts, say_once};
-use ground::Ground;
+use aks_airflow_e2e::{Component, Failed, Needs, official_charts, say_once};
+use ground::{Ground, Place};
 use libtest_mimic::{Arguments, Trial};
 
 type Proof = for<'g> fn(&'g Ground) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + 'g>>;
 
-/// A test of one generation: what it needs besides the control plane and nodes, and itself.
+/// A test of one place: what it needs besides the place's programs, and itself.
 macro_rules! proof {
-    ($generation:ident, $module:ident :: $name:ident $(, $need:ident)*) => {
+    ($place:ident, $module:ident :: $name:ident $(, $need:ident)*) => {
         proof(
-            Generation::$generation,
-            concat!(stringify!($generation), "::", stringify!($module), "::", stringify!($name)),
+            Place::$place,
+            concat!(stringify!($place), "::", stringify!($module), "::", stringify!($name)),
             &[$(Component::$need),*],
             |ground| Box::pin($module::$name(ground)),
         )
@@ -63,6 +65,12 @@ fn main() {
             proof!(Current, whole::the_guide_installs),
             proof!(Current, whole::a_second_run_writes_nothing),
         ],
+        vec![
+            proof!(RealOperator, whole::the_guide_installs),
+            proof!(RealOperator, operator::its_own_requests_brought_the_secret),
+            proof!(RealOperator, whole::a_second_run_writes_nothing),
+            proof!(RealOperator, operator::a_lost_credential_is_named),
+        ],
     ] {
         failed |= libtest_mimic::run(&arguments, trials).has_failed();
         ground::end(failed);
@@ -72,11 +80,11 @@ fn main() {
     }
 }
 
-fn proof(generation: Generation, name: &'static str, needs: &[Component], proof: Proof) -> Trial {
-    let ground = [Component::ControlPlane, Component::Kwok];
-    Needs::of(ground.into_iter().chain(needs.iter().copied()))
+fn proof(place: Place, name: &'static str, needs: &[Component], proof: Proof) -> Trial {
+    let all = place.needs().into_iter().chain(needs.iter().copied());
+    Needs::of(all)
         .with_file(&official_charts().join("airflow-1.15.0.tgz"))
-        .trial(name, move || ground::run(generation, proof))
+        .trial(name, move || ground::run(place, proof))
 }
 
 /// A test that needs the program itself.

@@ -112,7 +112,7 @@ fn token_endpoint(
         let sentence = "The requested grant type is not supported by this endpoint.";
         return refuse(400, "unsupported_grant_type", 70003, sentence, now);
     }
-    let Some(audience) = field("scope").strip_suffix("/.default") else {
+    let Some(audience) = resource_in(field("scope")) else {
         let sentence = "The provided value for scope is not valid. Client credential flows must \
                         have a scope value with /.default suffixed to the resource identifier.";
         return refuse(400, "invalid_scope", 1_002_012, sentence, now);
@@ -170,6 +170,16 @@ fn by_secret(
         }
         Some(application) => Ok(application.object_id.clone()),
     }
+}
+
+/// The resource a client asks for: `https://vault.azure.net` of `https://vault.azure.net/.default`.
+/// Microsoft's libraries for Go add the scopes of a person's login, which mean nothing here.
+fn resource_in(scope: &str) -> Option<&str> {
+    let mut scopes = scope
+        .split_whitespace()
+        .filter(|scope| !["openid", "offline_access", "profile"].contains(scope));
+    let resource = scopes.next()?.strip_suffix("/.default")?;
+    scopes.next().is_none().then_some(resource)
 }
 
 /// The principal of an identity one of whose federated credentials matches the assertion.
@@ -367,4 +377,21 @@ fn refuse(status: u16, error: &str, number: u32, sentence: &str, now: Timestamp)
             "error_uri": format!("https://login.microsoftonline.com/error?code={number}"),
         }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resource_in;
+
+    #[test]
+    fn one_resource_is_asked_for() {
+        let vault = Some("https://vault.azure.net");
+        assert_eq!(resource_in("https://vault.azure.net/.default"), vault);
+        let of_go = "https://vault.azure.net/.default openid offline_access profile";
+        assert_eq!(resource_in(of_go), vault);
+        assert_eq!(resource_in("https://vault.azure.net/user"), None);
+        assert_eq!(resource_in("https://a/.default https://b/.default"), None);
+        assert_eq!(resource_in("openid"), None);
+        assert_eq!(resource_in(""), None);
+    }
 }
