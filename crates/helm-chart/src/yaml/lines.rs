@@ -437,11 +437,13 @@ impl<'a> Lines<'a> {
 /// Whether a text has line breaks that are not `\n`, or a mark of its byte order.
 fn has_other_breaks(text: &str) -> bool {
     let bytes = text.as_bytes();
-    if memchr::memchr3(b'\r', 0xC2, 0xE2, bytes).is_none() && !bytes.starts_with(b"\xEF") {
-        return false;
-    }
-    let is_break = |letter| matches!(letter, '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    text.starts_with('\u{FEFF}') || text.contains(is_break)
+    let is_break = |at: usize| {
+        matches!(
+            bytes[at..],
+            [b'\r', ..] | [0xC2, 0x85, ..] | [0xE2, 0x80, 0xA8 | 0xA9, ..]
+        )
+    };
+    text.starts_with('\u{FEFF}') || memchr::memchr3_iter(b'\r', 0xC2, 0xE2, bytes).any(is_break)
 }
 
 #[cfg(test)]
@@ -515,7 +517,8 @@ mod tests {
             "a: [b, c: d]",
             "a: {b: c}",
             "a: \"b",
-            "a: 'b''c'",
+            "a: 'b''",
+            "a: 'b\n  c'",
             "a:\tb",
             "a: b\r\n",
             "a: 1\n---\nb: 1",
@@ -535,7 +538,7 @@ mod tests {
         let part = prop_oneof![
             4 => Just("a:"), 4 => Just("b: "), 2 => Just("- "), 2 => Just("-"), 1 => Just("|"), 1 => Just("|-"),
             1 => Just("|+"), 1 => Just(">"), 1 => Just(">-"), 1 => Just(">+"), 3 => Just("x"), 1 => Just("1"), 1 => Just(" # c"), 1 => Just("#"), 1 => Just("\"q\""),
-            1 => Just("'s'"), 1 => Just("[x, \"y\"]"), 1 => Just("{}"), 1 => Just(" "), 1 => Just("true"),
+            1 => Just("'s'"), 1 => Just("'s''t'"), 1 => Just("'\\\\'"), 1 => Just("''"), 1 => Just("—"), 1 => Just("[x, \"y\"]"), 1 => Just("{}"), 1 => Just(" "), 1 => Just("true"),
             1 => Just(".inf"), 1 => Just("\t"), 1 => Just("\"\\n\\\\\""), 1 => Just("'"), 1 => Just(":"),
             1 => Just("---"), 1 => Just("\u{85}"), 1 => Just("é"), 1 => Just("~"), 1 => Just("&x"), 1 => Just("c: d"),
         ];

@@ -33,15 +33,39 @@ impl<'a> Lines<'a> {
     /// A quoted scalar on this line, and where it ends.
     pub(super) fn quoted(&self, start: usize, quote: u8) -> Option<(Cow<'a, str>, usize)> {
         let first = start + 1;
+        if quote == b'\'' {
+            return self.single_quoted(first);
+        }
         let rest = self.bytes.get(first..)?;
         let length = memchr::memchr3(quote, b'\\', b'\n', rest)?;
         if rest[length] == quote {
-            let end = first + length + 1;
-            // Two single quotes are one.
-            let doubled = quote == b'\'' && self.byte(end) == Some(b'\'');
-            return (!doubled).then(|| (Cow::Borrowed(&self.text[first..end - 1]), end));
+            let end = first + length;
+            return Some((Cow::Borrowed(&self.text[first..end]), end + 1));
         }
-        (quote == b'"').then(|| self.escaped(first))?
+        self.escaped(first)
+    }
+
+    /// A scalar in single quotes, from behind the first one; two of them are one.
+    fn single_quoted(&self, first: usize) -> Option<(Cow<'a, str>, usize)> {
+        let mut text = String::new();
+        let mut from = first;
+        loop {
+            let rest = self.bytes.get(from..)?;
+            let at = from + memchr::memchr2(b'\'', b'\n', rest)?;
+            if self.bytes[at] == b'\n' {
+                return None;
+            }
+            if self.byte(at + 1) == Some(b'\'') {
+                text.push_str(&self.text[from..=at]);
+                from = at + 2;
+                continue;
+            }
+            let last = &self.text[from..at];
+            if from == first {
+                return Some((Cow::Borrowed(last), at + 1));
+            }
+            return Some((Cow::Owned(text + last), at + 1));
+        }
     }
 
     /// A scalar in double quotes with escapes, from behind the first quote.
