@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use converge::Observer;
+use kube_cluster::Object;
 use serde::{Deserialize, Serialize};
 
 pub use forwarded::{ForwardedApi, Login};
@@ -26,6 +27,10 @@ pub use forwarded::{ForwardedApi, Login};
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait AirflowApi: fmt::Debug + Send + Sync + 'static {
+    /// Tells of pods that were seen a moment ago: whoever needs one to ask need not look for it. Asks
+    /// nothing; what it is told may be of no use to it.
+    fn has_seen(&self, _pods: &[Object]) {}
+
     /// How the parts of Airflow are, as its database knows it.
     ///
     /// # Errors

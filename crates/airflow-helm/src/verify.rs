@@ -131,14 +131,13 @@ impl VerifyAirflow {
                 self.api.import_errors().await,
             )
         };
-        let pods = async {
-            let running = checks::running(&*self.cluster, &self.settings).await;
-            futures::join!(
-                checks::cluster_findings(&*self.cluster, &running, &self.settings, &self.pair),
-                self.commit(&running),
-            )
-        };
-        let ((mut findings, commit), (health, version, errors)) = futures::join!(pods, airflow);
+        let running = checks::running(&*self.cluster, &self.settings).await;
+        self.api.has_seen(running.pods());
+        let (mut findings, commit, (health, version, errors)) = futures::join!(
+            checks::cluster_findings(&*self.cluster, &running, &self.settings, &self.pair),
+            self.commit(&running),
+            airflow,
+        );
         findings.extend(checks::health(health.as_ref(), &self.settings, &self.pair));
         findings.push(checks::version(version, &self.pair));
         findings.extend(self.dags(&errors, commit.as_deref()));

@@ -48,7 +48,7 @@ pub(crate) struct Stretch<'a> {
 pub(crate) struct Objects<'a> {
     /// As declared.
     pub declared: &'a [Object],
-    /// Those the survey looked for and did not find.
+    /// Those the survey looked for and did not find, or takes not to be there.
     pub absent: &'a [bool],
 }
 

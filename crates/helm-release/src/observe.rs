@@ -41,7 +41,7 @@ pub(crate) struct Survey {
     pub creates_namespace: bool,
     /// Whether hooks are left out.
     pub no_hooks: bool,
-    /// Which hooks' objects were looked for and are not there.
+    /// Which hooks' objects were looked for and are not there, or are taken not to be.
     pub absent_hooks: Vec<bool>,
     /// What templates saw of the cluster.
     pub capabilities: digest::Capabilities,
@@ -452,7 +452,9 @@ async fn look_at_objects(
         .collect();
     let is_kept = matches!(survey.step, Step::Keep(_));
     let hooks: Vec<ObjectRef> = survey.target.hooks.iter().map(Object::reference).collect();
-    let looks_for_hooks = !is_kept && !survey.no_hooks;
+    // A first revision's hooks have left nothing: making one or nothing notices what is there.
+    let is_first = matches!(survey.step, Step::Install { .. });
+    let looks_for_hooks = !is_kept && !survey.no_hooks && !is_first;
     let wanted = declared
         .iter()
         .chain(&gone)
@@ -462,7 +464,7 @@ async fn look_at_objects(
             !(survey.creates_namespace && target.namespace.as_ref() == Some(&intent.namespace))
         });
     let live = live::read(cluster, wanted).await?;
-    if looks_for_hooks {
+    if looks_for_hooks || is_first {
         survey.absent_hooks = hooks.iter().map(|hook| live.get(hook).is_none()).collect();
     }
     // What the deployed revision declares is no stranger, as in Helm: marks that somebody changed

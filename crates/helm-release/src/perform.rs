@@ -48,7 +48,7 @@ pub(crate) struct Plan<'a> {
     pub target: &'a Target,
     pub objects: &'a [Assessed],
     pub deletions: &'a [Deletion],
-    /// Hooks' objects that were looked for and are not there.
+    /// Hooks' objects that were looked for and are not there, or are taken not to be.
     pub absent_hooks: &'a [bool],
 }
 

@@ -11,6 +11,7 @@ use converge::{
     Change, ChangeKind, Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome,
     Verification,
 };
+use helm_release::objects_of;
 use kube_cluster::{
     Cluster, ClusterError, ClusterErrorKind, Created, DeleteOptions, Kind, Object, ObjectRef,
     Query, WriteOptions, insist,
@@ -55,15 +56,18 @@ pub async fn history(
 ) -> Result<Vec<HistoryRecord>, ClusterError> {
     let query = Query::all(Kind::new("v1", "Secret"), Some(namespace.to_owned()))
         .with_labels(format!("{DEPLOYMENT_LABEL}={deployment}"));
-    let mut records: Vec<HistoryRecord> = cluster
-        .list(query)
-        .await?
-        .items
+    Ok(records(&cluster.list(query).await?.items, deployment))
+}
+
+/// The records of a deployment among Secrets, oldest first.
+fn records(secrets: &[Object], deployment: &str) -> Vec<HistoryRecord> {
+    let mut records: Vec<HistoryRecord> = secrets
         .iter()
+        .filter(|secret| secret.label(DEPLOYMENT_LABEL) == Some(deployment))
         .filter_map(|secret| decode(secret.text("/data/record")?))
         .collect();
     records.sort_by_key(|record| record.number);
-    Ok(records)
+    records
 }
 
 fn decode(data: &str) -> Option<HistoryRecord> {
@@ -135,10 +139,12 @@ impl Step for RecordHistory {
         "history"
     }
 
+    /// Among the Secrets that other steps look for, too: one list is enough for all.
     async fn observe(&self, _: &StepContext) -> Result<Self::Observed, StepError> {
-        history(self.cluster.as_ref(), &self.namespace, &self.deployment)
-            .await
-            .map_err(StepError::before_writes)
+        let all = objects_of(Kind::new("v1", "Secret"), Some(self.namespace.clone()));
+        let found = self.cluster.list(all).await;
+        let found = found.map_err(StepError::before_writes)?;
+        Ok(records(&found.items, &self.deployment))
     }
 
     /// No step before it makes a record, and a number that another run took is noticed by the write.

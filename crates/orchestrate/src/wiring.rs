@@ -556,6 +556,8 @@ fn wire_volume(
             predict_creates: policy.predict_creates,
             limit: Duration::from_secs(180),
         }),
+        // As soon as may be: the volume controller often binds it only in its next round, up to 15 s later,
+        // which passes while the operator is installed.
         &[after_volume, after_namespace],
         Some(&[after_namespace]),
     );

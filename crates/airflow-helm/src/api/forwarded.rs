@@ -17,11 +17,12 @@ use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use kube_cluster::{Cluster, PodStream, PortForward};
+use kube_cluster::{Cluster, Object, PodStream, PortForward};
 use serde_json::{Value, json};
 
 use super::wire::{self, Dialect, Question};
 use super::{AirflowApi, ApiError, ApiErrorKind, Health, ImportError, RunState};
+use crate::pods::ready_among;
 use crate::{Pair, PodTarget, ready_pod};
 
 /// The largest answer read, in bytes.
@@ -53,7 +54,7 @@ pub struct ForwardedApi {
     dialect: Dialect,
     login: Option<Login>,
     token: Mutex<Option<Secret>>,
-    /// The pod that answered last, and the connection to it.
+    /// The pod that answered last, or may, and the connection to it.
     pod: Mutex<Option<String>>,
     open: Mutex<Option<Open>>,
     timeout: Duration,
@@ -352,6 +353,13 @@ fn read<T: serde::de::DeserializeOwned>(verb: &'static str, value: Value) -> Res
 
 #[async_trait]
 impl AirflowApi for ForwardedApi {
+    fn has_seen(&self, pods: &[Object]) {
+        let mut pod = lock(&self.pod);
+        if pod.is_none() {
+            *pod = ready_among(pods, &self.target);
+        }
+    }
+
     async fn health(&self) -> Result<Health, ApiError> {
         let question = self.dialect.health();
         let verb = question.verb;

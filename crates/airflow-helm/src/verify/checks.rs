@@ -65,6 +65,13 @@ pub(super) struct Running {
     sets: Result<ObjectList, ClusterError>,
 }
 
+impl Running {
+    /// The pods, as far as they could be listed.
+    pub(super) fn pods(&self) -> &[Object] {
+        self.pods.as_deref().unwrap_or_default()
+    }
+}
+
 /// Lists what runs, each kind once.
 pub(super) async fn running(cluster: &dyn Cluster, settings: &AirflowSettings) -> Running {
     // The database's chart labels its objects otherwise: the namespace is what they share.
@@ -325,7 +332,7 @@ pub(super) async fn commit(
         component: component.into(),
         port: 0,
     };
-    let pod = crate::pods::ready_among(running.pods.as_deref().ok()?, &target)?;
+    let pod = crate::pods::ready_among(running.pods(), &target)?;
     for container in ["git-sync", "git-sync-init"] {
         let query = LogQuery::of(settings.namespace.clone(), pod.clone()).container(container);
         // Logs are a courtesy here: without them the claim is weaker, not wrong.

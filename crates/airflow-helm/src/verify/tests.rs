@@ -83,6 +83,7 @@ fn step(api: MockAirflowApi) -> VerifyAirflow {
 fn api(moves: bool, errors: Vec<ImportError>) -> MockAirflowApi {
     let mut api = MockAirflowApi::new();
     let mut beat = 0;
+    api.expect_has_seen().returning(|_| ());
     api.expect_health().returning(move || {
         beat += u32::from(moves);
         Ok(healthy(beat))
@@ -175,6 +176,7 @@ async fn import_errors_are_told_and_do_not_make_airflow_down() {
 #[tokio::test]
 async fn another_version_than_declared_is_a_failure() {
     let mut api = MockAirflowApi::new();
+    api.expect_has_seen().returning(|_| ());
     api.expect_health().returning(|| Ok(healthy(1)));
     api.expect_version().returning(|| Ok("2.9.2".into()));
     api.expect_import_errors().returning(|| Ok(Vec::new()));
