@@ -29,7 +29,9 @@ pub use forwarded::{ForwardedApi, Login};
 pub trait AirflowApi: fmt::Debug + Send + Sync + 'static {
     /// Tells of pods that were seen a moment ago: whoever needs one to ask need not look for it. Asks
     /// nothing; what it is told may be of no use to it.
-    fn has_seen(&self, _pods: &[Object]) {}
+    fn has_seen(&self, pods: &[Object]) {
+        let _ = pods;
+    }
 
     /// How the parts of Airflow are, as its database knows it.
     ///
