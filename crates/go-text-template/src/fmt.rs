@@ -9,7 +9,7 @@ mod printer;
 mod quote;
 mod sprintf;
 
-pub use float::format_float;
+pub use float::{format_float, shortest};
 pub(crate) use quote::is_printable;
 pub use quote::quote;
 

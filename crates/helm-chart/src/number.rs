@@ -1,7 +1,10 @@
 //! Numbers as Go prints them: `strconv.FormatFloat(x, 'g', -1, 64)`, the floats of `encoding/json`,
 //! and integers without allocation. Refuses to read numbers.
 
-use std::fmt::Write as _;
+use std::fmt::{LowerExp, Write as _};
+use std::str::FromStr;
+
+use go_text_template::fmt::shortest;
 
 /// Significant digits and the decimal exponent of the first of them; `value` is finite and positive.
 struct Shortest {
@@ -10,8 +13,9 @@ struct Shortest {
 }
 
 impl Shortest {
-    fn of(scientific: &str) -> Self {
-        let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    fn of<F: Copy + FromStr + LowerExp + PartialEq>(value: F) -> Self {
+        let scientific = shortest(value);
+        let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
         Self {
             digits: mantissa.replace('.', ""),
             exponent: exponent.parse().unwrap_or_default(),
@@ -23,11 +27,7 @@ impl Shortest {
 /// from `1e+06` up.
 pub fn write_go_float(out: &mut String, value: f64) {
     if value.is_finite() {
-        write_shortest(
-            out,
-            value.is_sign_negative(),
-            &Shortest::of(&format!("{:e}", value.abs())),
-        );
+        write_shortest(out, value.is_sign_negative(), &Shortest::of(value.abs()));
     } else {
         write_non_finite(out, value);
     }
@@ -37,11 +37,7 @@ pub fn write_go_float(out: &mut String, value: f64) {
 pub fn write_go_float32(out: &mut String, value: f64) {
     let single = value as f32;
     if single.is_finite() {
-        write_shortest(
-            out,
-            value.is_sign_negative(),
-            &Shortest::of(&format!("{:e}", single.abs())),
-        );
+        write_shortest(out, value.is_sign_negative(), &Shortest::of(single.abs()));
     } else {
         write_non_finite(out, f64::from(single));
     }
@@ -111,7 +107,7 @@ pub fn write_json_float(out: &mut String, value: f64) {
     if value.is_sign_negative() {
         out.push('-');
     }
-    let number = Shortest::of(&format!("{magnitude:e}"));
+    let number = Shortest::of(magnitude);
     if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         write_scientific(out, &number, 1);
     } else {
@@ -172,6 +168,12 @@ mod tests {
             12_345_678_901_234_567.0,
             "1.2345678901234568e+16",
             "12345678901234568",
+        );
+        // As near to …2 as to …3: the even one.
+        check(
+            900_719_925_474_099.25,
+            "9.007199254740992e+14",
+            "900719925474099.2",
         );
         check(-0.5, "-0.5", "-0.5");
         check(0.0, "0", "0");

@@ -1,5 +1,8 @@
 //! Floats as Go's `strconv.FormatFloat` writes them.
 
+use std::fmt::LowerExp;
+use std::str::FromStr;
+
 use super::number::write_u64;
 
 /// Go's `strconv.FormatFloat(number, verb, precision, 64)`; `None` asks for the fewest digits that
@@ -16,6 +19,34 @@ pub fn format_float(number: f64, verb: char, precision: Option<usize>) -> String
     let mut out = Vec::with_capacity(24);
     write_float(&mut out, number, verb, precision);
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The fewest digits that read back as a float (`f64` or `f32`, finite), in Rust's scientific form:
+/// `1.5e-7`. Of two that are as near, the even one, as Go chooses; Rust takes the greater.
+///
+/// ```
+/// use go_text_template::fmt::shortest;
+///
+/// assert_eq!(shortest(0.15_f64), "1.5e-1");
+/// assert_eq!(shortest(900_719_925_474_099.25_f64), "9.007199254740992e14");
+/// ```
+pub fn shortest<F: Copy + FromStr + LowerExp + PartialEq>(number: F) -> String {
+    let text = format!("{number:e}");
+    let digits = text
+        .bytes()
+        .take_while(|byte| *byte != b'e')
+        .filter(u8::is_ascii_digit)
+        .count();
+    // So near to each other are floats that only a number with nearly all its digits is between two.
+    if digits < 7 {
+        return text;
+    }
+    // Rust rounds half to even where the number of digits is given.
+    let nearest = format!("{number:.*e}", digits - 1);
+    match nearest.parse::<F>() {
+        Ok(read) if read == number => nearest,
+        _ => text,
+    }
 }
 
 /// Appends the shortest `g` form.
@@ -63,7 +94,7 @@ impl Decimal {
     /// The shortest digits, or exactly `count` (at least one) correctly rounded ones.
     fn of(magnitude: f64, count: Option<usize>) -> Self {
         let text = match count {
-            None => format!("{magnitude:e}"),
+            None => shortest(magnitude),
             Some(count) => format!("{magnitude:.*e}", count.clamp(1, DIGITS) - 1),
         };
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));

@@ -34,7 +34,7 @@ impl Decimal {
             };
             return Err(format!("Cannot create a Decimal from {name}"));
         }
-        let text = format!("{:e}", value.abs());
+        let text = go_text_template::fmt::shortest(value.abs());
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let places = mantissa.len().saturating_sub(2) as i64;
         let mut digits: Vec<u8> = mantissa
