@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aks_airflow_benches::measure::{Pair, Row};
-use aks_airflow_e2e::{Aks, Generation};
+use aks_airflow_e2e::{Aks, Generation, Operator};
 use clap::Parser;
 
 use sides::{Sides, Took};
@@ -50,7 +50,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     let charts = arguments.shared.join("charts").canonicalize()?;
-    let aks = Aks::start(Generation::Guide2024, &charts)?;
+    let aks = Aks::start(Generation::Guide2024, Operator::Simulated, &charts)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let measured = runtime.block_on(measure(&arguments, &aks));
     if measured.is_err() {
