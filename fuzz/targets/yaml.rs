@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
         }
         // Both writers leave the last line break out, as Helm's functions do.
         if let Ok(text) = yaml::to_string(&value) {
-            identical(&value, &yaml::parse(&with_break(&text)), &text);
+            identical(&value, &yaml::parse(&format!("{text}\n")), &text);
         }
         // Helm's pretty form of a line of tabs cannot be read by Helm either.
         if let Ok(text) = yaml::to_string_pretty(&value)
@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
             && !data.contains(&b'\\')
             && !data.contains(&b'!')
         {
-            identical(&value, &yaml::parse(&with_break(&text)), &text);
+            identical(&value, &yaml::parse(&format!("{text}\n")), &text);
         }
         if let Ok(text) = json::to_string(&value) {
             identical(&value, &json::parse(&text), &text);
@@ -37,16 +37,11 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// A text with the line break that its writer left out: none where YAML 1.1 sees one already.
-fn with_break(text: &str) -> String {
-    let is_whole = text.ends_with(['\u{2028}', '\u{2029}']);
-    format!("{text}{}", if is_whole { "" } else { "\n" })
-}
-
 #[track_caller]
 fn identical<E: std::fmt::Debug>(value: &Value, read: &Result<Value, E>, text: &str) {
-    // Helm writes this break as it is where a space would be read, too.
-    if text.contains('\u{85}') {
+    // Helm, too, writes the first of these breaks of YAML 1.1 where a space will be read, and ends a
+    // text in the others with or without the break that was left out.
+    if text.contains('\u{85}') || text.ends_with(['\u{2028}', '\u{2029}']) {
         return;
     }
     assert_eq!(
