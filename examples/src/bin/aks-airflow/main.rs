@@ -8,6 +8,8 @@ mod excerpt;
 mod failure;
 mod interruption;
 mod session;
+#[cfg(feature = "sandbox")]
+mod simulated;
 
 use std::process::ExitCode;
 

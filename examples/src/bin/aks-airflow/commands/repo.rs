@@ -44,7 +44,7 @@ pub(crate) async fn search(args: &SearchArgs, console: &Console) -> Result<u8, F
 fn source(args: &SearchArgs) -> Result<Arc<dyn ChartSource>, SourceError> {
     #[cfg(feature = "sandbox")]
     if args.sandbox {
-        return Ok(Arc::new(crate::session::StandIn));
+        return Ok(Arc::new(crate::simulated::StandIn));
     }
     let address = args.repo.as_deref().unwrap_or(match args.chart.as_str() {
         "external-secrets" => orchestrate::EXTERNAL_SECRETS_REPOSITORY,

@@ -11,7 +11,8 @@ use crate::cli::{SandboxCommand, SandboxDirArgs, SandboxFaultArgs, SandboxServeA
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interruption::Interruption;
-use crate::session::{SessionError, open_world};
+use crate::session::SessionError;
+use crate::simulated::open_world;
 
 /// A fault nobody knows.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
