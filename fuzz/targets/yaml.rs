@@ -39,9 +39,10 @@ fuzz_target!(|data: &[u8]| {
 
 #[track_caller]
 fn identical<E: std::fmt::Debug>(value: &Value, read: &Result<Value, E>, text: &str) {
-    // Helm, too, writes the first of these breaks of YAML 1.1 where a space will be read, and ends a
-    // text in the others with or without the break that was left out.
-    if text.contains('\u{85}') || text.ends_with(['\u{2028}', '\u{2029}']) {
+    // Helm, too, writes a space for the first of these breaks of YAML 1.1, and ends a text in the
+    // others with or without the break that was left out.
+    let has_break = value.to_string().contains('\u{85}');
+    if has_break || text.ends_with(['\u{2028}', '\u{2029}']) {
         return;
     }
     assert_eq!(
