@@ -217,8 +217,9 @@ impl<'a> Run<'a> {
     pub(crate) async fn settle(&mut self) -> Result<(), ReleaseErrorKind> {
         let mut settled = Ok(());
         while let Some(gone) = self.goings.join_next().await {
-            // A deletion neither panics nor is it aborted while the run lives.
-            settled = settled.and(gone.unwrap_or(Ok(())));
+            // Nobody aborts a deletion while the run lives.
+            let gone = gone.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            settled = settled.and(gone);
         }
         self.going.clear();
         settled

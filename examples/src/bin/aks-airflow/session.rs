@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use azure::{Azure, AzureOptions, CredentialSource};
 use converge::{RequestLog, Secret};
-use kube_cluster::ConnectOptions;
+use kube_cluster::{ConnectOptions, KubeCluster};
 use orchestrate::{
-    Cloud, CredentialKind, Deployment, DocumentError, LocalSecrets, Parts, SecretRef, Source, World,
+    ChartLibrary, Cloud, CredentialKind, Deployment, DocumentError, LocalSecrets, Parts, SecretRef,
+    Source, World,
 };
 
 use crate::cli::TargetArgs;
@@ -119,14 +120,7 @@ impl Session {
             .await
             .map_err(SessionError::Connect)?;
         let charts = crate::charts::library(target.charts.as_deref(), target.cache.as_deref());
-        let world = World::over(Parts {
-            cluster,
-            azure,
-            charts,
-            local: Arc::new(Process),
-            random: random(),
-            requests,
-        });
+        let world = world(cluster, azure, charts, requests);
         Ok(Self {
             deployment,
             world,
@@ -136,6 +130,14 @@ impl Session {
     }
 
     /// Keeps the sandbox's world for the next command.
+    #[cfg_attr(
+        not(feature = "sandbox"),
+        expect(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "what is real needs no keeping"
+        )
+    )]
     pub(crate) fn save(&self) -> Result<(), SessionError> {
         #[cfg(feature = "sandbox")]
         if let Some(sandbox) = &self.sandbox {
@@ -209,14 +211,28 @@ fn credentials(wanted: &[CredentialKind]) -> Vec<CredentialSource> {
         .collect()
 }
 
-/// Random bytes of the operating system.
-pub(crate) fn random() -> orchestrate::RandomSource {
-    Arc::new(|bytes| getrandom::fill(bytes).expect("the operating system has randomness"))
+/// The world of these clients, with what this process knows and the operating system's randomness.
+pub(crate) fn world(
+    cluster: KubeCluster,
+    azure: Azure,
+    charts: Arc<dyn ChartLibrary>,
+    requests: RequestLog,
+) -> World {
+    World::over(Parts {
+        cluster,
+        azure,
+        charts,
+        local: Arc::new(Process),
+        random: Arc::new(|bytes| {
+            getrandom::fill(bytes).expect("the operating system has randomness");
+        }),
+        requests,
+    })
 }
 
 /// Environment and files of this process.
 #[derive(Debug)]
-pub(crate) struct Process;
+struct Process;
 
 impl LocalSecrets for Process {
     fn resolve(&self, reference: &SecretRef) -> Result<Option<Secret>, String> {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use azure::Azure;
 use converge::RequestLog;
 use helm_registry::{Archive, ChartRef, ChartSource, ChartVersion, SourceError, SourceErrorKind};
-use kube_cluster::ConnectOptions;
-use orchestrate::{ChartLibrary, Deployment, OneSource, Parts, World};
+use kube_cluster::{ConnectOptions, KubeCluster};
+use orchestrate::{ChartLibrary, Deployment, OneSource};
 
 use crate::cli::TargetArgs;
-use crate::session::{Process, Session, SessionError, random, read_documents};
+use crate::session::{Session, SessionError, read_documents, world};
 
 /// The built-in document of the sandbox: the guide.
 const GUIDE: &str = include_str!("../../../guide.yaml");
@@ -33,9 +33,8 @@ pub(crate) fn open(target: &TargetArgs) -> Result<Session, SessionError> {
         requests: requests.clone(),
         ..ConnectOptions::default()
     };
-    let cluster =
-        kube_cluster::KubeCluster::with_connector(sandbox.connector(), &sandbox.api_url(), options)
-            .map_err(SessionError::Cluster)?;
+    let cluster = KubeCluster::with_connector(sandbox.connector(), &sandbox.api_url(), options)
+        .map_err(SessionError::Cluster)?;
     let tenant = sandbox.spec().tenant;
     let credential = azure::SandboxCredential::new(tenant, aks_sandbox::DEPLOYER);
     let azure = Azure::sandbox_over(sandbox.connector(), credential, requests.clone());
@@ -43,14 +42,7 @@ pub(crate) fn open(target: &TargetArgs) -> Result<Session, SessionError> {
         Some(folder) => crate::charts::folder(folder),
         None => Arc::new(OneSource(Arc::new(StandIn))),
     };
-    let world = World::over(Parts {
-        cluster,
-        azure,
-        charts,
-        local: Arc::new(Process),
-        random: random(),
-        requests,
-    });
+    let world = world(cluster, azure, charts, requests);
     Ok(Session {
         deployment,
         world,
