@@ -92,6 +92,18 @@ pub fn peak_rss(id: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// The most memory that any one process has had of those that `id` and its children started and that
+/// still run, in bytes; `None` where the system does not tell.
+pub fn peak_rss_below(id: u32) -> Option<u64> {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+    let children = children.unwrap_or_default();
+    let below = children.split_ascii_whitespace().filter_map(|child| {
+        let child = child.parse().ok()?;
+        peak_rss_below(child)
+    });
+    below.chain(peak_rss(&id.to_string())).max()
+}
+
 fn command(program: &Path, arguments: &[String]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());

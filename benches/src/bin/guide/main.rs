@@ -108,7 +108,7 @@ async fn measure(arguments: &Arguments, aks: &Aks) -> Result<(), Failure> {
 type Measure = (&'static str, &'static str, fn(&Took) -> f64);
 
 fn table(name: &str, rounds: &[(Took, Took)]) -> Result<(), Failure> {
-    let measures: [Measure; 8] = [
+    let measures: [Measure; 9] = [
         ("wall", "s", |took| took.wall),
         ("waits for the cluster", "s", |took| took.waits),
         ("tool time", "s", |took| took.wall - took.waits),
@@ -117,6 +117,7 @@ fn table(name: &str, rounds: &[(Took, Took)]) -> Result<(), Failure> {
         ("longest chain of requests", "", |took| took.chain),
         ("bytes both ways", "kB", |took| took.kilobytes),
         ("pods rolled", "", |took| took.rolled),
+        ("peak memory of a process", "MB", |took| took.memory),
     ];
     for (measure, unit, of) in measures {
         let mut pair = Pair::default();

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
+use aks_airflow_benches::process::peak_rss_below;
 use aks_airflow_e2e::{
     Aks, Audit, Audited, BY_HAND, Cable, Component, DEPLOYER, Generation, NAMESPACE, Program,
     longest_chain,
@@ -46,6 +48,8 @@ pub(crate) struct Took {
     pub(crate) rolled: f64,
     /// The seconds in which the tool could only wait for the cluster.
     pub(crate) waits: f64,
+    /// The most memory one process had, the tool or one that it started, in MB; looked up every 5 ms.
+    pub(crate) memory: f64,
 }
 
 impl<'a> Sides<'a> {
@@ -139,7 +143,7 @@ impl<'a> Sides<'a> {
         let audit = Audit::of(&self.aks.plane, user);
         let before = api.bytes();
         let (started, since) = (Instant::now(), Timestamp::now());
-        let output = command.output().await?;
+        let (output, memory) = run_to_the_end(command).await?;
         let wall = started.elapsed();
         let run = Span::new(since, Timestamp::now());
         if !output.status.success() {
@@ -163,6 +167,7 @@ impl<'a> Sides<'a> {
             kilobytes: count(api.bytes() - before) / 1000.0,
             waits: work.seconds(run, &requests),
             rolled: count(pods.difference(&left).count()),
+            memory: count(memory) / 1e6,
         })
     }
 
@@ -177,6 +182,22 @@ impl<'a> Sides<'a> {
         Ok(of_a_workload
             .map(|pod| pod["metadata"]["uid"].to_string())
             .collect())
+    }
+}
+
+/// What a tool says, and the most memory that one process of it had, in bytes.
+async fn run_to_the_end(command: &mut Command) -> Result<(Output, u64), Failure> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let child = command.stderr(Stdio::piped()).spawn()?;
+    let id = child.id().ok_or("it has ended")?;
+    let output = child.wait_with_output();
+    tokio::pin!(output);
+    let mut peak = 0;
+    loop {
+        match tokio::time::timeout(Duration::from_millis(5), &mut output).await {
+            Ok(output) => return Ok((output?, peak)),
+            Err(_elapsed) => peak = peak.max(peak_rss_below(id).unwrap_or_default()),
+        }
     }
 }
 
