@@ -6,7 +6,6 @@
 mod builtin;
 mod call;
 mod compare;
-mod complex;
 mod escape;
 mod field;
 mod limits;

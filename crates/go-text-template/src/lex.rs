@@ -394,7 +394,8 @@ impl<'t> Lexer<'t> {
             '\'' => self.lex_quoted('\'', Kind::CharConstant, "unterminated character constant"),
             '`' => self.lex_raw(),
             '$' => self.lex_name(Kind::Variable),
-            '.' if self.peek().is_some_and(|next| next.is_ascii_digit()) => {
+            // As in Go, a dot that ends the text begins a number.
+            '.' if self.peek().is_none_or(|next| next.is_ascii_digit()) => {
                 self.at -= 1;
                 self.lex_number()
             }

@@ -6,6 +6,7 @@
 //! Cloning never copies content: strings, lists, maps and objects are reference counted. Maps are
 //! shared *and* mutable, as Go's are: a map reached through two names is one map.
 
+mod complex;
 mod list;
 mod map;
 mod object;
@@ -17,6 +18,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub(crate) use complex::{Complex, complex};
 pub use list::List;
 pub use map::{Entries, Map};
 pub use object::Object;

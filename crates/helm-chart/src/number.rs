@@ -92,6 +92,15 @@ fn write_fixed(out: &mut String, number: &Shortest) {
     }
 }
 
+/// Go's name for infinity or not a number.
+pub(crate) fn not_finite(value: f64) -> &'static str {
+    match (value.is_nan(), value > 0.0) {
+        (true, _) => "NaN",
+        (false, true) => "+Inf",
+        (false, false) => "-Inf",
+    }
+}
+
 /// Appends `value` as Go's `encoding/json` does: fixed notation from `1e-6` up to `1e21`, otherwise
 /// scientific with the shortest exponent. Non-finite numbers have no JSON form and become `null`.
 pub fn write_json_float(out: &mut String, value: f64) {

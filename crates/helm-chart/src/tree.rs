@@ -80,6 +80,13 @@ pub trait TreeSink: Sized {
     fn moment(&mut self, value: &str) -> Result<(), Self::Error> {
         self.string(value)
     }
+    /// A value of a Go type that is no data, such as `complex128`; by default, it is an empty map.
+    ///
+    /// # Errors
+    /// See [`TreeSink::null`].
+    fn no_data(&mut self, _go_type: &'static str) -> Result<(), Self::Error> {
+        self.map(std::iter::empty::<(&str, &Value)>())
+    }
     /// Whether structs are to show all their fields, by their Go names in lower case, and in
     /// [`TreeSink::fields`]; else they are the maps that JSON makes of them.
     fn wants_go_fields(&self) -> bool {

@@ -154,7 +154,12 @@ impl<O: Observer> Execution<'_, O> {
             (Builtin::Call, [function, rest @ ..]) => {
                 let name = match arguments.first() {
                     Some(expr) => running.text_of(At::Expr(expr)),
-                    None => function.value.to_string(),
+                    // What `reflect.Value.String` says of a value that came through a pipe.
+                    None => match &function.value {
+                        Value::String(text) => text.to_string(),
+                        Value::Nil => "<invalid Value>".to_owned(),
+                        other => format!("<{} Value>", other.go_type()),
+                    },
                 };
                 self.call_value(&name, &function.value, rest)
             }

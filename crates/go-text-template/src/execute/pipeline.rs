@@ -167,7 +167,7 @@ pub(super) fn literal(running: &Running<'_>, expr: &Expr) -> Result<Value, Error
 /// The value of a number whose type nothing else decides.
 fn ideal(number: &Number) -> Option<Value> {
     if let Some((real, imaginary)) = number.complex {
-        return Some(super::complex::value(real, imaginary));
+        return Some(crate::value::complex(real, imaginary));
     }
     match (number.looks_float, number.float, number.int) {
         (true, Some(float), _) => Some(Value::Float64(float)),

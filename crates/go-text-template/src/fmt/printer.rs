@@ -2,7 +2,7 @@
 
 use super::float::write_float;
 use super::quote::{is_printable, quote_with};
-use crate::value::{List, Map, Value};
+use crate::value::{Complex, List, Map, Object, Value};
 
 /// Nesting beyond this prints as `...`; Go would run out of stack.
 const MAX_DEPTH: usize = 1000;
@@ -32,6 +32,8 @@ pub(super) struct Printer {
     pub(super) out: Vec<u8>,
     pub(super) flags: Flags,
     pub(super) depth: usize,
+    /// Whether a complaint about a verb is being printed, in which Go asks no `String()`.
+    pub(super) complaining: bool,
 }
 
 impl Printer {
@@ -39,7 +41,9 @@ impl Printer {
     pub(super) fn print(&mut self, value: &Value, verb: char) {
         match (value, verb) {
             (Value::Nil, 'v' | 'T') => self.pad(b"<nil>"),
-            (Value::Nil, _) | (Value::List(_) | Value::Map(_), 'w') => self.bad_verb(value, verb),
+            (Value::Nil, _) | (Value::List(_) | Value::Map(_) | Value::Object(_), 'w') => {
+                self.bad_verb(value, verb);
+            }
             (_, 'T') => {
                 let name = self.truncated(value.go_type().as_bytes()).to_vec();
                 self.pad(&name);
@@ -70,20 +74,29 @@ impl Printer {
             Value::Bytes(bytes) => self.print_bytes(value, bytes, verb),
             Value::List(list) => self.nested(|printer| printer.print_list(list, verb)),
             Value::Map(map) => self.nested(|printer| printer.print_map(map, verb)),
-            Value::Object(object) => {
-                if !object.is_stringer()
-                    && let Some(fields) = object.printed_fields()
-                {
-                    self.nested(|printer| printer.print_struct(value.go_type(), &fields, verb));
-                    return;
-                }
-                let text = object.print();
-                if object.is_stringer() {
-                    self.print_string(value, text.as_bytes(), verb);
-                } else {
-                    self.out.extend_from_slice(text.as_bytes());
-                }
+            Value::Object(object) => self.print_object(value, object.as_ref(), verb),
+        }
+    }
+
+    fn print_object(&mut self, value: &Value, object: &dyn Object, verb: char) {
+        if let Some(complex) = value.downcast::<Complex>() {
+            return self.print_complex(value, *complex, verb);
+        }
+        let asks_text = matches!(verb, 'v' | 's' | 'x' | 'X' | 'q');
+        if object.is_stringer() && asks_text && !self.complaining && !self.flags.sharp_v {
+            return self.print_string(value, object.print().as_bytes(), verb);
+        }
+        if let Some(Value::Int(number) | Value::Int64(number)) = object.underlying() {
+            return self.print_integer(value, number as u64, true, verb);
+        }
+        match object.printed_fields() {
+            Some(fields) => {
+                self.nested(|printer| printer.print_struct(value.go_type(), &fields, verb));
             }
+            None if object.is_stringer() => {
+                self.print_string(value, object.print().as_bytes(), verb);
+            }
+            None => self.out.extend_from_slice(object.print().as_bytes()),
         }
     }
 
@@ -400,13 +413,35 @@ impl Printer {
         self.pad(&text[1..]);
     }
 
+    fn print_complex(&mut self, value: &Value, complex: Complex, verb: char) {
+        if !matches!(
+            verb,
+            'v' | 'b' | 'g' | 'G' | 'x' | 'X' | 'f' | 'F' | 'e' | 'E'
+        ) {
+            return self.bad_verb(value, verb);
+        }
+        self.out.push(b'(');
+        self.print_float(value, complex.real, verb);
+        let plus = std::mem::replace(&mut self.flags.plus, true);
+        self.print_float(value, complex.imaginary, verb);
+        self.flags.plus = plus;
+        self.out.extend_from_slice(b"i)");
+    }
+
     fn print_pointer(&mut self, value: &Value) {
         // Addresses differ from run to run; a constant keeps output reproducible.
-        match value {
-            Value::Map(_) | Value::List(_) | Value::Bytes(_) => self.pad(b"0xc000010000"),
-            Value::Object(object) if object.go_type().starts_with('*') => self.pad(b"0xc000010000"),
-            _ => self.bad_verb(value, 'p'),
+        const ADDRESS: u64 = 0xc0_0001_0000;
+        let is_pointer = match value {
+            Value::Map(_) | Value::List(_) | Value::Bytes(_) => true,
+            Value::Object(object) => object.go_type().starts_with('*'),
+            _ => false,
+        };
+        if !is_pointer {
+            return self.bad_verb(value, 'p');
         }
+        self.flags.sharp = !self.flags.sharp;
+        self.write_integer(ADDRESS, 16, false, 'p');
+        self.flags.sharp = !self.flags.sharp;
     }
 
     fn bad_verb(&mut self, value: &Value, verb: char) {
@@ -419,7 +454,9 @@ impl Printer {
         } else {
             self.out.extend_from_slice(value.go_type().as_bytes());
             self.out.push(b'=');
+            let complaining = std::mem::replace(&mut self.complaining, true);
             self.print(value, 'v');
+            self.complaining = complaining;
         }
         self.out.push(b')');
     }

@@ -45,8 +45,14 @@ pub trait Object: Any + Debug {
     }
 
     /// The fields in order, for every verb to print one by one; by default there is only
-    /// [`print`](Object::print). Not asked of a stringer.
+    /// [`print`](Object::print). A stringer's are printed by verbs that do not ask for a text.
     fn printed_fields(&self) -> Option<Vec<(&str, Value)>> {
+        None
+    }
+
+    /// The value without its methods, such as the number a `time.Month` is: what verbs print that do
+    /// not ask for a text.
+    fn underlying(&self) -> Option<Value> {
         None
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use go_text_template::{Text, Value};
+use go_text_template::{Kind, Text, Value};
 
 use super::defaults::is_empty;
 use super::moment::{Moment, Named};
@@ -63,6 +63,9 @@ fn accept_object<S: TreeSink>(value: &Value, sink: &mut S) -> Result<(), S::Erro
     }
     if let Some(named) = value.downcast::<Named>() {
         return sink.int(named.plain());
+    }
+    if value.kind() == Kind::Complex128 {
+        return sink.no_data(Kind::Complex128.name());
     }
     if let Value::Object(object) = value
         && object.is_stringer()

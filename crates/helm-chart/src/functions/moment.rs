@@ -125,6 +125,10 @@ impl Object for Named {
         true
     }
 
+    fn underlying(&self) -> Option<Value> {
+        Some(Value::Int64(self.number))
+    }
+
     fn deep_equal(&self, other: &dyn Object) -> bool {
         let other = (other as &dyn Any).downcast_ref::<Self>();
         other.is_some_and(|other| self.number == other.number)

@@ -64,6 +64,8 @@ struct Translation<'a> {
     depth: usize,
     /// Whether something stands before the cursor that can be repeated.
     operand: bool,
+    /// Where the last flags for the rest of a group were written, and where that ended.
+    flags_at: Option<(usize, usize)>,
     /// The repetition just read, to refuse a second one.
     last_repeat: Option<&'a str>,
     /// How often the operand before the cursor is repeated inside itself, at most.
@@ -81,6 +83,7 @@ impl<'a> Translation<'a> {
             names: vec![None],
             depth: 0,
             operand: false,
+            flags_at: None,
             last_repeat: None,
             weight: 1,
             weights: vec![1],
@@ -164,12 +167,6 @@ impl<'a> Translation<'a> {
 
     fn repeat(&mut self, mut length: usize, repeated: Option<&'a str>) -> Result<(), String> {
         let before = self.rest;
-        if !self.operand {
-            return Err(fault(
-                "missing argument to repetition operator",
-                &before[..length],
-            ));
-        }
         if before[length..].starts_with('?') {
             length += 1;
         }
@@ -177,7 +174,20 @@ impl<'a> Translation<'a> {
             let spelled = &first[..first.len() - (before.len() - length)];
             return Err(fault("invalid nested repetition operator", spelled));
         }
-        self.copy(length);
+        if !self.operand {
+            return Err(fault(
+                "missing argument to repetition operator",
+                &before[..length],
+            ));
+        }
+        match self.flags_at {
+            // Go repeats what stands before the flags.
+            Some((at, end)) if end == self.out.len() => {
+                self.out.insert_str(at, &before[..length]);
+                self.rest = &before[length..];
+            }
+            _ => self.copy(length),
+        }
         self.last_repeat = Some(before);
         Ok(())
     }
@@ -191,7 +201,12 @@ impl<'a> Translation<'a> {
             self.enter("(", 1);
             return Ok(());
         }
-        if self.rest.starts_with("(?P<") || self.rest.starts_with("(?<") {
+        let named = |mark| {
+            self.rest
+                .strip_prefix(mark)
+                .is_some_and(|name| !name.is_empty())
+        };
+        if named("(?P<") || named("(?<") {
             return self.open_named();
         }
         self.open_flags()
@@ -220,27 +235,37 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
+    /// `(?i-s:` or `(?i-s)`; of a flag named twice the last word counts.
     fn open_flags(&mut self) -> Result<(), String> {
         let (mut negative, mut any) = (false, false);
+        let (mut on, mut off) = (String::new(), String::new());
         for (at, flag) in self.rest.char_indices().skip(2) {
             let spelled = &self.rest[..at + flag.len_utf8()];
             let refuse = || Err(fault("invalid or unsupported Perl syntax", spelled));
             match flag {
-                'i' | 'm' | 's' | 'U' => any = true,
+                'i' | 'm' | 's' | 'U' => {
+                    any = true;
+                    on.retain(|known| known != flag);
+                    off.retain(|known| known != flag);
+                    if negative { &mut off } else { &mut on }.push(flag);
+                }
                 '-' if negative => return refuse(),
                 '-' => (negative, any) = (true, false),
                 ':' | ')' if negative && !any => return refuse(),
-                ':' => {
-                    self.enter(spelled, spelled.len());
-                    return Ok(());
-                }
-                ')' => {
-                    // `(?)` sets nothing, and `regex` does not know it.
-                    if spelled.len() > 3 {
-                        self.out.push_str(spelled);
+                ':' | ')' => {
+                    let dash = if off.is_empty() { "" } else { "-" };
+                    let opening = format!("(?{on}{dash}{off}{flag}");
+                    if flag == ':' {
+                        self.enter(&opening, spelled.len());
+                        return Ok(());
                     }
+                    let at = self.out.len();
+                    // `(?)` sets nothing, and `regex` does not know it.
+                    if any {
+                        self.out.push_str(&opening);
+                    }
+                    self.flags_at = Some((at, self.out.len()));
                     self.rest = &self.rest[spelled.len()..];
-                    self.operand = false;
                     return Ok(());
                 }
                 _ => return refuse(),
@@ -361,8 +386,10 @@ impl<'a> Translation<'a> {
     }
 }
 
+/// Writes a character that stands for itself. Only what means something is escaped: to `regex`, `\<`
+/// is the start of a word.
 fn push_literal(out: &mut String, character: char) {
-    if character.is_ascii_punctuation() {
+    if r"\.+*?()|[]{}^$".contains(character) {
         out.push('\\');
     }
     out.push(character);
@@ -486,14 +513,29 @@ fn unicode_class(text: &str) -> Result<(String, usize), String> {
     };
     let opposite = opposite != text.starts_with("\\P");
     let letter = if opposite { 'P' } else { 'p' };
-    let set = format!("\\{letter}{{{name}}}");
+    let known = |property| {
+        let set = format!("\\{letter}{{{property}={name}}}");
+        Regex::new(&set).is_ok().then_some(set)
+    };
     let plain = name
         .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !plain || name.is_empty() || Regex::new(&set).is_err() {
-        return refuse(&text[..length]);
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b' '));
+    let set = Some(())
+        .filter(|()| plain && !name.is_empty())
+        .and_then(|()| known("gc").or_else(|| known("sc").filter(|_| is_script(name))));
+    match set {
+        Some(set) => Ok((set, length)),
+        None => refuse(&text[..length]),
     }
-    Ok((set, length))
+}
+
+/// Whether `name`, which is a script's, is its long one: Go does not know the codes of four letters.
+fn is_script(name: &str) -> bool {
+    const LONG: [&str; 8] = [
+        "Ahom", "Cham", "Kawi", "Lisu", "Modi", "Newa", "Thai", "Toto",
+    ];
+    let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    letters.len() != 4 || LONG.iter().any(|long| long.eq_ignore_ascii_case(&letters))
 }
 
 /// `[:alpha:]` or `[:^alpha:]`, as the inside of a class.
@@ -557,6 +599,10 @@ mod tests {
         assert_eq!(found(r"[[:punct:]-]+", "a-[b"), Some("-[".to_owned()));
         assert_eq!(found(r"\Qa.b\E+", "a.bb"), Some("a.bb".to_owned()));
         assert_eq!(found(r"a{,2}", "a{,2}"), Some("a{,2}".to_owned()));
+        assert_eq!(found(r"<b>", "a <b>"), Some("<b>".to_owned()));
+        assert_eq!(found(r"\<b\>", "a <b>"), Some("<b>".to_owned()));
+        assert_eq!(found(r"a(?i-s)+B", "aaab"), Some("aaab".to_owned()));
+        assert_eq!(found(r"(?i-si)A\p{Greek}", "aβAβ"), Some("Aβ".to_owned()));
     }
 
     #[test]
@@ -573,6 +619,15 @@ mod tests {
         assert_eq!(refused("[b-a]"), "invalid character class range: `b-a`");
         assert_eq!(refused(r"\8"), r"invalid escape sequence: `\8`");
         assert_eq!(refused("\\"), "trailing backslash at end of expression: ``");
+        assert_eq!(
+            refused(r"\p{Grek}"),
+            r"invalid character class range: `\p{Grek}`"
+        );
+        assert_eq!(
+            refused("{3}?i"),
+            "missing argument to repetition operator: `{3}?`"
+        );
+        assert_eq!(refused("(?P<"), "invalid or unsupported Perl syntax: `(?P`");
         assert_eq!(refused("a{1001}"), "invalid repeat count: `{1001}`");
     }
 }

@@ -56,6 +56,17 @@ impl Object for SemanticVersion {
         true
     }
 
+    fn printed_fields(&self) -> Option<Vec<(&str, Value)>> {
+        Some(vec![
+            ("major", Value::Uint64(self.0.major())),
+            ("minor", Value::Uint64(self.0.minor())),
+            ("patch", Value::Uint64(self.0.patch())),
+            ("pre", self.0.prerelease().into()),
+            ("metadata", self.0.metadata().into()),
+            ("original", self.0.original().into()),
+        ])
+    }
+
     fn deep_equal(&self, other: &dyn Object) -> bool {
         let other = (other as &dyn Any).downcast_ref::<Self>();
         other.is_some_and(|other| {
@@ -87,6 +98,15 @@ const METHODS: &[Function] = &[
     }),
     Function::new("String", &[], |_, args| {
         Ok(version(args, 0)?.to_string().into())
+    }),
+    Function::new("Value", &[], |_, args| {
+        Ok(version(args, 0)?.to_string().into())
+    }),
+    Function::new("MarshalText", &[], |_, args| {
+        Ok(bytes(&version(args, 0)?.to_string()))
+    }),
+    Function::new("MarshalJSON", &[], |_, args| {
+        Ok(bytes(&format!("\"{}\"", version(args, 0)?)))
     }),
     Function::new("IncMajor", &[], |_, args| Ok(raised(version(args, 0)?, 0))),
     Function::new("IncMinor", &[], |_, args| Ok(raised(version(args, 0)?, 1))),
@@ -121,6 +141,10 @@ fn version(args: &[Value], index: usize) -> Result<&Version, go_text_template::F
     let held = any(args, index).downcast::<SemanticVersion>();
     held.map(|held| &held.0)
         .ok_or_else(|| "not a version".into())
+}
+
+fn bytes(text: &str) -> Value {
+    Value::Bytes(text.as_bytes().into())
 }
 
 fn compared(args: &[Value]) -> Result<std::cmp::Ordering, go_text_template::FunctionError> {

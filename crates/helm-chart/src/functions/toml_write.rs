@@ -84,6 +84,7 @@ impl Writer {
             return Err(TOO_DEEP.to_owned());
         }
         match shape(value, MAX_DEPTH)? {
+            Shape::Nil if path.is_empty() && value.as_list().is_some() => self.element(value, 0),
             Shape::Nil => Ok(()),
             Shape::Table => self.table(path, value),
             Shape::Tables if path.is_empty() => {

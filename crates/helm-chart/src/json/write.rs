@@ -1,7 +1,7 @@
 //! Values to JSON text.
 
 use crate::MAX_TEXT;
-use crate::number::{write_int, write_json_float, write_uint};
+use crate::number::{not_finite, write_int, write_json_float, write_uint};
 use crate::tree::{Tree, TreeSink};
 use crate::yaml::MAX_DEPTH;
 
@@ -12,6 +12,9 @@ pub enum WriteError {
     /// Infinity or not a number; the field is Go's name for it.
     #[error("json: unsupported value: {0}")]
     NotFinite(&'static str),
+    /// A value of this Go type.
+    #[error("json: unsupported type: {0}")]
+    NoData(&'static str),
     /// A value nested too deeply, or one that contains itself.
     #[error("json: unsupported value: encountered a cycle")]
     TooDeep,
@@ -122,14 +125,14 @@ impl TreeSink for Writer<'_> {
 
     fn float(&mut self, value: f64) -> Result<(), WriteError> {
         if !value.is_finite() {
-            return Err(WriteError::NotFinite(match (value.is_nan(), value > 0.0) {
-                (true, _) => "NaN",
-                (false, true) => "+Inf",
-                (false, false) => "-Inf",
-            }));
+            return Err(WriteError::NotFinite(not_finite(value)));
         }
         write_json_float(&mut self.out, value);
         Ok(())
+    }
+
+    fn no_data(&mut self, go_type: &'static str) -> Result<(), WriteError> {
+        Err(WriteError::NoData(go_type))
     }
 
     fn string(&mut self, value: &str) -> Result<(), WriteError> {

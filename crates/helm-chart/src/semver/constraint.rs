@@ -106,13 +106,13 @@ impl std::str::FromStr for Constraint {
 impl Group {
     fn parse(text: &str) -> Result<Self, ConstraintError> {
         let improper = || ConstraintError::Improper(text.to_owned());
-        let mut comparators = Vec::new();
+        let mut parts = Vec::new();
         let mut rest = text.trim_start();
         loop {
             let (operator, after) = Operator::take(rest);
             let after = after.trim_start();
             let length = partial_version(after).ok_or_else(improper)?;
-            comparators.push(Comparator::new(operator, &after[..length])?);
+            parts.push((operator, &after[..length]));
             let tail = &after[length..];
             let trimmed = tail.trim_start();
             if trimmed.is_empty() {
@@ -124,6 +124,11 @@ impl Group {
                 None => return Err(improper()),
             };
         }
+        // Only once the whole group has the right form are the versions looked at.
+        let comparators = parts
+            .into_iter()
+            .map(|(operator, version)| Comparator::new(operator, version))
+            .collect::<Result<Vec<_>, _>>()?;
         let allows_prereleases = comparators
             .iter()
             .any(|one| !one.version.prerelease().is_empty());
@@ -156,15 +161,20 @@ impl Operator {
     }
 }
 
-/// Length of the version with wildcards that `text` begins with.
+/// Length of the version with wildcards that `text` begins with. As in Masterminds' pattern, a `|`
+/// counts as a digit: what it makes of the version is found out later.
 fn partial_version(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    let part = |from: usize| {
-        bytes[from.min(bytes.len())..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit() || matches!(byte, b'x' | b'X' | b'*'))
-            .count()
+    let run = |from: usize, wanted: fn(u8) -> bool| {
+        let rest = bytes.get(from..).unwrap_or_default();
+        rest.iter().take_while(|byte| wanted(**byte)).count()
     };
+    let part = |from| {
+        run(from, |byte| {
+            byte.is_ascii_digit() || matches!(byte, b'x' | b'X' | b'*' | b'|')
+        })
+    };
+    let word = |from| run(from, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let mut at = usize::from(bytes.first() == Some(&b'v'));
     let first = part(at);
     if first == 0 {
@@ -172,25 +182,16 @@ fn partial_version(text: &str) -> Option<usize> {
     }
     at += first;
     for _ in 0..2 {
-        let next = if bytes.get(at) == Some(&b'.') {
-            part(at + 1)
-        } else {
-            0
-        };
-        if next == 0 {
+        if bytes.get(at) != Some(&b'.') || part(at + 1) == 0 {
             break;
         }
-        at += 1 + next;
+        at += 1 + part(at + 1);
     }
     for mark in [b'-', b'+'] {
-        if bytes.get(at) == Some(&mark) {
-            let length = bytes[at + 1..]
-                .iter()
-                .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
-                .count();
-            if length > 0 {
-                at += 1 + length;
-            }
+        let mut separator = mark;
+        while bytes.get(at) == Some(&separator) && word(at + 1) > 0 {
+            at += 1 + word(at + 1);
+            separator = b'.';
         }
     }
     Some(at)
@@ -383,5 +384,11 @@ mod tests {
         );
         assert_eq!(error(""), ConstraintError::Improper(String::new()));
         assert_eq!(error("1.2 ||"), ConstraintError::Improper(String::new()));
+        assert_eq!(error("1x>x"), ConstraintError::Improper("1x>x".to_owned()));
+        assert_eq!(
+            error("1.2.3-a."),
+            ConstraintError::Improper("1.2.3-a.".to_owned())
+        );
+        assert_eq!(error(">1 | 3"), ConstraintError::Version);
     }
 }

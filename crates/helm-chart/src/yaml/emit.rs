@@ -7,7 +7,7 @@ use super::key_order::{Generation, sort_entries};
 use super::scalar_style::{Style, is_multiline, key_style, value_style};
 use super::scanner::{MAX_DEPTH, is_control};
 use crate::MAX_TEXT;
-use crate::number::{write_go_float, write_int, write_json_float, write_uint};
+use crate::number::{not_finite, write_go_float, write_int, write_json_float, write_uint};
 use crate::tree::{Tree, TreeSink};
 
 const BEST_WIDTH: usize = 80;
@@ -22,9 +22,12 @@ const LONGEST_JSON_KEY: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {
-    /// A number that JSON cannot express.
-    #[error("json: unsupported value: infinity or not a number")]
-    NotFinite,
+    /// A number that JSON cannot express, infinity or not a number; the field is Go's name for it.
+    #[error("error marshaling into JSON: json: unsupported value: {0}")]
+    NotFinite(&'static str),
+    /// A value of this Go type.
+    #[error("error marshaling into JSON: json: unsupported type: {0}")]
+    NoData(&'static str),
     /// A character that YAML 1.1 readers refuse even where JSON allows it.
     #[error("yaml: control characters are not allowed")]
     ControlCharacter,
@@ -492,7 +495,7 @@ impl TreeSink for Emitter<'_> {
             return Ok(());
         }
         if !value.is_finite() {
-            return Err(EmitError::NotFinite);
+            return Err(EmitError::NotFinite(not_finite(value)));
         }
         // JSON writes integers up to 1e21 in full; read again they are integers if they fit.
         let in_full = value.fract() == 0.0
@@ -508,6 +511,10 @@ impl TreeSink for Emitter<'_> {
             }
         });
         Ok(())
+    }
+
+    fn no_data(&mut self, go_type: &'static str) -> Result<(), EmitError> {
+        Err(EmitError::NoData(go_type))
     }
 
     fn string(&mut self, value: &str) -> Result<(), EmitError> {

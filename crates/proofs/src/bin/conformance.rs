@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use helm_chart::render::{RenderError, RenderOptions};
 use helm_chart::{Capabilities, Chart, ChartFile, Environment, Profile, Release, Values};
+use proofs::differential::ours::words;
 use serde::Deserialize;
 
 /// Compare one-template probes with Helm's answers, in both profiles.
@@ -130,20 +131,20 @@ fn read(arguments: &Arguments) -> Result<Vec<Probe>, String> {
 
 /// The output of the probe's template, or the error.
 fn run(probe: &Probe, profile: Profile) -> Result<String, String> {
-    let chart = chart(&probe.template).map_err(|error| error.to_string())?;
-    let mut values = Values::parse_as(&probe.values, profile).map_err(|error| error.to_string())?;
+    let chart = chart(&probe.template).map_err(|error| words(&error))?;
+    let mut values = Values::parse_as(&probe.values, profile).map_err(|error| words(&error))?;
     for argument in &probe.set {
-        values = values.set(argument).map_err(|error| error.to_string())?;
+        values = values.set(argument).map_err(|error| words(&error))?;
     }
     let resolved = chart
         .resolve(values.as_table(), profile)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| words(&error))?;
     let options = RenderOptions::default()
         .with_profile(profile)
         .with_capabilities(capabilities(profile)?);
     let release = Release::install("r", "ns");
     let rendered = chart.render_resolved(&resolved, &release, &Environment::sealed(), &options);
-    let mut rendered = rendered.map_err(|error: RenderError| error.to_string())?;
+    let mut rendered = rendered.map_err(|error: RenderError| words(&error))?;
     rendered
         .files
         .remove("c/templates/t.yaml")

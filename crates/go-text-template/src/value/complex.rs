@@ -1,15 +1,16 @@
-//! Complex constants: they can be written and printed, and nothing else.
+//! Complex constants: they can be written, printed and told apart, and nothing else.
 
-use crate::fmt::format_float;
-use crate::value::{Object, Value};
+use super::{Kind, Object, Value};
+use crate::fmt::sprint_value;
 
-#[derive(Debug)]
-struct Complex {
-    real: f64,
-    imaginary: f64,
+/// A `complex128`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Complex {
+    pub(crate) real: f64,
+    pub(crate) imaginary: f64,
 }
 
-pub(super) fn value(real: f64, imaginary: f64) -> Value {
+pub(crate) fn complex(real: f64, imaginary: f64) -> Value {
     Value::object(Complex { real, imaginary })
 }
 
@@ -18,21 +19,16 @@ impl Object for Complex {
         "complex128"
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Complex128
+    }
+
     fn truth(&self) -> bool {
         self.real != 0.0 || self.imaginary != 0.0
     }
 
     fn print(&self) -> String {
-        let sign = if self.imaginary.is_sign_negative() {
-            ""
-        } else {
-            "+"
-        };
-        format!(
-            "({}{sign}{}i)",
-            format_float(self.real, 'g', None),
-            format_float(self.imaginary, 'g', None)
-        )
+        sprint_value(&Value::object(*self)).to_string()
     }
 
     #[expect(clippy::float_cmp, reason = "Go compares complex numbers with ==")]
