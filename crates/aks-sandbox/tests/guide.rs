@@ -305,7 +305,7 @@ async fn objects_of_a_deleted_definition_are_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_guides_volume_binds_to_its_claim() {
+async fn the_guides_volume_binds_to_its_claim_in_the_controllers_next_rounds() {
     let wire = Wire(Sandbox::seeded(3));
     wire.create(
         "/api/v1/namespaces",
@@ -329,8 +329,17 @@ async fn the_guides_volume_binds_to_its_claim() {
         "csi": {"driver": "blob.csi.azure.com", "volumeHandle": "account_airflow-logs", "volumeAttributes": {"containerName": "airflow-logs"}},
     }}))
     .await;
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(wire.get(&claim).await["status"]["phase"], "Bound");
+    let phase = async |seconds| {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        wire.get(&claim).await["status"]["phase"].clone()
+    };
+    // The controller's rounds are 15 seconds apart: one binds the volume, the next the claim.
+    assert_eq!(
+        phase(1).await,
+        "Pending",
+        "the volume's coming queues no claim"
+    );
+    assert_eq!(phase(30).await, "Bound");
     assert_eq!(
         wire.get("/api/v1/persistentvolumes/pv-airflow-logs").await["spec"]["claimRef"]["name"],
         "pvc-airflow-logs"

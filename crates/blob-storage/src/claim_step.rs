@@ -1,6 +1,8 @@
 //! [`EnsureClaim`]: the claim of the logs (S10), bound. It owns the wait with its reason; it refuses
 //! to say that a pod could mount it.
 
+mod requeue;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +15,12 @@ use kube_cluster::{Cluster, Object, Target, wait_until};
 
 use crate::declared::{Declared, Terms, adopt, declare, look};
 use crate::{VolumeError, VolumeSettings};
+use requeue::requeue;
 
 /// Keeps the claim as declared and waits until it is bound.
+///
+/// One that is not bound at once, whoever made it, is brought before the volume controller again by
+/// a changed annotation (`aks-airflow.io/requeued`), which belongs to nobody's declaration.
 #[derive(Debug, Clone)]
 pub struct EnsureClaim {
     /// The cluster.
@@ -48,6 +54,8 @@ pub struct BoundClaim {
 pub struct ClaimAction {
     /// The claim to declare, unless it is as declared.
     wanted: Option<Object>,
+    /// The claim as it was seen, if it is there.
+    live: Option<Object>,
     /// The declaration and the claim as `kubectl apply` left it, if only its owner changes.
     adopt: Option<(Object, Object)>,
 }
@@ -83,17 +91,21 @@ impl EnsureClaim {
         }
         let target = self.settings.claim_ref();
         let mut wanted = Target::ready(target.clone());
+        let mut live = action.live;
         if let Some(declared) = action.wanted {
-            wanted.seen = Some(declare(&*self.cluster, declared, self.take_fields).await?);
+            live = Some(declare(&*self.cluster, declared, self.take_fields).await?);
+            wanted.seen.clone_from(&live);
         }
         let targets = [wanted];
-        wait_until(&self.cluster, &targets, self.limit, &context.observer)
-            .await
-            .map_err(|source| VolumeError::Unbound {
-                claim: target.to_string(),
-                limit: self.limit,
-                source,
-            })?;
+        let bound = tokio::select! {
+            bound = wait_until(&self.cluster, &targets, self.limit, &context.observer) => bound,
+            never = requeue(&*self.cluster, &target, live) => match never {},
+        };
+        bound.map_err(|source| VolumeError::Unbound {
+            claim: target.to_string(),
+            limit: self.limit,
+            source,
+        })?;
         Ok(())
     }
 }
@@ -151,6 +163,7 @@ impl Step for EnsureClaim {
             return Ok(Decision::Act {
                 action: ClaimAction {
                     wanted: Some(declared.wanted.clone()),
+                    live: None,
                     adopt: None,
                 },
                 changes: vec![change.clone()],
@@ -165,6 +178,7 @@ impl Step for EnsureClaim {
                 return Ok(Decision::Adopt {
                     action: ClaimAction {
                         wanted: None,
+                        live: None,
                         adopt: Some((declared.wanted.clone(), live)),
                     },
                     output: self.output(),
@@ -179,6 +193,7 @@ impl Step for EnsureClaim {
         Ok(Decision::Act {
             action: ClaimAction {
                 wanted: None,
+                live: declared.live.clone(),
                 adopt: None,
             },
             changes: vec![

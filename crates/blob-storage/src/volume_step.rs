@@ -2,31 +2,23 @@
 //! handle nobody else has, a holder that is ours; it refuses to take a volume from another claim.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use converge::{
-    Change, ChangeKind, Decision, Observer, Proof, Readiness, Slot, Step, StepContext, StepError,
-    StepOutcome, Verification,
+    Change, ChangeKind, Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome,
+    Verification,
 };
-use kube_cluster::{
-    Cluster, ClusterError, Kind, Object, ObjectRef, Query, Target, WriteOptions, insist, wait_until,
-};
+use kube_cluster::{Cluster, ClusterError, Kind, Object, ObjectRef, Query, WriteOptions, insist};
 use serde_json::json;
 
 use crate::declared::{Declared, Terms, adopt, beside, declare};
 use crate::volume::{DRIVER, Holder};
 use crate::{AccountAccess, ContainerName, VolumeError, VolumeSettings, VolumeSource};
 
-/// How long the cluster's volume controller may take to see a new volume before the claim is made
-/// all the same.
-const NOTICED: Duration = Duration::from_secs(10);
-
 /// Keeps the volume as declared, and free for its claim.
 ///
-/// A new volume is there once the volume controller has seen it: a claim the controller sees first
-/// is looked at again only with its next round, 15 seconds later. Source: Kubernetes,
-/// `syncUnboundClaim` and `--pvclaimbinder-sync-period`.
+/// It does not wait until the volume controller has seen a new volume: a claim that the controller
+/// sees first is [brought before it again](crate::EnsureClaim).
 ///
 /// A volume that a deleted claim of the same name left behind is taken into use again: its stale
 /// reference is cleared, guarded by the old claim's uid. A volume of the guide keeps its
@@ -128,18 +120,13 @@ impl EnsureVolume {
         Ok(VolumeObserved(Some((declared, holder))))
     }
 
-    async fn bring_about(
-        &self,
-        action: VolumeAction,
-        observer: &Observer,
-    ) -> Result<(), VolumeError> {
+    async fn bring_about(&self, action: VolumeAction) -> Result<(), VolumeError> {
         let target = self.settings.volume_ref();
         if let Some((wanted, live)) = action.adopt {
             return adopt(&*self.cluster, &wanted, &live).await;
         }
         if let Some(wanted) = action.wanted {
-            let live = declare(&*self.cluster, wanted, self.take_fields).await?;
-            self.be_noticed(live, observer).await;
+            declare(&*self.cluster, wanted, self.take_fields).await?;
         }
         if let Some(uid) = action.release {
             let release = || self.release(&target, &uid);
@@ -148,19 +135,6 @@ impl EnsureVolume {
                 .map_err(VolumeError::cluster(&target))?;
         }
         Ok(())
-    }
-
-    /// Waits until the volume controller has given the volume a phase. If it does not, the claim's
-    /// own wait says what is wrong.
-    async fn be_noticed(&self, live: Object, observer: &Observer) {
-        let has_phase = |volume: &Object| match volume.text("/status/phase") {
-            None | Some("Pending") => {
-                Readiness::InProgress("not seen by its controller yet".into())
-            }
-            Some(phase) => Readiness::Current(phase.to_owned()),
-        };
-        let target = Target::judged(live.reference(), has_phase).seen(live);
-        let _ = wait_until(&self.cluster, &[target], NOTICED, observer).await;
     }
 
     /// Clears the reference to a claim that is gone; one that is cleared already, perhaps by a try
@@ -263,7 +237,7 @@ impl Step for EnsureVolume {
     async fn perform(
         &self,
         action: Self::Action,
-        context: &StepContext,
+        _context: &StepContext,
     ) -> Result<StepOutcome<Self::Output>, StepError> {
         let first_write_may_fail = action.wanted.is_none() || action.release.is_none();
         let did = match (&action.wanted, &action.release) {
@@ -272,7 +246,7 @@ impl Step for EnsureVolume {
             _ if action.conflicted && self.take_fields => "fields taken",
             _ => "applied",
         };
-        self.bring_about(action, &context.observer)
+        self.bring_about(action)
             .await
             .map_err(|error| match error {
                 error @ VolumeError::Conflict { .. } => StepError::before_writes(error),

@@ -95,7 +95,7 @@ pub const RIGHTS: &[Right] = &[
     inside("external-secrets.io", "externalsecrets", APPLIED),
     inside("rbac.authorization.k8s.io", "roles", APPLIED),
     inside("rbac.authorization.k8s.io", "rolebindings", APPLIED),
-    outside("", "persistentvolumes", APPLIED),
+    outside("", "persistentvolumes", &["get", "list", "create", "patch"]),
     outside("apiextensions.k8s.io", "customresourcedefinitions", APPLIED),
     outside(
         "admissionregistration.k8s.io",

@@ -145,6 +145,7 @@ fn scrubbed(mut value: Value) -> Value {
             for chance in [
                 "uid",
                 "force-sync",
+                "aks-airflow.io/requeued",
                 "volumeName",
                 "volumeHandle",
                 "resourceVersion",

@@ -142,6 +142,36 @@ async fn the_logs_converge_and_a_second_run_writes_nothing() {
     assert_eq!(since.of(RequestClass::Write), 0);
 }
 
+/// Kubernetes' controller gives up over a claim whose volume is new, and looks again up to 15 seconds
+/// later.
+#[tokio::test(start_paused = true)]
+async fn a_claim_waits_for_no_round_of_the_volume_controller() {
+    for made_before in [false, true] {
+        let scene = Scene::new().await;
+        let claim = VolumeSettings::default().claim();
+        if made_before {
+            let created = scene.cluster.create(claim.clone(), WriteOptions::default());
+            created.await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let context = StepContext::default();
+        let mut steps = scene.steps();
+        let bind = steps.pop().unwrap();
+        for step in steps {
+            step.run(&context).await.unwrap();
+        }
+        let started = tokio::time::Instant::now();
+        bind.run(&context).await.unwrap();
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(1), "{made_before}: {took:?}");
+
+        // What is left on the claim is nobody's declaration.
+        let writes = scene.writes();
+        scene.run().await.unwrap();
+        assert_eq!(scene.writes(), writes);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_plan_of_a_new_world_lists_every_row_and_writes_nothing() {
     let scene = Scene::new().await;

@@ -30,7 +30,7 @@ const LISTS: [&str; 17] = [
 ];
 
 /// Fields the server, a controller or chance chooses.
-const CHOSEN: [&str; 15] = [
+const CHOSEN: [&str; 16] = [
     "uid",
     "resourceVersion",
     "creationTimestamp",
@@ -44,6 +44,7 @@ const CHOSEN: [&str; 15] = [
     "caBundle",
     "deployment.kubernetes.io/revision",
     "force-sync",
+    "aks-airflow.io/requeued",
     "volume.kubernetes.io/selected-node",
     "modifiedAt",
 ];

@@ -146,6 +146,30 @@ impl<'a> Pass<'a> {
         false
     }
 
+    /// Whether a controller has `owner` in its queue: it has changed since the controller looked at
+    /// it, or the controller's next round has begun, one every `period` milliseconds. Whoever asks
+    /// looks.
+    pub(crate) fn queued(&mut self, owner: &Value, controller: &str, period: i64) -> bool {
+        let key = format!("{}/{controller}", text(owner, "/metadata/uid"));
+        let version = text(owner, "/metadata/resourceVersion");
+        let now = self.now;
+        let looked = self.state.progress.get(&key);
+        if let Some(looked) = looked.filter(|looked| looked.step == version) {
+            let round = (looked.since.div_euclid(period) + 1) * period;
+            if now < round {
+                self.wake_at(round);
+                return false;
+            }
+        }
+        let looks = Progress {
+            step: version.to_owned(),
+            since: now,
+            tries: 0,
+        };
+        self.state.progress.insert(key, looks);
+        true
+    }
+
     /// Starts a step's time anew and counts the try.
     pub(crate) fn restart(&mut self, owner: &Value, step: &str) -> u32 {
         let key = format!("{}/{step}", text(owner, "/metadata/uid"));

@@ -1,5 +1,11 @@
 //! PersistentVolumes and claims: binding, provisioning, release. This file owns phases and the
 //! reasons a claim waits.
+//!
+//! As Kubernetes' controller, it does not look at an unbound claim that names its volume because the
+//! volume has come or changed: only when the claim itself changes, and once a round. And its two workers
+//! get into each other's way when such a claim is bound: the claim's writes the reference into the
+//! volume and then gives up over the phase that the volume's has written meanwhile. There it happens
+//! about every second time, here each time.
 
 use std::sync::Arc;
 
@@ -9,6 +15,9 @@ use super::pass::{Pass, list, terminating, text};
 
 /// How long a provisioner takes, milliseconds.
 const PROVISIONING: i64 = 30;
+/// How often every claim is looked at, milliseconds. Source: Kubernetes,
+/// `--pvclaimbinder-sync-period`.
+const ROUND: i64 = 15_000;
 /// The annotation of the default class.
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 
@@ -110,6 +119,10 @@ fn bind(pass: &mut Pass<'_>, claim: &Value) {
         provision(pass, claim);
         return;
     }
+    if !pass.due(claim, "binding", PROVISIONING) || !pass.queued(claim, "volume controller", ROUND)
+    {
+        return;
+    }
     match pass.get("/persistentvolumes", "", &wanted) {
         None => pass.event(
             claim,
@@ -126,7 +139,8 @@ fn bind(pass: &mut Pass<'_>, claim: &Value) {
                 &message,
                 "persistentvolume-controller",
             ),
-            None => join(pass, &volume, claim),
+            None if text(&volume, "/spec/claimRef/uid").is_empty() => reserve(pass, &volume, claim),
+            None => finish(pass, &volume, claim),
         },
     }
 }
@@ -180,10 +194,8 @@ fn bytes(text: &str) -> u128 {
     digits.parse::<u128>().unwrap_or(0).saturating_mul(factor)
 }
 
-fn join(pass: &mut Pass<'_>, volume: &Value, claim: &Value) {
-    if !pass.due(claim, "binding", PROVISIONING) {
-        return;
-    }
+/// The volume's half of a binding.
+fn reserve(pass: &mut Pass<'_>, volume: &Value, claim: &Value) {
     let reference = json!({
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -195,6 +207,10 @@ fn join(pass: &mut Pass<'_>, volume: &Value, claim: &Value) {
         volume["spec"]["claimRef"] = reference;
         volume["status"]["phase"] = "Bound".into();
     });
+}
+
+/// The claim's half.
+fn finish(pass: &mut Pass<'_>, volume: &Value, claim: &Value) {
     let volume_name = volume["metadata"]["name"].clone();
     pass.update("/persistentvolumeclaims", claim, |claim| {
         claim["spec"]["volumeName"] = volume_name;
@@ -266,7 +282,8 @@ fn provision(pass: &mut Pass<'_>, claim: &Value) {
                 claim["spec"]["storageClassName"] = class_name;
             });
         }
-        join(pass, &volume, claim);
+        reserve(pass, &volume, claim);
+        finish(pass, &volume, claim);
     }
 }
 
