@@ -236,6 +236,53 @@ fn archives_that_are_damaged_hostile_or_not_there_are_named() {
 }
 
 #[test]
+fn a_template_that_fails_is_shown_with_its_line_whichever_command_renders_it() {
+    let folder = Folder::new("template");
+    std::fs::create_dir(folder.0.join("charts")).unwrap();
+    for (name, version) in [("airflow", "1.15.0"), ("external-secrets", "0.10.5")] {
+        let metadata = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
+        let chart = archive(&[
+            (&format!("{name}/Chart.yaml"), metadata.as_bytes()),
+            (
+                &format!("{name}/templates/a.yaml"),
+                b"{{ $team := dict \"name\" 5 }}\nteam: {{ $team.name.first }}\n",
+            ),
+        ]);
+        let archive = format!("{name}-{version}.tgz");
+        std::fs::write(folder.0.join("charts").join(archive), chart).unwrap();
+    }
+    let line = "2 | team: {{ $team.name.first }}";
+    let reach = "$team  map of 1: name";
+    for command in ["plan", "up"] {
+        let mut arguments = vec![command, "--sandbox", "--charts", "charts", "-f"];
+        let guide = guide();
+        arguments.push(&guide);
+        let (code, out, error) = folder.says(&arguments);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{error}");
+        for words in [
+            "aka::render::execute",
+            "nothing was written",
+            "can't evaluate field first in type interface {}",
+            "templates/a.yaml:2",
+            line,
+            "in reach there:",
+            reach,
+        ] {
+            assert!(error.contains(words), "no `{words}` in {error}");
+        }
+        arguments.extend(["--output", "json"]);
+        let (_, out, _) = folder.says(&arguments);
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let one = &json["error"]["errors"][0];
+        assert_eq!(one["at"]["line"], 2, "{json}");
+        assert!(
+            one["inReach"].as_array().unwrap().contains(&reach.into()),
+            "{json}"
+        );
+    }
+}
+
+#[test]
 fn values_that_break_the_charts_schema_are_named_by_their_path() {
     let folder = Folder::new("schema");
     let chart = archive(&[

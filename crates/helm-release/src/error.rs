@@ -346,6 +346,13 @@ impl From<RenderFailure> for ReleaseErrorKind {
 #[derive(Debug)]
 pub struct RenderFailureSource(pub RenderFailure);
 
+impl RenderFailureSource {
+    /// The chart's own error, such as a [`helm_chart::render::RenderError`], to look into.
+    pub fn cause(&self) -> &(dyn Error + 'static) {
+        self.0.as_ref()
+    }
+}
+
 impl fmt::Display for RenderFailureSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)

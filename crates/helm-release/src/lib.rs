@@ -46,7 +46,7 @@ pub use chart::{
 };
 pub use codec::RecordError;
 pub use engine::ClusterReleases;
-pub use error::{ReleaseError, ReleaseErrorKind};
+pub use error::{ReleaseError, ReleaseErrorKind, RenderFailureSource};
 pub use helm_chart::Profile;
 pub use intent::{Policy, ReleaseIntent, WaitMode};
 pub use live::objects_of;

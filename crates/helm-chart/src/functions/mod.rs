@@ -48,6 +48,7 @@ mod strings;
 mod texts;
 mod toml;
 mod toml_read;
+mod toml_scan;
 mod toml_write;
 mod types;
 mod url;

@@ -1,9 +1,10 @@
 //! Reading TOML 1.0: integers become int64, floats float64, dates times, arrays of tables lists.
 //!
-//! Errors name the line and the last key, and say what is wrong, as BurntSushi/toml 1.5 does for
-//! the usual mistakes.
+//! Owns which keys may be defined again and what scalars are worth; the text is taken apart by
+//! [`super::toml_scan`]. Errors name the line and the last key, and say what is wrong, as
+//! BurntSushi/toml 1.6 does.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use go_text_template::{List, ListType, Map, Type, Value, fmt};
 use jiff::tz::TimeZone;
@@ -11,47 +12,16 @@ use jiff::tz::TimeZone;
 use super::date_parse;
 use super::instant::Zone;
 use super::moment::Moment;
+use super::toml_scan::{After, Fault, Form, Piece, Scanner, Start, Top};
+use super::toml_write::quoted_key;
 
 /// Nesting beyond which a document is refused.
 const MAX_DEPTH: usize = 256;
+/// A zero among so many bytes is taken for another encoding.
+const PROBED: usize = 6;
 
 /// `[]map[string]interface {}`, what an array of tables becomes.
 const TABLES: ListType = ListType::named("[]map[string]interface {}", Type::Map);
-
-/// The table a document holds.
-///
-/// # Errors
-/// `toml: line N: …` for what is not TOML.
-pub(super) fn parse(source: &str) -> Result<Map, String> {
-    let mut reader = Reader {
-        source,
-        at: 0,
-        context: Vec::new(),
-        last_key: Vec::new(),
-        headers: HashSet::new(),
-        arrays: HashSet::new(),
-    };
-    let root = Map::new();
-    match reader.document(&root) {
-        Ok(()) => Ok(root),
-        Err(problem) => {
-            let line = source
-                .get(..reader.at)
-                .unwrap_or(source)
-                .matches('\n')
-                .count();
-            let key = if reader.last_key.is_empty() {
-                String::new()
-            } else {
-                format!(
-                    " (last key {})",
-                    fmt::quote(reader.last_key.join(".").as_bytes())
-                )
-            };
-            Err(format!("toml: line {}{key}: {problem}", line + 1))
-        }
-    }
-}
 
 /// The zones that mark what has none, and how it is written.
 pub(super) const LOCAL_ZONES: [(&str, &str); 3] = [
@@ -60,594 +30,502 @@ pub(super) const LOCAL_ZONES: [(&str, &str); 3] = [
     ("time-local", "15:04:05.999999999"),
 ];
 
-/// What a key names.
-#[derive(Clone, Copy)]
-enum Keys {
-    /// A table: `[a.b]`.
-    OfHeader,
-    /// A value: `a.b = 1`.
-    OfValue,
+/// How dates and times may be written, and the zone of those that name none.
+const LAYOUTS: [(&str, &str); 7] = [
+    ("2006-01-02T15:04:05.999999999Z07:00", ""),
+    ("2006-01-02T15:04:05.999999999", "datetime-local"),
+    ("2006-01-02", "date-local"),
+    ("15:04:05.999999999", "time-local"),
+    ("2006-01-02T15:04Z07:00", ""),
+    ("2006-01-02T15:04", "datetime-local"),
+    ("15:04", "time-local"),
+];
+
+/// The table a document holds.
+///
+/// # Errors
+/// `toml: line N: …` for what is not TOML.
+pub(super) fn parse(source: &str) -> Result<Map, String> {
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+    if source.bytes().take(PROBED).any(|byte| byte == 0) {
+        return Err("toml: line 1: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8".to_owned());
+    }
+    let mut reader = Reader {
+        scanner: Scanner::new(source),
+        root: Map::new(),
+        context: Vec::new(),
+        key: String::new(),
+        key_line: 1,
+        implicit: HashSet::new(),
+        arrays: HashMap::new(),
+    };
+    match reader.document() {
+        Ok(()) => Ok(reader.root),
+        Err(Fault { line, words }) => {
+            let key = reader.last_key();
+            let key = if key.is_empty() {
+                key
+            } else {
+                format!(" (last key {})", fmt::quote(key.as_bytes()))
+            };
+            Err(format!("toml: line {line}{key}: {words}"))
+        }
+    }
 }
 
 struct Reader<'a> {
-    source: &'a str,
-    at: usize,
+    scanner: Scanner<'a>,
+    root: Map,
     /// The path of the table being filled.
     context: Vec<String>,
-    /// The path of the key whose value is being read; empty between values.
-    last_key: Vec<String>,
-    /// Tables that have had their header.
-    headers: HashSet<usize>,
-    /// Paths of arrays of tables made by headers.
-    arrays: HashSet<Vec<String>>,
+    /// The key in it whose value is being read; empty between values.
+    key: String,
+    /// The line of the first part of that key.
+    key_line: usize,
+    /// Tables that no header and no key of their own has defined yet.
+    implicit: HashSet<String>,
+    /// Whether what was last defined at a path is an array.
+    arrays: HashMap<String, bool>,
 }
 
 impl<'a> Reader<'a> {
-    fn rest(&self) -> &'a str {
-        &self.source[self.at..]
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-
-    fn take(&mut self, text: &str) -> bool {
-        let found = self.rest().starts_with(text);
-        if found {
-            self.at += text.len();
-        }
-        found
-    }
-
-    fn take_while(&mut self, matches: impl Fn(char) -> bool) -> &'a str {
-        let rest = self.rest();
-        let end = rest.find(|letter| !matches(letter)).unwrap_or(rest.len());
-        self.at += end;
-        &rest[..end]
-    }
-
-    fn blanks(&mut self) {
-        self.take_while(|letter| letter == ' ' || letter == '\t');
-    }
-
-    /// Blanks, line breaks and comments.
-    fn space(&mut self) -> Result<(), String> {
-        loop {
-            self.take_while(|letter| matches!(letter, ' ' | '\t' | '\n' | '\r'));
-            if self.peek() != Some('#') {
-                return Ok(());
-            }
-            self.comment()?;
-        }
-    }
-
-    fn comment(&mut self) -> Result<(), String> {
-        let text = self.take_while(|letter| letter != '\n');
-        let control = |letter: char| letter.is_ascii_control() && letter != '\t' && letter != '\r';
-        if text.contains(control) {
-            Err("control characters are not allowed inside comments".to_owned())
+    fn last_key(&self) -> String {
+        if self.key.is_empty() {
+            dotted(&self.context)
+        } else if self.context.is_empty() {
+            self.key.clone()
         } else {
-            Ok(())
+            format!("{}.{}", dotted(&self.context), self.key)
         }
     }
 
-    fn end_of_line(&mut self) -> Result<(), String> {
-        self.blanks();
-        if self.peek() == Some('#') {
-            self.comment()?;
-        }
-        match self.peek() {
-            None | Some('\n') => Ok(()),
-            Some('\r') if self.rest().starts_with("\r\n") => Ok(()),
-            Some(found) => Err(format!(
-                "expected a top-level item to end with a newline, comment, or EOF, but got {} instead",
-                shown(Some(found))
-            )),
-        }
+    /// A fault at the key being defined.
+    fn refuse<T>(&self, words: String) -> Result<T, Fault> {
+        Err(Fault {
+            line: self.key_line,
+            words,
+        })
     }
 
-    fn document(&mut self, root: &Map) -> Result<(), String> {
-        let mut table = root.clone();
+    fn document(&mut self) -> Result<(), Fault> {
         loop {
-            self.space()?;
-            match self.peek() {
-                None => return Ok(()),
-                Some('[') => table = self.header(root)?,
-                Some(_) => self.assignment(&table, 0)?,
-            }
-            self.end_of_line()?;
-        }
-    }
-
-    fn header(&mut self, root: &Map) -> Result<Map, String> {
-        let array = self.take("[[");
-        if !array {
-            self.take("[");
-        }
-        let path = self.key(Keys::OfHeader)?;
-        if !self.take(if array { "]]" } else { "]" }) {
-            return Err(self.unended_header());
-        }
-        let Some((last, parents)) = path.split_last() else {
-            return Err("a table needs a name".to_owned());
-        };
-        path.clone_into(&mut self.context);
-        let parent = Self::descend(root, parents)?;
-        if array {
-            return self.next_of_array(&parent, &path, last);
-        }
-        let table = match parent.get(last) {
-            None => {
-                let table = Map::new();
-                parent.insert(last.as_str(), table.clone());
-                table
-            }
-            Some(Value::Map(table)) => table,
-            Some(_) => {
-                return Err(format!(
-                    "Key '{}' has already been defined.",
-                    path.join(".")
-                ));
-            }
-        };
-        if !self.headers.insert(table.address()) {
-            return Err(format!(
-                "Key '{}' has already been defined.",
-                path.join(".")
-            ));
-        }
-        Ok(table)
-    }
-
-    fn next_of_array(&mut self, parent: &Map, path: &[String], last: &str) -> Result<Map, String> {
-        let mut items = match parent.get(last) {
-            None => Vec::new(),
-            Some(Value::List(list)) if self.arrays.contains(path) => list.to_vec(),
-            Some(_) => {
-                return Err(format!(
-                    "Key '{}' was already created and cannot be used as an array.",
-                    path.join(".")
-                ));
-            }
-        };
-        let table = Map::new();
-        items.push(Value::Map(table.clone()));
-        parent.insert(last, Value::List(List::with_type(TABLES, items)));
-        self.arrays.insert(path.to_vec());
-        Ok(table)
-    }
-
-    /// The table at a path, made on the way if need be; of an array of tables, the last one.
-    fn descend(from: &Map, path: &[String]) -> Result<Map, String> {
-        let mut table = from.clone();
-        for key in path {
-            let next = match table.get(key) {
-                None => {
-                    let next = Map::new();
-                    table.insert(key.as_str(), next.clone());
-                    next
+            match self.scanner.top()? {
+                Top::End => return Ok(()),
+                Top::Table => self.header(false)?,
+                Top::ArrayTable => self.header(true)?,
+                Top::Key => {
+                    let outer = self.context.clone();
+                    self.assignment(0)?;
+                    self.context = outer;
+                    self.key.clear();
                 }
-                Some(Value::Map(next)) => next,
-                Some(Value::List(list)) if list.list_type() == TABLES => match list.last() {
-                    Some(Value::Map(next)) => next.clone(),
-                    _ => return Err(format!("Key '{key}' is no table.")),
-                },
-                Some(_) => return Err(format!("Key '{key}' has already been defined.")),
-            };
-            table = next;
+            }
+            self.scanner.end_of_line()?;
         }
-        Ok(table)
     }
 
-    /// Helm's reader has taken the character that does not fit, a line's end included.
-    fn unended_header(&mut self) -> String {
-        let found = self.peek();
-        self.at += found.map_or(0, char::len_utf8);
-        let found = found.map_or("'\\x00'".to_owned(), |letter| shown(Some(letter)));
-        format!("expected '.' or ']' to end table name, but got {found} instead")
+    fn header(&mut self, array: bool) -> Result<(), Fault> {
+        let path = self.name(Scanner::table_name, Scanner::after_table_name)?;
+        if array {
+            self.scanner.end_of_array_table()?;
+        }
+        self.enter(&path, array)?;
+        self.note(&self.context.clone(), false);
+        Ok(())
     }
 
-    /// A dotted key.
-    fn key(&mut self, keys: Keys) -> Result<Vec<String>, String> {
+    /// The parts of a name with dots between them; at least one.
+    fn name(
+        &mut self,
+        part: fn(&mut Scanner<'a>) -> Result<Piece<'a>, Fault>,
+        after: fn(&mut Scanner<'a>) -> Result<After, Fault>,
+    ) -> Result<Vec<String>, Fault> {
         let mut path = Vec::new();
         loop {
-            self.blanks();
-            path.push(match self.peek() {
-                Some('"') => self.basic_string()?,
-                Some('\'') => self.literal_string()?,
-                _ => {
-                    let bare = self.take_while(|letter| {
-                        letter.is_ascii_alphanumeric() || letter == '_' || letter == '-'
-                    });
-                    if bare.is_empty() {
-                        return Err(self.nameless(keys, path.is_empty()));
-                    }
-                    bare.to_owned()
-                }
-            });
-            self.blanks();
-            if !self.take(".") {
+            let piece = part(&mut self.scanner)?;
+            if path.is_empty() {
+                self.key_line = piece.line;
+            }
+            path.push(text(piece)?);
+            if after(&mut self.scanner)? == After::End {
                 return Ok(path);
             }
         }
     }
 
-    /// Why there is no name where one should be.
-    fn nameless(&mut self, keys: Keys, is_first: bool) -> String {
-        let words = match (keys, self.peek(), is_first) {
-            (Keys::OfHeader, None | Some(']'), _) => {
-                "unexpected end of table name (table names cannot be empty)"
-            }
-            (Keys::OfHeader, Some('.'), _) => {
-                "unexpected table separator (table names cannot be empty)"
-            }
-            (Keys::OfHeader, Some(_), _) => return self.unended_header(),
-            (Keys::OfValue, Some('='), true) => "unexpected '=': key name appears blank",
-            (Keys::OfValue, Some('.'), true) => "unexpected '.': keys cannot start with a '.'",
-            (Keys::OfValue, None | Some('='), false) => "unexpected '='",
-            (Keys::OfValue, Some('.'), false) => "unexpected '.'",
-            (Keys::OfValue, found, _) => {
-                return format!("expected '.' or '=', but got {} instead", shown(found));
-            }
-        };
-        words.to_owned()
+    /// `a.b = value` in the current table, which it leaves for the one the value is in. Answers
+    /// with the parts of the key before the last, and the value.
+    fn assignment(&mut self, depth: usize) -> Result<(Vec<String>, Value), Fault> {
+        let mut path = self.name(Scanner::key_name, Scanner::after_key_name)?;
+        self.key = path.pop().unwrap_or_default();
+        for part in &path {
+            let mut table = self.context.clone();
+            table.push(part.clone());
+            self.implicit.insert(dotted(&table));
+            self.enter(&table, false)?;
+        }
+        let (value, is_array) = self.value(depth, false)?;
+        let key = self.key.clone();
+        self.set(&key, value.clone())?;
+        let mut whole = self.context.clone();
+        whole.push(key);
+        self.note(&whole, is_array);
+        Ok((path, value))
     }
 
-    fn assignment(&mut self, table: &Map, depth: usize) -> Result<(), String> {
-        let path = self.key(Keys::OfValue)?;
-        if !self.take("=") {
-            return Err(match self.peek() {
-                None => "unexpected EOF; expected key separator '='".to_owned(),
-                found => format!("expected '.' or '=', but got {} instead", shown(found)),
-            });
-        }
-        self.blanks();
-        if self.last_key.is_empty() {
-            self.last_key.clone_from(&self.context);
-        }
-        self.last_key.extend_from_slice(&path);
-        let value = self.value(depth)?;
-        self.define(table, &path, value)?;
-        if depth == 0 {
-            self.last_key.clear();
-        }
-        Ok(())
+    /// Remembers whether an array was defined at a path.
+    fn note(&mut self, path: &[String], is_array: bool) {
+        self.arrays.insert(dotted(path), is_array);
     }
 
-    fn define(&mut self, table: &Map, path: &[String], value: Value) -> Result<(), String> {
+    /// Makes the table at `path` the current one; it must be new, or known by implication alone. Of
+    /// an array of tables it is a new item.
+    fn enter(&mut self, path: &[String], array: bool) -> Result<(), Fault> {
         let Some((last, parents)) = path.split_last() else {
-            return Err("expected a key".to_owned());
+            return Ok(());
         };
-        let mut target = table.clone();
-        for parent in parents {
-            let next = match target.get(parent) {
-                Some(Value::Map(next)) if !self.headers.contains(&next.address()) => next,
-                None => {
-                    let next = Map::new();
-                    target.insert(parent.as_str(), next.clone());
-                    next
-                }
-                Some(_) => return Err(format!("Key '{parent}' has already been defined.")),
+        let mut table = self.root.clone();
+        for (index, key) in parents.iter().enumerate() {
+            let held = table.get(key).unwrap_or_else(|| {
+                self.implicit.insert(dotted(&parents[..=index]));
+                let new = Value::Map(Map::new());
+                table.insert(key.as_str(), new.clone());
+                new
+            });
+            let Some(next) = as_table(&held) else {
+                let key = dotted(&parents[..=index]);
+                return self.refuse(format!("Key '{key}' was already created as a hash."));
             };
-            target = next;
+            table = next;
         }
-        if target.contains_key(last) {
-            return Err(format!(
-                "Key '{}' has already been defined.",
-                self.last_key.join(".")
-            ));
-        }
-        target.insert(last.as_str(), value);
-        Ok(())
-    }
-
-    fn value(&mut self, depth: usize) -> Result<Value, String> {
-        if depth > MAX_DEPTH {
-            return Err("values nest too deeply".to_owned());
-        }
-        match self.peek() {
-            Some('"') if self.take("\"\"\"") => self.multi_line("\"\"\"", true).map(Value::from),
-            Some('\'') if self.take("'''") => self.multi_line("'''", false).map(Value::from),
-            Some('"') => self.basic_string().map(Value::from),
-            Some('\'') => self.literal_string().map(Value::from),
-            Some('[') => self.array(depth),
-            Some('{') => self.inline_table(depth),
-            Some(_) => self.scalar(),
-            None => Err("unexpected EOF; expected value".to_owned()),
-        }
-    }
-
-    fn array(&mut self, depth: usize) -> Result<Value, String> {
-        self.take("[");
-        let mut items = Vec::new();
-        loop {
-            self.space()?;
-            if self.take("]") {
-                return Ok(items.into());
-            }
-            items.push(self.value(depth + 1)?);
-            self.space()?;
-            if !self.take(",") && self.peek() != Some(']') {
-                let found = shown(self.peek());
-                return Err(format!(
-                    "expected a comma (',') or array terminator (']'), but got {found}"
-                ));
-            }
-        }
-    }
-
-    fn inline_table(&mut self, depth: usize) -> Result<Value, String> {
-        self.take("{");
-        let table = Map::new();
-        self.blanks();
-        if !self.take("}") {
-            let outer = self.last_key.len();
-            loop {
-                self.blanks();
-                self.last_key.truncate(outer);
-                self.assignment(&table, depth + 1)?;
-                self.blanks();
-                if self.take("}") {
-                    self.last_key.truncate(outer);
-                    break;
-                }
-                if !self.take(",") {
-                    let found = shown(self.peek());
-                    return Err(format!(
-                        "expected a comma or an inline table terminator '}}', but got {found} instead"
+        self.context = parents.to_vec();
+        if array {
+            let mut items = match table.get(last) {
+                None => Vec::new(),
+                Some(Value::List(list)) if list.list_type() == TABLES => list.to_vec(),
+                Some(_) => {
+                    let key = dotted(path);
+                    return self.refuse(format!(
+                        "Key '{key}' was already created and cannot be used as an array."
                     ));
                 }
-            }
-        }
-        Ok(table.into())
-    }
-
-    fn literal_string(&mut self) -> Result<String, String> {
-        self.take("'");
-        let text = self.take_while(|letter| letter != '\'' && letter != '\n');
-        if self.take("'") {
-            Ok(text.to_owned())
+            };
+            items.push(Value::Map(Map::new()));
+            table.insert(last.as_str(), Value::List(List::with_type(TABLES, items)));
         } else {
-            Err(self.unclosed("\"'\""))
+            self.set(last, Value::Map(Map::new()))?;
+        }
+        self.context.push(last.clone());
+        Ok(())
+    }
+
+    /// Defines a key of the current table.
+    fn set(&mut self, key: &str, value: Value) -> Result<(), Fault> {
+        let mut table = self.root.clone();
+        for (index, part) in self.context.iter().enumerate() {
+            let Some(next) = table.get(part).as_ref().and_then(as_table) else {
+                let key = dotted(&self.context[..=index]);
+                return self.refuse(format!("Key '{key}' has already been defined."));
+            };
+            table = next;
+        }
+        let mut whole = self.context.clone();
+        whole.push(key.to_owned());
+        let whole = dotted(&whole);
+        if !table.contains_key(key) {
+            table.insert(key, value);
+            return Ok(());
+        }
+        // What was only implied may be defined once: an array in its own right, a table as it is.
+        if !self.implicit.remove(&whole) {
+            return self.refuse(format!("Key '{whole}' has already been defined."));
+        }
+        if self.arrays.get(&whole) == Some(&true) {
+            table.insert(key, value);
+        }
+        Ok(())
+    }
+
+    /// A value, and whether it is an array.
+    fn value(&mut self, depth: usize, in_array: bool) -> Result<(Value, bool), Fault> {
+        if depth > MAX_DEPTH {
+            return self.refuse("values nest too deeply".to_owned());
+        }
+        match self.scanner.value()? {
+            Start::Scalar(piece) => Ok((scalar(piece)?, false)),
+            Start::Array => Ok((self.array(depth)?, true)),
+            Start::Table => Ok((self.inline_table(depth, in_array)?, false)),
         }
     }
 
-    fn basic_string(&mut self) -> Result<String, String> {
-        self.take("\"");
-        let mut out = String::new();
-        loop {
-            out.push_str(self.take_while(|letter| !matches!(letter, '"' | '\\' | '\n')));
-            match self.peek() {
-                Some('"') => {
-                    self.at += 1;
-                    return Ok(out);
-                }
-                Some('\\') => out.push(self.escape()?),
-                _ => return Err(self.unclosed("'\"'")),
-            }
+    fn array(&mut self, depth: usize) -> Result<Value, Fault> {
+        let mut whole = self.context.clone();
+        whole.push(self.key.clone());
+        self.note(&whole, true);
+        let mut items = Vec::new();
+        while self.scanner.item(items.is_empty())? {
+            items.push(self.value(depth + 1, true)?.0);
         }
+        Ok(items.into())
     }
 
-    fn escape(&mut self) -> Result<char, String> {
-        self.take("\\");
-        let letter = self.peek().ok_or("unexpected EOF")?;
-        self.at += letter.len_utf8();
-        let digits = match letter {
-            'b' => return Ok('\u{8}'),
-            't' => return Ok('\t'),
-            'n' => return Ok('\n'),
-            'f' => return Ok('\u{c}'),
-            'r' => return Ok('\r'),
-            '"' | '\\' => return Ok(letter),
-            'u' => 4,
-            'U' => 8,
-            other => return Err(format!("invalid escape in string '\\{other}'")),
-        };
-        let code = self.rest().get(..digits).ok_or("unexpected EOF")?;
-        let parsed = u32::from_str_radix(code, 16).ok().and_then(char::from_u32);
-        self.at += digits;
-        parsed.ok_or_else(|| format!("Escaped character '\\u{code}' is not valid UTF-8."))
-    }
-
-    fn multi_line(&mut self, quotes: &str, escapes: bool) -> Result<String, String> {
-        if !self.take("\n") {
-            self.take("\r\n");
-        }
-        let mut out = String::new();
-        loop {
-            let quote = quotes.chars().next().unwrap_or('"');
-            out.push_str(self.take_while(|letter| letter != quote && !(escapes && letter == '\\')));
-            if self.rest().starts_with(quotes) {
-                // Up to two quotes may stand right before the closing ones.
-                let run = self
-                    .rest()
-                    .chars()
-                    .take_while(|letter| *letter == quote)
-                    .count();
-                out.extend(std::iter::repeat_n(quote, (run - 3).min(2)));
-                self.at += run.min(5);
-                return Ok(out);
-            }
-            match self.peek() {
-                None => return Err(format!("unexpected EOF; expected '{quotes}'")),
-                Some('\\') if escapes => {
-                    let after = self.rest()[1..].trim_start_matches([' ', '\t', '\r']);
-                    if after.starts_with('\n') {
-                        self.at = self.source.len() - after.trim_start().len();
-                    } else {
-                        out.push(self.escape()?);
+    fn inline_table(&mut self, depth: usize, in_array: bool) -> Result<Value, Fault> {
+        let (outer, outer_key) = (self.context.clone(), std::mem::take(&mut self.key));
+        let mut path = outer.clone();
+        path.push(outer_key.clone());
+        self.context.clone_from(&path);
+        self.implicit.insert(dotted(&path));
+        self.enter(&path, in_array)?;
+        let held = Map::new();
+        let mut is_first = true;
+        while self.scanner.entry(is_first)? {
+            is_first = false;
+            let (parents, value) = self.assignment(depth + 1)?;
+            let mut table = held.clone();
+            for parent in &parents {
+                table = match table.get(parent) {
+                    Some(Value::Map(next)) => next,
+                    Some(_) => {
+                        let key = fmt::quote(dotted(&self.context).as_bytes());
+                        return self.refuse(format!("{key} is not a table"));
                     }
-                }
-                Some(letter) => {
-                    out.push(letter);
-                    self.at += letter.len_utf8();
-                }
+                    None => {
+                        let next = Map::new();
+                        table.insert(parent.as_str(), next.clone());
+                        next
+                    }
+                };
             }
+            table.insert(self.key.as_str(), value);
+            self.context.clone_from(&path);
+        }
+        self.context = outer;
+        self.key = outer_key;
+        Ok(held.into())
+    }
+}
+
+/// The table a value is, or the last one of an array of tables.
+fn as_table(value: &Value) -> Option<Map> {
+    match value {
+        Value::Map(table) => Some(table.clone()),
+        Value::List(list) if list.list_type() == TABLES => match list.last() {
+            Some(Value::Map(table)) => Some(table.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A path as TOML writes it.
+fn dotted(path: &[String]) -> String {
+    let parts: Vec<_> = path.iter().map(|part| quoted_key(part)).collect();
+    parts.join(".")
+}
+
+fn refuse<T>(piece: Piece<'_>, words: String) -> Result<T, Fault> {
+    Err(Fault {
+        line: piece.line,
+        words,
+    })
+}
+
+/// The text a string or a bare key stands for.
+fn text(piece: Piece<'_>) -> Result<String, Fault> {
+    let unbroken = piece
+        .text
+        .strip_prefix("\r\n")
+        .or(piece.text.strip_prefix('\n'));
+    let unbroken = unbroken.unwrap_or(piece.text);
+    match piece.form {
+        Form::Escaped => unescaped(piece, piece.text),
+        Form::MultiLine => unescaped(piece, &joined(unbroken)),
+        Form::RawMultiLine => Ok(unbroken.to_owned()),
+        _ => Ok(piece.text.to_owned()),
+    }
+}
+
+/// The text without its escaped line ends and the space around them.
+fn joined(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find('\\') {
+        let (before, after) = (&rest[..at], &rest[at + 1..]);
+        out.push_str(before);
+        if let Some(next) = after.strip_prefix('\\') {
+            out.push_str("\\\\");
+            rest = next;
+            continue;
+        }
+        let next = after.trim_start_matches([' ', '\t', '\r', '\n']);
+        if after[..after.len() - next.len()].contains('\n') {
+            rest = next;
+        } else {
+            out.push('\\');
+            rest = after;
         }
     }
+    out.push_str(rest);
+    out
+}
 
-    /// A string that ends with its line or with the text.
-    fn unclosed(&self, quote: &str) -> String {
-        match self.peek() {
-            None => format!("unexpected EOF; expected {quote}"),
-            Some(_) => "strings cannot contain newlines".to_owned(),
-        }
-    }
-
-    fn scalar(&mut self) -> Result<Value, String> {
-        let start = self.at;
-        let mut word =
-            self.take_while(|letter| letter.is_ascii_alphanumeric() || "+-._:".contains(letter));
-        // A space may stand between date and time.
-        let date = word.len() == 10 && word.as_bytes()[4] == b'-';
-        if date
-            && self.rest().len() > 2
-            && self.rest().starts_with(' ')
-            && self.rest().as_bytes()[1].is_ascii_digit()
-        {
-            self.at += 1;
-            self.take_while(|letter| letter.is_ascii_alphanumeric() || "+-.:".contains(letter));
-            word = &self.source[start..self.at];
-        }
-        match word {
-            "true" => return Ok(true.into()),
-            "false" => return Ok(false.into()),
-            "inf" | "+inf" => return Ok(f64::INFINITY.into()),
-            "-inf" => return Ok(f64::NEG_INFINITY.into()),
-            "nan" | "+nan" | "-nan" => return Ok(f64::NAN.into()),
-            "" if self.peek() == Some('\n') => {
-                return Err("unexpected EOF; expected value".to_owned());
+fn unescaped(piece: Piece<'_>, source: &str) -> Result<String, Fault> {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let letter = after.chars().next().unwrap_or('\\');
+        let mut length = letter.len_utf8();
+        out.push(match letter {
+            'b' => '\u{8}',
+            't' => '\t',
+            'n' => '\n',
+            'f' => '\u{c}',
+            'r' => '\r',
+            'e' => '\u{1b}',
+            ' ' | '\t' => return refuse(piece, format!("invalid escape: '\\{letter}'")),
+            'x' | 'u' | 'U' => {
+                let count = match letter {
+                    'x' => 2,
+                    'u' => 4,
+                    _ => 8,
+                };
+                let code = after.get(1..=count).unwrap_or_default();
+                length += code.len();
+                let parsed = u32::from_str_radix(code, 16).ok().and_then(char::from_u32);
+                let Some(character) = parsed else {
+                    let words = format!("Escaped character '\\u{code}' is not valid UTF-8.");
+                    return refuse(piece, words);
+                };
+                character
             }
-            "" => {
-                return Err(format!(
-                    "expected value but found {} instead",
-                    shown(self.peek())
-                ));
-            }
-            _ => {}
-        }
-        integer(word)
-            .or_else(|| float(word))
-            .or_else(|| date_time(word))
-            .ok_or_else(|| refused(word))
-    }
-}
-
-/// A character as errors show it: as Go quotes one.
-fn shown(found: Option<char>) -> String {
-    match found {
-        None => "end of file".to_owned(),
-        Some('"') => "'\"'".to_owned(),
-        Some('\'') => "'\\''".to_owned(),
-        Some(letter) => {
-            let quoted = fmt::quote(letter.encode_utf8(&mut [0; 4]).as_bytes());
-            format!("'{}'", quoted.trim_matches('"'))
-        }
-    }
-}
-
-/// What is wrong with a word that is no value.
-fn refused(word: &str) -> String {
-    let body = word.strip_prefix(['+', '-']).unwrap_or(word);
-    let quoted = fmt::quote(word.as_bytes());
-    if !body.starts_with(|letter: char| letter.is_ascii_digit()) {
-        return format!("expected value but found {quoted} instead");
-    }
-    if body.len() > 4 && (body.as_bytes()[4] == b'-' || body.contains(':')) {
-        return format!("invalid datetime: {quoted}");
-    }
-    let kind = if body.contains(['.', 'e', 'E']) && !body.starts_with("0x") {
-        "float"
-    } else {
-        "integer"
-    };
-    let misplaced = body.ends_with('_') || body.contains("__");
-    if misplaced {
-        format!("Invalid {kind} {quoted}: underscores must be surrounded by digits")
-    } else if body.len() > 1
-        && body.starts_with('0')
-        && body.bytes().all(|byte| byte.is_ascii_digit())
-    {
-        format!("Invalid {kind} {quoted}: cannot have leading zeroes")
-    } else if body.bytes().all(|byte| byte.is_ascii_digit()) {
-        format!("{word} is out of range for int64")
-    } else {
-        format!("Invalid {kind} {quoted}: '.' must be followed by one or more digits")
-    }
-}
-
-/// Digits with single underscores between them.
-fn digits(text: &str, base: u32) -> Option<String> {
-    let misplaced =
-        text.starts_with('_') || text.ends_with('_') || text.contains("__") || text.is_empty();
-    let plain = text.replace('_', "");
-    (!misplaced && plain.chars().all(|digit| digit.is_digit(base))).then_some(plain)
-}
-
-fn integer(word: &str) -> Option<Value> {
-    for (prefix, base) in [("0x", 16), ("0o", 8), ("0b", 2)] {
-        if let Some(body) = word.strip_prefix(prefix) {
-            return i64::from_str_radix(&digits(body, base)?, base)
-                .ok()
-                .map(Value::Int64);
-        }
-    }
-    let body = word.strip_prefix(['+', '-']).unwrap_or(word);
-    let plain = digits(body, 10)?;
-    if plain.len() > 1 && plain.starts_with('0') {
-        return None;
-    }
-    let sign = if word.starts_with('-') { "-" } else { "" };
-    format!("{sign}{plain}").parse().ok().map(Value::Int64)
-}
-
-fn float(word: &str) -> Option<Value> {
-    let body = word.strip_prefix(['+', '-']).unwrap_or(word);
-    let (mantissa, exponent) = match body.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (body, None),
-    };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa, None),
-    };
-    let whole = digits(whole, 10)?;
-    if whole.len() > 1 && whole.starts_with('0') {
-        return None;
-    }
-    if let Some(fraction) = fraction {
-        digits(fraction, 10)?;
-    }
-    if let Some(exponent) = exponent {
-        digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent), 10)?;
-    }
-    if fraction.is_none() && exponent.is_none() {
-        return None;
-    }
-    word.replace('_', "").parse::<f64>().ok().map(Value::from)
-}
-
-fn date_time(word: &str) -> Option<Value> {
-    let text = word.replacen([' ', 't'], "T", 1).replace('z', "Z");
-    let layouts = [
-        ("2006-01-02T15:04:05Z07:00", ""),
-        ("2006-01-02T15:04:05", LOCAL_ZONES[0].0),
-        ("2006-01-02", LOCAL_ZONES[1].0),
-        ("15:04:05", LOCAL_ZONES[2].0),
-    ];
-    let (mut parsed, zone) = layouts.iter().find_map(|(layout, zone)| {
-        Some((
-            date_parse::parse(layout, &text, &TimeZone::UTC).ok()?,
-            *zone,
-        ))
-    })?;
-    if !zone.is_empty() {
-        parsed = parsed.shown_in(Zone::Fixed {
-            offset: 0,
-            name: zone.to_owned(),
+            other => other,
         });
+        rest = &after[length.min(after.len())..];
     }
-    Some(Value::object(Moment(parsed)))
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn scalar(piece: Piece<'_>) -> Result<Value, Fault> {
+    match piece.form {
+        Form::Bool => Ok((piece.text == "true").into()),
+        Form::Integer => integer(piece),
+        Form::Float => float(piece),
+        Form::DateTime => date_time(piece),
+        _ => text(piece).map(Value::from),
+    }
+}
+
+/// Whether each underscore follows a digit, and the last character is one.
+fn underscores_fit(text: &str) -> bool {
+    const WORDS: [&str; 6] = ["nan", "+nan", "-nan", "inf", "-inf", "+inf"];
+    let mut after_digit = false;
+    for letter in text.chars() {
+        if letter == '_' && !after_digit {
+            return WORDS.contains(&text);
+        }
+        after_digit = letter.is_ascii_hexdigit();
+    }
+    after_digit || WORDS.contains(&text)
+}
+
+fn leading_zero(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    match bytes {
+        [b'0', next, ..] => !matches!(next, b'b' | b'o' | b'x'),
+        [b'+' | b'-', b'0', _, ..] => true,
+        _ => false,
+    }
+}
+
+fn integer(piece: Piece<'_>) -> Result<Value, Fault> {
+    let quoted = || fmt::quote(piece.text.as_bytes());
+    if !underscores_fit(piece.text) {
+        let words = "underscores must be surrounded by digits";
+        return refuse(piece, format!("Invalid integer {}: {words}", quoted()));
+    }
+    if leading_zero(piece.text) {
+        let words = format!("Invalid integer {}: cannot have leading zeroes", quoted());
+        return refuse(piece, words);
+    }
+    let plain = piece.text.replace('_', "");
+    let (digits, base) = match plain.get(..2) {
+        Some("0x") => (&plain[2..], 16),
+        Some("0o") => (&plain[2..], 8),
+        Some("0b") => (&plain[2..], 2),
+        _ => (plain.as_str(), 10),
+    };
+    match i64::from_str_radix(digits, base) {
+        Ok(number) => Ok(Value::Int64(number)),
+        Err(_) => refuse(piece, format!("{} is out of range for int64", piece.text)),
+    }
+}
+
+fn float(piece: Piece<'_>) -> Result<Value, Fault> {
+    let invalid = |why: &str| {
+        let quoted = fmt::quote(piece.text.as_bytes());
+        refuse(piece, format!("Invalid float {quoted}: {why}"))
+    };
+    let mut parts = piece
+        .text
+        .split(['.', 'e', 'E'])
+        .filter(|part| !part.is_empty());
+    if !parts.clone().all(underscores_fit) {
+        return invalid("underscores must be surrounded by digits");
+    }
+    if parts.next().is_some_and(leading_zero) {
+        return invalid("cannot have leading zeroes");
+    }
+    let mut after_points = piece.text.split('.').skip(1);
+    if !after_points.all(|part| part.starts_with(|letter: char| letter.is_ascii_digit())) {
+        return invalid("'.' must be followed by one or more digits");
+    }
+    let plain = piece.text.replace('_', "");
+    match plain.parse::<f64>() {
+        Ok(number) if number.is_infinite() && !plain.ends_with("inf") => {
+            refuse(piece, format!("{} is out of range for float64", piece.text))
+        }
+        Ok(number) => Ok(number.into()),
+        Err(_) => {
+            let quoted = fmt::quote(piece.text.as_bytes());
+            refuse(piece, format!("Invalid float value: {quoted}"))
+        }
+    }
+}
+
+fn date_time(piece: Piece<'_>) -> Result<Value, Fault> {
+    let text = piece.text.replace([' ', 't'], "T").replace('z', "Z");
+    let parsed = LAYOUTS.iter().find_map(|(layout, zone)| {
+        let parsed = date_parse::parse(layout, &text, &TimeZone::UTC).ok()?;
+        Some((parsed, *layout, *zone))
+    });
+    match parsed {
+        Some((moment, layout, zone)) if !lacks_zero(&text, layout) => {
+            let moment = if zone.is_empty() {
+                moment
+            } else {
+                moment.shown_in(Zone::Fixed {
+                    offset: 0,
+                    name: zone.to_owned(),
+                })
+            };
+            Ok(Value::object(Moment(moment)))
+        }
+        _ => {
+            let quoted = fmt::quote(text.as_bytes());
+            refuse(piece, format!("invalid datetime: {quoted}"))
+        }
+    }
+}
+
+/// Whether a number is shorter than its layout, so that what separates them stands elsewhere.
+fn lacks_zero(text: &str, layout: &str) -> bool {
+    let pairs = layout.bytes().zip(text.bytes());
+    pairs
+        .take_while(|(wanted, _)| !matches!(wanted, b'.' | b'Z'))
+        .any(|(wanted, found)| !wanted.is_ascii_digit() && wanted != found)
 }
 
 #[cfg(test)]
@@ -676,6 +554,34 @@ mod tests {
             assert!(
                 error.starts_with(&format!("toml: line {line}")),
                 "{text:?}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_key_a_mistake_is_told_with_is_the_last_one_known() {
+        for (text, words) in [
+            (
+                "[x]\nb 2",
+                "line 2 (last key \"x\"): expected '.' or '=', but got '2' instead",
+            ),
+            (
+                "a = {b = 1, c -",
+                "line 1 (last key \"a.b\"): expected '.' or '=', but got '-' instead",
+            ),
+            (
+                "a = \n",
+                "line 1 (last key \"a\"): expected value but found '\\n' instead",
+            ),
+            (
+                "\"b c\".d = 0x",
+                "line 1 (last key \"\\\"b c\\\".d\"): not a hexadecimal number: '0x\0'",
+            ),
+        ] {
+            assert_eq!(
+                parse(text).unwrap_err(),
+                format!("toml: {words}"),
+                "{text:?}"
             );
         }
     }

@@ -254,7 +254,7 @@ fn float(number: f64) -> String {
     }
 }
 
-fn quoted_key(key: &str) -> Cow<'_, str> {
+pub(super) fn quoted_key(key: &str) -> Cow<'_, str> {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if !key.is_empty() && key.bytes().all(bare) {
         Cow::Borrowed(key)

@@ -2,11 +2,12 @@
 //! refuses to be typed: this is where errors end.
 
 use converge::Written;
-use helm_release::ReleaseError;
+use helm_chart::render::{Reach, RenderError};
+use helm_release::{ReleaseError, RenderFailureSource};
 use miette::Diagnostic;
 
 use crate::console::{Console, Paint, line};
-use crate::excerpt::Excerpt;
+use crate::excerpt::{Excerpt, printable};
 use crate::exit;
 use crate::interruption::Interruption;
 
@@ -25,7 +26,6 @@ pub(crate) struct Failure {
     error: Box<dyn Diagnostic + Send + Sync>,
     written: &'static str,
     code: u8,
-    in_reach: Vec<String>,
 }
 
 impl Failure {
@@ -35,7 +35,6 @@ impl Failure {
             error: Box::new(error),
             written: "nothing was written",
             code: exit::FAILED,
-            in_reach: Vec::new(),
         }
     }
 
@@ -45,7 +44,6 @@ impl Failure {
             error: Box::new(error),
             written: "something was written; run again after the fix",
             code: exit::FAILED,
-            in_reach: Vec::new(),
         }
     }
 
@@ -59,13 +57,7 @@ impl Failure {
                 "nothing was written"
             },
             code: by.exit_code(),
-            in_reach: Vec::new(),
         }
-    }
-
-    /// The same failure with what the failing template could see, a line each.
-    pub(crate) fn with_reach(self, in_reach: Vec<String>) -> Self {
-        Self { in_reach, ..self }
     }
 
     /// The exit code it ends the program with.
@@ -84,35 +76,25 @@ impl Failure {
     /// Prints code, what was written, message, causes and help.
     pub(crate) fn show(&self, console: &Console) {
         if console.is_json() {
-            let causes = causes(self.error.as_ref());
-            let json = serde_json::json!({
-                "format": 1,
-                "error": {
-                    "code": code(self.error.as_ref()),
-                    "message": causes.first(),
-                    "causes": causes.get(1..),
-                    "help": help(self.error.as_ref()),
-                    "at": excerpt(self.error.as_ref()).map(|excerpt| excerpt.json()),
-                    "inReach": self.in_reach,
-                    "written": self.written,
-                },
-            });
+            let mut error = json(self.error.as_ref());
+            error["written"] = self.written.into();
+            let json = serde_json::json!({"format": 1, "error": error});
             line(&serde_json::to_string_pretty(&json).unwrap_or_default());
             return;
         }
         let mut text = String::new();
-        block(self.error.as_ref(), self.written, &self.in_reach, &mut text);
+        block(self.error.as_ref(), self.written, &mut text);
         console.error_line(text.trim_end());
     }
 }
 
 /// One error: its most precise code and what was written, the chain of causes, where it points at
 /// and what was in reach there, the help. Errors it gathers follow, each in the same form.
-fn block(error: &dyn Diagnostic, written: &str, in_reach: &[String], text: &mut String) {
+fn block(error: &dyn Diagnostic, written: &str, text: &mut String) {
     let related: Vec<&dyn Diagnostic> = error.related().into_iter().flatten().collect();
     if !related.is_empty() {
         for one in related {
-            block(one, written, in_reach, text);
+            block(one, written, text);
             text.push('\n');
         }
         return;
@@ -129,6 +111,7 @@ fn block(error: &dyn Diagnostic, written: &str, in_reach: &[String], text: &mut 
     if let Some(excerpt) = excerpt(error) {
         text.push_str(&excerpt.to_string());
     }
+    let in_reach = in_reach(error);
     if !in_reach.is_empty() {
         text.push_str("  in reach there:\n");
         for one in in_reach {
@@ -138,6 +121,50 @@ fn block(error: &dyn Diagnostic, written: &str, in_reach: &[String], text: &mut 
     if let Some(help) = help(error) {
         text.push_str(&format!("  help: {help}\n"));
     }
+}
+
+/// The same for programs; the errors it gathers are its `errors`.
+fn json(error: &dyn Diagnostic) -> serde_json::Value {
+    let causes = causes(error);
+    let mut json = serde_json::json!({
+        "code": code(error),
+        "message": causes.first(),
+        "causes": causes.get(1..),
+        "help": help(error),
+        "at": excerpt(error).map(|excerpt| excerpt.json()),
+        "inReach": in_reach(error),
+    });
+    let related: Vec<serde_json::Value> = error
+        .related()
+        .into_iter()
+        .flatten()
+        .map(self::json)
+        .collect();
+    if !related.is_empty() {
+        json["errors"] = related.into();
+    }
+    json
+}
+
+/// What the failing template could see, `.` and the variables, a line each.
+fn in_reach(error: &dyn Diagnostic) -> Vec<String> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let rendering = match cause.downcast_ref::<RenderFailureSource>() {
+            Some(failure) => failure.cause(),
+            None => cause,
+        };
+        if let Some(error) = rendering.downcast_ref::<RenderError>() {
+            return error.reach().map(seen).unwrap_or_default();
+        }
+        next = cause.source();
+    }
+    Vec::new()
+}
+
+fn seen(reach: &Reach) -> Vec<String> {
+    let all = std::iter::once(&reach.dot).chain(&reach.variables);
+    all.map(|seen| printable(&seen.to_string())).collect()
 }
 
 /// Where the innermost error that knows its place points at.

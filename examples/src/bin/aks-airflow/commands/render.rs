@@ -19,7 +19,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use helm_chart::manifest::TextOptions;
-use helm_chart::render::{Answers, Reach, RenderOptions, Rendered};
+use helm_chart::render::{Answers, RenderOptions, Rendered};
 use helm_chart::values::{Origins, ValueOptions};
 use helm_chart::{Capabilities, Chart, Environment, Profile, Release, Values};
 
@@ -29,7 +29,6 @@ use why::Why;
 
 use crate::cli::{ProfileArg, RenderArgs};
 use crate::console::Console;
-use crate::excerpt::printable;
 use crate::failure::Failure;
 
 /// What `render` has to say.
@@ -50,10 +49,6 @@ pub(crate) struct Rendering {
 pub(crate) async fn render(args: &RenderArgs, console: &Console) -> Result<u8, Failure> {
     let failed = |error: RenderCommandError| match &error {
         RenderCommandError::Write { .. } => Failure::after_writes(error),
-        RenderCommandError::Render(cause) => {
-            let reach = cause.reach().map(seen).unwrap_or_default();
-            Failure::before_writes(error).with_reach(reach)
-        }
         _ => Failure::before_writes(error),
     };
     let rendering = rendering(args).await.map_err(failed)?;
@@ -86,12 +81,6 @@ pub(crate) async fn render(args: &RenderArgs, console: &Console) -> Result<u8, F
         }
         _ => Ok(0),
     }
-}
-
-/// `.` and the variables, a line each.
-fn seen(reach: &Reach) -> Vec<String> {
-    let all = std::iter::once(&reach.dot).chain(&reach.variables);
-    all.map(|seen| printable(&seen.to_string())).collect()
 }
 
 /// Renders a chart as `helm template` does. Nothing is written, unless `--output-dir` asks for it.

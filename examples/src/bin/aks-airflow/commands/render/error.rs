@@ -84,7 +84,7 @@ pub(crate) enum RenderCommandError {
     #[diagnostic(transparent)]
     Values(#[from] ValuesError),
     /// The chart does not render.
-    #[error(transparent)]
+    #[error("{0}")]
     #[diagnostic(transparent)]
     Render(#[from] RenderError),
     /// `--show-only` names a template without documents.
