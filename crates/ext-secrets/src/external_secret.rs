@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use converge::{
-    Change, ChangeKind, Decision, Proof, Secret, Slot, Step, StepContext, StepError, StepOutcome,
-    Verification,
+    Change, ChangeKind, Decision, Proof, Readiness, Secret, Slot, Step, StepContext, StepError,
+    StepOutcome, Verification,
 };
 use futures::future::join_all;
-use kube_cluster::{Cluster, Object, ObjectRef, WriteOptions, insist};
+use kube_cluster::{Cluster, Object, ObjectRef, Target, Watches, WriteOptions, insist};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -20,7 +20,8 @@ use crate::store::{
     adopt_from_kubectl, adoption, declare, later, row, served_now, verdict, wait_ready,
 };
 use crate::{
-    ExternalSecretSettings, SecretStoreSettings, StoreError, StoreReady, VaultFacts, VaultSecrets,
+    ExternalSecretSettings, SecretStoreSettings, StoreError, StoreReady, VaultFacts, VaultSecret,
+    VaultSecrets,
 };
 
 /// Keeps the ExternalSecret as declared and proves what it makes.
@@ -115,24 +116,41 @@ impl EnsureExternalSecret {
         Ok(observed)
     }
 
+    fn secret_ref(&self, namespace: &str) -> ObjectRef {
+        ObjectRef::namespaced("v1", "Secret", namespace, &self.settings.target)
+    }
+
     /// Reads the Secret and the vault, and compares every key.
     async fn prove(&self, namespace: &str) -> Result<Proof, StoreError> {
-        let target = ObjectRef::namespaced("v1", "Secret", namespace, &self.settings.target);
+        let target = self.secret_ref(namespace);
+        let (secret, originals) =
+            futures::join!(self.cluster.get(target.clone()), self.originals());
+        let secret = secret.map_err(StoreError::cluster(&target))?;
+        self.compare(namespace, secret.as_ref(), originals)
+    }
+
+    /// What the vault holds, key by key; nothing for a caller without the right to read it, who
+    /// still gets the weaker proof.
+    async fn originals(&self) -> Vec<Option<VaultSecret>> {
         let vault = self.vault.get();
-        let originals = join_all(self.settings.data.iter().map(async |mapping| {
+        join_all(self.settings.data.iter().map(async |mapping| {
             let name = mapping.vault_secret.clone();
-            // A caller without the right to read the vault still gets the weaker proof.
             let read = self.secrets.get(vault.as_ref()?.uri.clone(), name).await;
             read.ok().flatten()
-        }));
-        let (secret, originals) = futures::join!(self.cluster.get(target.clone()), originals);
-        let secret = secret.map_err(StoreError::cluster(&target))?;
+        }))
+        .await
+    }
+
+    fn compare(
+        &self,
+        namespace: &str,
+        secret: Option<&Object>,
+        originals: Vec<Option<VaultSecret>>,
+    ) -> Result<Proof, StoreError> {
         let place = format!("{namespace}/{}", self.settings.target);
         let mut equal = 0_usize;
         for (mapping, original) in self.settings.data.iter().zip(originals) {
-            let held = secret
-                .as_ref()
-                .and_then(|secret| secret_value(secret, &mapping.key));
+            let held = secret.and_then(|secret| secret_value(secret, &mapping.key));
             let Some(held) = held.filter(|held| !held.is_empty()) else {
                 return Err(StoreError::KeyMissing {
                     target: place,
@@ -156,17 +174,51 @@ impl EnsureExternalSecret {
         })
     }
 
+    /// Waits for the operator and the Secret together. `None` where that proves nothing: the Secret
+    /// that was seen, or what the vault held, may be older.
+    async fn first_proof(
+        &self,
+        watches: &mut Watches,
+        target: &ObjectRef,
+        live: Option<Object>,
+        originals: Vec<Option<VaultSecret>>,
+        context: &StepContext,
+    ) -> Result<Option<Proof>, StoreError> {
+        let namespace = target.namespace.as_deref().unwrap_or_default();
+        let keys: Vec<String> = self.output(namespace).keys;
+        let has_keys = move |secret: &Object| {
+            let held = |key: &String| secret_value(secret, key).is_some_and(|one| !one.is_empty());
+            match keys.iter().find(|key| !held(key)) {
+                None => Readiness::Current("every key is there".into()),
+                Some(key) => Readiness::InProgress(format!("key `{key}` is not there yet")),
+            }
+        };
+        let secret = Target::judged(self.secret_ref(namespace), has_keys);
+        let states = wait_ready(watches, target, live, [secret], self.limit, context).await?;
+        Ok(self.compare(namespace, states.get(1), originals).ok())
+    }
+
+    /// Waits until the Secret is proven. Without `originals`, which were just read from the vault, the
+    /// operator is nudged first: it has failed before, or made an older Secret.
     async fn wait_synced(
         &self,
+        watches: &mut Watches,
         target: ObjectRef,
         mut live: Option<Object>,
-        nudge: bool,
+        originals: Option<Vec<Option<VaultSecret>>>,
         context: &StepContext,
     ) -> Result<Proof, StoreError> {
         let started = Instant::now();
         let namespace = target.namespace.clone().unwrap_or_default();
-        if nudge {
-            live = self.force_sync(&target).await?;
+        match originals {
+            None => live = self.force_sync(&target).await?,
+            Some(originals) => {
+                let seen = live.take();
+                let proof = self.first_proof(watches, &target, seen, originals, context);
+                if let Some(proof) = proof.await? {
+                    return Ok(proof);
+                }
+            }
         }
         let mut patience = Patience::new(
             &context.observer,
@@ -177,9 +229,9 @@ impl EnsureExternalSecret {
         let mut last = None;
         loop {
             let left = self.limit.saturating_sub(started.elapsed());
-            let ready = wait_ready(&self.cluster, &target, live.take(), left, context).await;
+            let ready = wait_ready(watches, &target, live.take(), None, left, context).await;
             match (ready, last.take()) {
-                (Ok(()), _) => {}
+                (Ok(_), _) => {}
                 // What was wrong with the Secret says more than that there is no time left.
                 (Err(StoreError::NotReady { .. }), Some(error)) | (Err(error), _) => {
                     return Err(error);
@@ -342,13 +394,24 @@ impl Step for EnsureExternalSecret {
         }
         let applied = action.apply;
         let target = action.wanted.reference();
-        let mut live = None;
+        let (mut live, mut originals) = (None, None);
+        let mut watches = Watches::of_single_objects(Arc::clone(&self.cluster));
         if applied {
-            let declared = declare(&*self.cluster, action.wanted, self.take_fields).await;
+            let declaring = declare(&*self.cluster, action.wanted, self.take_fields);
+            let declared = if action.nudge {
+                watches.beside([target.clone()], declaring).await
+            } else {
+                // Of one that is new the Secret is new, too: it is followed and compared as it comes.
+                let followed = [target.clone(), self.secret_ref(&namespace)];
+                let (declared, read) =
+                    futures::join!(watches.beside(followed, declaring), self.originals());
+                originals = Some(read);
+                declared
+            };
             live = Some(declared.map_err(StepError::before_writes)?);
         }
         let proof = self
-            .wait_synced(target, live, action.nudge, context)
+            .wait_synced(&mut watches, target, live, originals, context)
             .await
             .map_err(StepError::after_writes)?;
         Ok(StepOutcome {

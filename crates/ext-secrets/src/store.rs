@@ -12,7 +12,7 @@ use converge::{
 };
 use kube_cluster::{
     Applied, ApplyOptions, Cluster, ClusterError, FieldConflict, Kind, Object, ObjectRef, Query,
-    Target, WaitError, wait_until,
+    Target, WaitError, Watches, wait_on,
 };
 use serde_json::Value;
 
@@ -186,20 +186,25 @@ pub(crate) async fn verdict(cluster: &dyn Cluster, object: &Object) -> Verdict {
     }
 }
 
-/// Waits until the operator calls an object ready, from what applying it answered.
+/// Waits until the operator calls an object ready, from what applying it answered, and for what else
+/// is wanted by then. Answers the last states, the object's first.
 pub(crate) async fn wait_ready(
-    cluster: &Arc<dyn Cluster>,
+    watches: &mut Watches,
     target: &ObjectRef,
     live: Option<Object>,
+    others: impl IntoIterator<Item = Target>,
     limit: Duration,
     context: &StepContext,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Object>, StoreError> {
     let mut wanted = Target::judged(target.clone(), judged);
     wanted.seen = live;
-    match wait_until(cluster, &[wanted], limit, &context.observer).await {
-        Ok(_) => Ok(()),
+    let mut targets = vec![wanted];
+    targets.extend(others);
+    match wait_on(watches, &targets, limit, &context.observer).await {
+        Ok(states) => Ok(states),
         Err(WaitError::Cluster(source)) => Err(StoreError::cluster(target)(source)),
         Err(_) => {
+            let cluster = watches.cluster();
             let read = cluster.get(target.clone()).await;
             let live = read.map_err(StoreError::cluster(target))?;
             let live = live.unwrap_or_else(|| Object::named(target));
@@ -539,11 +544,14 @@ impl Step for EnsureStore {
                 proof: Self::proof(),
             });
         }
-        let live = declare(&*self.cluster, wanted, self.take_fields)
+        let target = wanted.reference();
+        let mut watches = Watches::of_single_objects(Arc::clone(&self.cluster));
+        let declaring = declare(&*self.cluster, wanted, self.take_fields);
+        let live = watches
+            .beside([target.clone()], declaring)
             .await
             .map_err(StepError::before_writes)?;
-        let target = live.reference();
-        wait_ready(&self.cluster, &target, Some(live), self.limit, context)
+        wait_ready(&mut watches, &target, Some(live), None, self.limit, context)
             .await
             .map_err(StepError::after_writes)?;
         Ok(StepOutcome {

@@ -396,7 +396,7 @@ async fn repair(
     let repaired = async {
         let mut answers = Live::default();
         let mut watches = Watches::new(Arc::clone(&cluster));
-        objects::apply_all(writer, &all, &mut answers).await?;
+        objects::apply_all(writer, &mut watches, true, &all, &mut answers).await?;
         objects::wait(writer, &mut watches, "objects", &all, &answers).await
     }
     .await;

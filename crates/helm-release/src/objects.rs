@@ -80,9 +80,12 @@ fn wave(kind: &str) -> u8 {
 }
 
 /// Applies objects wave by wave, those of a wave at once, and keeps what the server answers. Stops
-/// after the first wave with a failure.
+/// after the first wave with a failure. If they are `waited` for, what that needs is followed beside
+/// the writes.
 pub(crate) async fn apply_all(
     writer: Writer<'_>,
+    watches: &mut Watches,
+    waited: bool,
     objects: &[&Assessed],
     answers: &mut Live,
 ) -> Result<(), ReleaseErrorKind> {
@@ -93,13 +96,21 @@ pub(crate) async fn apply_all(
         .collect();
     let rank = |object: &Assessed| wave(&object.target.kind.kind);
     wanted.sort_by_key(|object| rank(object));
-    for batch in wanted.chunk_by(|a, b| rank(a) == rank(b)) {
+    let waves: Vec<&[&Assessed]> = wanted.chunk_by(|a, b| rank(a) == rank(b)).collect();
+    for (number, batch) in waves.iter().enumerate() {
         let writes: Vec<_> = batch
             .iter()
             .map(|object| apply_one(writer, object))
             .collect();
+        let writes = stream::iter(writes).buffered(CONCURRENCY).collect();
+        let is_last = number + 1 == waves.len();
+        let followed = match (waited, is_last) {
+            (false, _) => Vec::new(),
+            (true, false) => awaited(objects, writer.manner),
+            (true, true) => awaited_at_last(objects, answers, writer.manner),
+        };
         let results: Vec<Result<Option<Object>, ReleaseErrorKind>> =
-            stream::iter(writes).buffered(CONCURRENCY).collect().await;
+            watches.beside(followed, writes).await;
         let mut failures = Vec::new();
         for (object, result) in batch.iter().zip(results) {
             match result {
@@ -222,8 +233,9 @@ async fn migrate(
 }
 
 /// Those of which a wait will be: they are not there yet, and what answers their creation is never
-/// ready. (Definitions are, soon; following them means to be sent each one of the cluster.)
-pub(crate) fn awaited(objects: &[&Assessed], manner: &Manner) -> Vec<ObjectRef> {
+/// ready. (Definitions are, soon; following them means to be sent each one of the cluster, and again
+/// with each change, so that they are followed [at last](awaited_at_last).)
+fn awaited(objects: &[&Assessed], manner: &Manner) -> Vec<ObjectRef> {
     if manner.wait == WaitMode::HooksOnly {
         return Vec::new();
     }
@@ -233,6 +245,23 @@ pub(crate) fn awaited(objects: &[&Assessed], manner: &Manner) -> Vec<ObjectRef> 
         .filter(|object| object.live.is_none() && !object.target.name.is_empty())
         .filter(|object| run.contains(&object.target.kind.kind.as_str()));
     made.map(|object| object.target.clone()).collect()
+}
+
+/// The same, what earlier waves have made and was not ready when they had, and what intercepts requests
+/// before it is told whom to trust.
+fn awaited_at_last(objects: &[&Assessed], answers: &Live, manner: &Manner) -> Vec<ObjectRef> {
+    let mut followed = awaited(objects, manner);
+    if manner.wait == WaitMode::HooksOnly {
+        return followed;
+    }
+    let late = objects.iter().filter(|object| {
+        let is_made_last = object.live.is_none() && wave(&object.target.kind.kind) == 4;
+        let known = answers.get(&object.target);
+        let known = known.or_else(|| is_made_last.then_some(&object.declared));
+        known.is_some_and(|known| !is_ready(known, manner.wait))
+    });
+    followed.extend(late.map(|object| object.target.clone()));
+    followed
 }
 
 /// Deletes what is no longer declared and may go.

@@ -131,13 +131,7 @@ async fn run_each(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorK
                     manner: &manner,
                     observer: run.observer,
                 };
-                let awaited = if *wait {
-                    objects::awaited(&fresh, &manner)
-                } else {
-                    Vec::new()
-                };
-                let applying = objects::apply_all(writer, &fresh, &mut answers);
-                run.watches.beside(awaited, applying).await?;
+                objects::apply_all(writer, &mut run.watches, *wait, &fresh, &mut answers).await?;
                 if Some(position) == last_objects {
                     delete_undeclared(run, plan).await?;
                 }
