@@ -23,6 +23,7 @@ use kube_cluster::{ClusterError, ConnectOptions, KubeCluster};
 use orchestrate::{Deployment, NoLocalSecrets, OneSource, Parts, World};
 use serde_json::json;
 use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
 
 use crate::api::{Api, ApiError};
 use crate::audit::Audit;
@@ -99,6 +100,8 @@ pub struct Aks {
     folder: PathBuf,
     /// Azure before the first run.
     before: Moment,
+    /// What plays a part in the cluster.
+    parts: [AbortHandle; 2],
     _egress: Egress,
     /// Last, so that it ends after what runs on it.
     runtime: Option<Runtime>,
@@ -193,9 +196,9 @@ impl Aks {
             webhook,
             controller,
         )?;
-        runtime.spawn(play(operator, api.clone(), Arc::clone(&sandbox)));
+        let playing = runtime.spawn(play(operator, api.clone(), Arc::clone(&sandbox)));
         let cluster = runtime.block_on(plane.connect())?;
-        runtime.spawn(let_migrations_through(
+        let migrating = runtime.spawn(let_migrations_through(
             Arc::new(cluster),
             NAMESPACE.to_owned(),
         ));
@@ -209,6 +212,7 @@ impl Aks {
             api,
             charts: charts.to_owned(),
             folder,
+            parts: [playing, migrating].map(|part| part.abort_handle()),
             _egress: egress,
             runtime: Some(runtime),
         };
@@ -372,6 +376,8 @@ impl Aks {
 
     /// Ends everything: what dropping does, for one that lives in a `static`.
     pub fn end(&self) {
+        // First those who would ask an API server that is gone.
+        self.parts.iter().for_each(AbortHandle::abort);
         self.plane.end();
         let _ = fs::remove_dir_all(&self.folder);
     }

@@ -34,7 +34,7 @@ pub use manifest::{ExternalSecretSettings, KeyMapping, SecretStoreSettings};
 pub use operator::{EnsureOperator, OperatorError, OperatorFacts, OperatorMode, OperatorSettings};
 pub use reason::{Blockage, explain};
 pub use secret_name::{InvalidSecretName, SecretName};
-pub use store::{EnsureStore, StoreError, StoreReady};
+pub use store::{EnsureStore, StoreError, StoreReady, why_not_ready};
 pub use store_secrets::{StoreSecrets, VaultItem};
 #[cfg(any(test, feature = "mock"))]
 pub use vault_access::MockVaultAccess;

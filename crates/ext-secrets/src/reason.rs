@@ -120,6 +120,13 @@ pub fn explain(reason: &str, message: &str, events: &[String]) -> Blockage {
         })
 }
 
+/// Entra's number for it, where it said one: as they are read, the newest event first.
+pub(crate) fn entra_code(message: &str, events: &[String]) -> Option<String> {
+    let texts = events.iter().rev().map(String::as_str);
+    let number = texts.chain([message]).find_map(aadsts)?;
+    Some(format!("AADSTS{number}"))
+}
+
 fn read(text: &str) -> Blockage {
     let lower = text.to_ascii_lowercase();
     let has = |needle: &str| lower.contains(needle);
@@ -237,6 +244,17 @@ mod tests {
                 "{reason} {message} {event}"
             );
         }
+    }
+
+    #[test]
+    fn entras_number_is_found_in_the_operators_json() {
+        let event = r#"error processing spec.data[0]: {"error":"invalid_client","error_description":"AADSTS70025: none"}"#;
+        let code = entra_code(
+            "could not get secret data from provider",
+            &[event.to_owned()],
+        );
+        assert_eq!(code.as_deref(), Some("AADSTS70025"));
+        assert_eq!(entra_code("StatusCode=403", &[]), None);
     }
 
     #[test]

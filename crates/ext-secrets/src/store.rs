@@ -17,6 +17,7 @@ use kube_cluster::{
 use serde_json::Value;
 
 use crate::manifest::differences;
+use crate::reason::entra_code;
 use crate::{Blockage, OperatorFacts, SecretStoreSettings, StoreApi, VaultFacts, explain};
 
 /// Keeps the SecretStore as declared and waits until the operator calls it valid.
@@ -179,11 +180,22 @@ pub(crate) async fn verdict(cluster: &dyn Cluster, object: &Object) -> Verdict {
     };
     let events = events_of(cluster, object).await;
     let blockage = explain(&reason, &message, &events);
+    let code = entra_code(&message, &events);
+    let code = code.map_or(String::new(), |code| format!(" ({code})"));
     Verdict {
-        readiness: Readiness::InProgress(format!("{reason}: {blockage}")),
+        readiness: Readiness::InProgress(format!("{reason}: {blockage}{code}")),
         blockage,
         message: events.last().cloned().unwrap_or(message),
     }
+}
+
+/// Why the operator has not brought one of its objects about, in a sentence: what was refused, by whom,
+/// with the number that Entra or the vault gave. `None` where it has, and where nothing is known but
+/// the operator's own words.
+pub async fn why_not_ready(cluster: &dyn Cluster, object: &Object) -> Option<String> {
+    let verdict = verdict(cluster, object).await;
+    let is_known = verdict.blockage != Blockage::Unknown;
+    is_known.then(|| verdict.readiness.reason().to_owned())
 }
 
 /// Waits until the operator calls an object ready, from what applying it answered, and for what else

@@ -333,10 +333,17 @@ impl Deployment {
 }
 
 async fn explained(cluster: &dyn Cluster, object: &Object) -> Result<Readiness, ClusterError> {
-    match readiness(object) {
-        current @ Readiness::Current(_) => Ok(current),
-        _ => explain(cluster, object).await,
+    let state = readiness(object);
+    if state.is_current() {
+        return Ok(state);
     }
+    // The operator's own words are its libraries', JSON and all.
+    if object.kind().group() == "external-secrets.io"
+        && let Some(why) = ext_secrets::why_not_ready(cluster, object).await
+    {
+        return Ok(Readiness::InProgress(why));
+    }
+    explain(cluster, object).await
 }
 
 /// The last lines of a Job's youngest pod, where they can be read.

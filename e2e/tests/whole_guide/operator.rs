@@ -59,5 +59,7 @@ pub(crate) async fn a_lost_credential_is_named(ground: &Ground) -> Result<(), Fa
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
     world.update(|state| state.azure.resources.insert(key, credential));
+    let is_a_sentence = told.contains("Entra refuses the token") && !told.contains('{');
+    expect(is_a_sentence, || told.clone())?;
     expect(told.contains("airflow-aks-azure-logs-secrets"), || told)
 }
