@@ -11,7 +11,7 @@ use converge::{
     StepOutcome, Verification,
 };
 use futures::future::join_all;
-use kube_cluster::{Cluster, Object, ObjectRef, Target, Watches, WriteOptions, insist};
+use kube_cluster::{Cluster, Object, ObjectRef, Target, Watches, WriteOptions, insist, wait_on};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -23,6 +23,9 @@ use crate::{
     ExternalSecretSettings, SecretStoreSettings, StoreError, StoreReady, VaultFacts, VaultSecret,
     VaultSecrets,
 };
+
+/// How long after the operator's word its Secret may come.
+const COMES: Duration = Duration::from_secs(1);
 
 /// Keeps the ExternalSecret as declared and proves what it makes.
 #[derive(Debug, Clone)]
@@ -174,8 +177,8 @@ impl EnsureExternalSecret {
         })
     }
 
-    /// Waits for the operator and the Secret together. `None` where that proves nothing: the Secret
-    /// that was seen, or what the vault held, may be older.
+    /// Waits for the operator and looks at the Secret that came meanwhile. `None` where that proves
+    /// nothing: it may not be there yet, and what was seen of it or of the vault may be older.
     async fn first_proof(
         &self,
         watches: &mut Watches,
@@ -194,8 +197,10 @@ impl EnsureExternalSecret {
             }
         };
         let secret = Target::judged(self.secret_ref(namespace), has_keys);
-        let states = wait_ready(watches, target, live, [secret], self.limit, context).await?;
-        Ok(self.compare(namespace, states.get(1), originals).ok())
+        wait_ready(watches, target, live, self.limit, context).await?;
+        let came = wait_on(watches, &[secret], COMES, &context.observer).await;
+        let came = came.ok().and_then(|states| states.into_iter().next());
+        Ok(self.compare(namespace, came.as_ref(), originals).ok())
     }
 
     /// Waits until the Secret is proven. Without `originals`, which were just read from the vault, the
@@ -229,9 +234,9 @@ impl EnsureExternalSecret {
         let mut last = None;
         loop {
             let left = self.limit.saturating_sub(started.elapsed());
-            let ready = wait_ready(watches, &target, live.take(), None, left, context).await;
+            let ready = wait_ready(watches, &target, live.take(), left, context).await;
             match (ready, last.take()) {
-                (Ok(_), _) => {}
+                (Ok(()), _) => {}
                 // What was wrong with the Secret says more than that there is no time left.
                 (Err(StoreError::NotReady { .. }), Some(error)) | (Err(error), _) => {
                     return Err(error);

@@ -198,22 +198,18 @@ pub async fn why_not_ready(cluster: &dyn Cluster, object: &Object) -> Option<Str
     is_known.then(|| verdict.readiness.reason().to_owned())
 }
 
-/// Waits until the operator calls an object ready, from what applying it answered, and for what else
-/// is wanted by then. Answers the last states, the object's first.
+/// Waits until the operator calls an object ready, from what applying it answered.
 pub(crate) async fn wait_ready(
     watches: &mut Watches,
     target: &ObjectRef,
     live: Option<Object>,
-    others: impl IntoIterator<Item = Target>,
     limit: Duration,
     context: &StepContext,
-) -> Result<Vec<Object>, StoreError> {
+) -> Result<(), StoreError> {
     let mut wanted = Target::judged(target.clone(), judged);
     wanted.seen = live;
-    let mut targets = vec![wanted];
-    targets.extend(others);
-    match wait_on(watches, &targets, limit, &context.observer).await {
-        Ok(states) => Ok(states),
+    match wait_on(watches, &[wanted], limit, &context.observer).await {
+        Ok(_) => Ok(()),
         Err(WaitError::Cluster(source)) => Err(StoreError::cluster(target)(source)),
         Err(_) => {
             let cluster = watches.cluster();
@@ -563,7 +559,7 @@ impl Step for EnsureStore {
             .beside([target.clone()], declaring)
             .await
             .map_err(StepError::before_writes)?;
-        wait_ready(&mut watches, &target, Some(live), None, self.limit, context)
+        wait_ready(&mut watches, &target, Some(live), self.limit, context)
             .await
             .map_err(StepError::after_writes)?;
         Ok(StepOutcome {
