@@ -282,7 +282,7 @@ pub async fn trigger_and_follow(
     let Some(run) = api.trigger(dag.to_owned()).await? else {
         return Ok(Followed::Unknown);
     };
-    let mut patience = crate::patience::Patience::new(
+    let mut patience = kube_cluster::Patience::new(
         observer,
         limit,
         Duration::from_secs(1),

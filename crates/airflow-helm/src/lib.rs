@@ -10,7 +10,6 @@ mod api;
 mod dags;
 mod generation;
 mod keys;
-mod patience;
 mod pods;
 mod release;
 mod schedule;

@@ -12,11 +12,10 @@ use converge::{
     Decision, Observer, Planned, Proof, ProofKind, Readiness, Step, StepContext, StepError,
     StepOutcome,
 };
-use kube_cluster::{Cluster, PodLogs};
+use kube_cluster::{Cluster, Patience, PodLogs};
 use serde::Serialize;
 
 use crate::api::{ApiError, Health, ImportError};
-use crate::patience::Patience;
 use crate::settings::AirflowSettings;
 use crate::{AirflowApi, Pair};
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use converge::{
-    Backoff, Change, ChangeKind, Deadline, Decision, Proof, Slot, Step, StepContext, StepError,
-    StepOutcome, Verification,
+    Change, ChangeKind, Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome,
+    Verification,
 };
-use tokio::time::{Instant, sleep};
+use kube_cluster::Patience;
 
 use crate::{LogContainer, LogStore, LogStoreError, LogStoreErrorKind, MARKER};
 
@@ -42,9 +42,9 @@ impl ProveLogStore {
         container: &LogContainer,
         context: &StepContext,
     ) -> Result<(), LogStoreError> {
-        let origin = Instant::now();
-        let deadline = Deadline::starting(Duration::ZERO, self.limit);
-        for pause in Backoff::new(Duration::from_millis(500), Duration::from_secs(5), 0) {
+        let (first, ceiling) = (Duration::from_millis(500), Duration::from_secs(5));
+        let mut patience = Patience::new(&context.observer, self.limit, first, ceiling);
+        loop {
             let written = self
                 .store
                 .write(container.clone(), MARKER.into(), CONTENT.into())
@@ -53,15 +53,9 @@ impl ProveLogStore {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            let left = deadline.remaining(origin.elapsed());
-            let Some(left) = left.filter(|_| may_be_propagation(&error)) else {
+            if !may_be_propagation(&error) || !patience.pause(&error.kind.to_string()).await {
                 return Err(error);
-            };
-            let elapsed = origin.elapsed();
-            context
-                .observer
-                .waiting(error.kind.to_string(), elapsed, self.limit);
-            sleep(pause.min(left)).await;
+            }
         }
         if self.read(container.clone()).await? {
             Ok(())

@@ -13,10 +13,9 @@ use converge::{
     Verification,
 };
 use futures::future::try_join_all;
-use kube_cluster::{Cluster, ClusterError, TokenQuestion};
+use kube_cluster::{Cluster, ClusterError, Patience, TokenQuestion};
 use url::Url;
 
-use crate::patience::Patience;
 use crate::{SecretName, VaultError, VaultFacts, VaultSecrets};
 
 const AUDIENCE: &str = "api://AzureADTokenExchange";

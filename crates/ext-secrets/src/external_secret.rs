@@ -11,11 +11,12 @@ use converge::{
     StepOutcome, Verification,
 };
 use futures::future::join_all;
-use kube_cluster::{Cluster, Object, ObjectRef, Target, Watches, WriteOptions, insist, wait_on};
+use kube_cluster::{
+    Cluster, Object, ObjectRef, Patience, Target, Watches, WriteOptions, insist, wait_on,
+};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::patience::Patience;
 use crate::store::{
     adopt_from_kubectl, adoption, declare, later, row, served_now, verdict, wait_ready,
 };

@@ -16,7 +16,6 @@ mod grant;
 mod key_vault;
 mod manifest;
 mod operator;
-mod patience;
 mod reason;
 mod secret_name;
 mod store;

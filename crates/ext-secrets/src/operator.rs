@@ -16,14 +16,13 @@ use helm_release::{
     ReleaseName, ReleasePlan, Releases, Revision,
 };
 use kube_cluster::{
-    Cluster, ClusterError, Object, ObjectRef, Target, WaitError, WriteOptions, wait_until,
+    Cluster, ClusterError, Object, ObjectRef, Patience, Target, WaitError, WriteOptions, wait_until,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::api_version::served;
-use crate::patience::Patience;
 use crate::{SecretStoreSettings, StoreApi, negotiate};
 
 /// The CRDs this crate's objects need.

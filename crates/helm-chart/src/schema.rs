@@ -110,6 +110,13 @@ fn problems(chart: &Chart, values: &Value, keep: Keep) -> Option<String> {
             &fresh
         }
     };
+    let whole;
+    let values = if counts_whole_numbers_apart(schema) {
+        whole = with_whole_numbers(values);
+        &whole
+    } else {
+        values
+    };
     match validator {
         Err(problem) => Some(problem.clone()),
         Ok(validator) if validator.is_valid(values) => None,
@@ -120,6 +127,33 @@ fn problems(chart: &Chart, values: &Value, keep: Keep) -> Option<String> {
             root.show("", 0, true, &mut text);
             Some(text.trim_start_matches('\n').to_owned() + "\n")
         }
+    }
+}
+
+/// Whether `1.0` is no integer to our validator, as the text of draft 4 has it. To Helm's it is one
+/// with every draft, and what it is given is `1.0` for each `1` of a values file.
+fn counts_whole_numbers_apart(schema: &[u8]) -> bool {
+    memchr::memmem::find(schema, b"draft-04").is_some()
+}
+
+/// The same values with each whole number written as an integer.
+fn with_whole_numbers(values: &Value) -> Value {
+    match values {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0);
+            // Beyond 2^53 a float may stand for other integers, too.
+            match whole.filter(|number| number.abs() < 9_007_199_254_740_992.0) {
+                Some(whole) => Value::from(whole as i64),
+                None => values.clone(),
+            }
+        }
+        Value::Array(items) => items.iter().map(with_whole_numbers).collect(),
+        Value::Object(entries) => {
+            let entries = entries.iter();
+            let entries = entries.map(|(key, value)| (key.clone(), with_whole_numbers(value)));
+            Value::Object(entries.collect())
+        }
+        other => other.clone(),
     }
 }
 
@@ -522,6 +556,30 @@ mod tests {
              - at '/r': validation failed\n  - at '/r/0': got number, want string\n\
              \u{20} - at '/r/1': value must be 'x'\n"
         );
+    }
+
+    #[test]
+    fn a_whole_number_is_an_integer_to_every_draft() {
+        for draft in [
+            "http://json-schema.org/draft-04/schema#",
+            "http://json-schema.org/draft-07/schema#",
+            "https://json-schema.org/draft/2020-12/schema",
+        ] {
+            let schema = format!(
+                "{{\"$schema\": {draft:?}, \"properties\": {{\"age\": {{\"type\": \"integer\"}}, \
+                 \"l\": {{\"items\": {{\"anyOf\": [{{\"type\": \"integer\"}}]}}}}}}}}"
+            );
+            assert_eq!(
+                report(&schema, "age: 3\nl: [1, 2.0, -4e2]\n"),
+                Ok(()),
+                "{draft}"
+            );
+            assert_eq!(
+                report(&schema, "age: 3.5\n").unwrap_err(),
+                "p:\n- at '/age': got number, want integer\n",
+                "{draft}"
+            );
+        }
     }
 
     #[test]

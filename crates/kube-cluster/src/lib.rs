@@ -21,6 +21,7 @@ mod logs;
 mod managed_fields;
 mod mask;
 mod object;
+mod patience;
 mod port_forward;
 mod quantity;
 mod readiness;
@@ -47,6 +48,7 @@ pub use logs::{LogLines, LogQuery, PodLogs, last_lines};
 pub use managed_fields::{FieldOwner, FieldOwners, hand_over_fields};
 pub use mask::mask_secrets;
 pub use object::{Discovery, Kind, Object, ObjectRef, Resource};
+pub use patience::Patience;
 #[cfg(any(test, feature = "mock"))]
 pub use port_forward::MockPortForward;
 pub use port_forward::{PodStream, PortForward};

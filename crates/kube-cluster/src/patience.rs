@@ -1,13 +1,15 @@
-//! [`Patience`]: one wait for an effect. It joins clock, deadline and pauses; it refuses to decide
-//! what is waited for.
+//! [`Patience`]: one wait for an effect that nothing announces, so that it is looked for again and
+//! again. It joins clock, deadline and pauses; it refuses to decide what is waited for. What the API
+//! server announces is waited for by a watch ([`wait_until`](crate::wait_until)).
 
 use std::time::Duration;
 
 use converge::{Backoff, Deadline, Observer};
 use tokio::time::{Instant, sleep};
 
-/// A wait that tells its reason, pauses, and ends.
-pub(crate) struct Patience<'a> {
+/// A wait that tells its reason to the observer, pauses, and ends.
+#[derive(Debug)]
+pub struct Patience<'a> {
     observer: &'a Observer,
     origin: Instant,
     deadline: Deadline,
@@ -16,7 +18,7 @@ pub(crate) struct Patience<'a> {
 
 impl<'a> Patience<'a> {
     /// A wait of at most `limit`, with pauses from `first` to `ceiling`.
-    pub(crate) fn new(
+    pub fn new(
         observer: &'a Observer,
         limit: Duration,
         first: Duration,
@@ -30,14 +32,21 @@ impl<'a> Patience<'a> {
         }
     }
 
-    /// Tells `reason` and pauses; `false` once the wait is over.
-    pub(crate) async fn pause(&mut self, reason: &str) -> bool {
+    /// Tells `reason` and pauses, longer each time; `false` once the wait is over. The last pause ends
+    /// with the limit, so that one more look follows it.
+    ///
+    /// # Cancellation
+    /// Nothing is left behind.
+    pub async fn pause(&mut self, reason: &str) -> bool {
         let pause = self.pauses.next().unwrap_or(self.deadline.limit());
         self.pause_for(reason, pause).await
     }
 
-    /// Tells `reason` and pauses for this long; `false` once the wait is over.
-    pub(crate) async fn pause_for(&mut self, reason: &str, pause: Duration) -> bool {
+    /// As [`pause`](Self::pause), for this long.
+    ///
+    /// # Cancellation
+    /// Nothing is left behind.
+    pub async fn pause_for(&mut self, reason: &str, pause: Duration) -> bool {
         let now = self.origin.elapsed();
         let Some(left) = self.deadline.remaining(now) else {
             return false;
@@ -50,7 +59,7 @@ impl<'a> Patience<'a> {
     }
 
     /// How long the wait may last in all.
-    pub(crate) fn limit(&self) -> Duration {
+    pub fn limit(&self) -> Duration {
         self.deadline.limit()
     }
 }
