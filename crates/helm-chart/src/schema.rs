@@ -2,28 +2,30 @@
 //! messages Helm prints (santhosh-tekuri/jsonschema v6). Schemas are compiled once per chart;
 //! nothing is fetched: a remote `$ref` is an error.
 
+mod check;
+mod compiled;
+mod document;
+mod equality;
+mod format;
+mod problem;
+mod scope;
 mod simple;
+mod unevaluated;
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{JsonType, ReferencingError, Retrieve, Uri, ValidationError};
 use serde_json::Value;
 
 use crate::chart::{Chart, ResolvedChart};
 use crate::values::Table;
-use crate::values::coalesce::{go_type, go_value};
+use crate::values::coalesce::go_type;
 
+pub(crate) use compiled::Compiled;
 pub(crate) use simple::SimpleSchema;
-
-/// A schema ready for use.
-pub(crate) type Validator = jsonschema::Validator;
 
 /// Values that a schema refuses.
 ///
-/// Displayed as Helm prints it; the order of messages is by place and keyword, where Helm's is
-/// random.
+/// Displayed as Helm prints it; what Helm tells in the random order of a map is told by name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error(
     "values don't meet the specifications of the schema(s) in the following chart(s):\n{report}"
@@ -102,413 +104,18 @@ fn problems(chart: &Chart, values: &Value, keep: Keep) -> Option<String> {
         return None;
     }
     let fresh;
-    let validator = match (chart.validator.get(), keep) {
+    let compiled = match (chart.compiled_schema.get(), keep) {
         (Some(known), _) => known,
-        (None, Keep::Compiled) => chart.validator.get_or_init(|| compile(schema)),
+        (None, Keep::Compiled) => chart.compiled_schema.get_or_init(|| Compiled::of(schema)),
         (None, Keep::Nothing) => {
-            fresh = compile(schema);
+            fresh = Compiled::of(schema);
             &fresh
         }
     };
-    let whole;
-    let values = if counts_whole_numbers_apart(schema) {
-        whole = with_whole_numbers(values);
-        &whole
-    } else {
-        values
-    };
-    match validator {
+    match compiled {
+        // Without a line end, as Helm prints it.
         Err(problem) => Some(problem.clone()),
-        Ok(validator) if validator.is_valid(values) => None,
-        Ok(validator) => {
-            let errors: Vec<_> = validator.iter_errors(values).collect();
-            let root = Place::of(&errors);
-            let mut text = String::new();
-            root.show("", 0, true, &mut text);
-            Some(text.trim_start_matches('\n').to_owned() + "\n")
-        }
-    }
-}
-
-/// Whether `1.0` is no integer to our validator, as the text of draft 4 has it. To Helm's it is one
-/// with every draft, and what it is given is `1.0` for each `1` of a values file.
-fn counts_whole_numbers_apart(schema: &[u8]) -> bool {
-    memchr::memmem::find(schema, b"draft-04").is_some()
-}
-
-/// The same values with each whole number written as an integer.
-fn with_whole_numbers(values: &Value) -> Value {
-    match values {
-        Value::Number(number) => {
-            let whole = number.as_f64().filter(|number| number.fract() == 0.0);
-            // Beyond 2^53 a float may stand for other integers, too.
-            match whole.filter(|number| number.abs() < 9_007_199_254_740_992.0) {
-                Some(whole) => Value::from(whole as i64),
-                None => values.clone(),
-            }
-        }
-        Value::Array(items) => items.iter().map(with_whole_numbers).collect(),
-        Value::Object(entries) => {
-            let entries = entries.iter();
-            let entries = entries.map(|(key, value)| (key.clone(), with_whole_numbers(value)));
-            Value::Object(entries.collect())
-        }
-        other => other.clone(),
-    }
-}
-
-/// A schema that cannot be used is one problem, without a line end, as Helm prints it.
-fn compile(schema: &[u8]) -> Result<Validator, String> {
-    let schema: Value = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
-    jsonschema::options()
-        .with_retriever(Nowhere)
-        .build(&schema)
-        .map_err(|error| match error.kind() {
-            ValidationErrorKind::Referencing(ReferencingError::Unretrievable { uri, source }) => {
-                format!("failing loading {uri:?}: {source}")
-            }
-            _ => error.to_string(),
-        })
-}
-
-/// Where schemas refer to others: names (`urn:`) allow everything, as in Helm; addresses and files
-/// are refused, because a render does no I/O.
-struct Nowhere;
-
-impl Retrieve for Nowhere {
-    fn retrieve(
-        &self,
-        uri: &Uri<String>,
-    ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
-        if uri.scheme().as_str() == "urn" {
-            Ok(Value::Bool(true))
-        } else {
-            Err("a render fetches nothing".into())
-        }
-    }
-}
-
-/// The problems at one place of the values and below it.
-#[derive(Default)]
-struct Place {
-    own: Vec<Problem>,
-    below: BTreeMap<String, Place>,
-}
-
-struct Problem {
-    text: String,
-    causes: Vec<Place>,
-    missing: Vec<String>,
-}
-
-impl Place {
-    fn of<'e>(errors: impl IntoIterator<Item = &'e ValidationError<'e>>) -> Self {
-        let errors: Vec<_> = errors.into_iter().collect();
-        let ends = Ends::of(&errors);
-        let mut place = Self::default();
-        for error in errors {
-            if !ends.before(error) {
-                place.add(error);
-            }
-        }
-        place
-    }
-
-    fn add(&mut self, error: &ValidationError<'_>) {
-        let mut place = self;
-        for segment in error.instance_path().as_str().split('/').skip(1) {
-            place = place.below.entry(segment.to_owned()).or_default();
-        }
-        if let ValidationErrorKind::Required { property } = error.kind() {
-            let name = property.as_str().unwrap_or_default().to_owned();
-            // All properties missing at a place share one message.
-            if let Some(problem) = place
-                .own
-                .iter_mut()
-                .find(|problem| !problem.missing.is_empty())
-            {
-                problem.missing.push(name);
-            } else {
-                place.own.push(Problem {
-                    text: String::new(),
-                    causes: Vec::new(),
-                    missing: vec![name],
-                });
-            }
-            return;
-        }
-        place.own.push(Problem {
-            text: describe(error),
-            causes: causes(error),
-            missing: Vec::new(),
-        });
-    }
-
-    fn show(&self, path: &str, indent: usize, is_root: bool, into: &mut String) {
-        let mut indent = indent;
-        if !is_root && self.own.len() + self.below.len() > 1 {
-            line(path, indent, "validation failed", into);
-            indent += 1;
-        }
-        for problem in &self.own {
-            let text = match problem.missing.as_slice() {
-                [] => problem.text.clone(),
-                [one] => format!("missing property {}", quote(one)),
-                several => format!("missing properties {}", join_quoted(several)),
-            };
-            line(path, indent, &text, into);
-            for cause in &problem.causes {
-                cause.show("", indent + 1, false, into);
-            }
-        }
-        for (segment, place) in &self.below {
-            place.show(&format!("{path}/{segment}"), indent, false, into);
-        }
-    }
-}
-
-/// Where Helm's validator looks no further: a value of another type, constant, enumeration or format
-/// is the only problem of its schema. Schema and place of the values lead to the rank of the problem.
-struct Ends<'e>(HashMap<(&'e str, &'e str), u8>);
-
-impl<'e> Ends<'e> {
-    fn of(errors: &[&'e ValidationError<'e>]) -> Self {
-        let mut ends = HashMap::new();
-        for error in errors {
-            if let Some(rank) = rank(error) {
-                let first = ends.entry(place_of(error)).or_insert(rank);
-                *first = rank.min(*first);
-            }
-        }
-        Self(ends)
-    }
-
-    /// Whether the validator has ended before it would find this problem.
-    fn before(&self, error: &ValidationError<'_>) -> bool {
-        if self.0.is_empty() {
-            return false;
-        }
-        let (schema, instance) = place_of(error);
-        let at = |schema, instance| self.0.get(&(schema, instance));
-        let sooner = at(schema, instance).is_some_and(|first| {
-            let own = rank(error);
-            own.is_none_or(|own| *first < own)
-        });
-        // Whatever ended a schema above this one did so before this one was looked at.
-        let mut schemas = above(schema).skip(1);
-        sooner
-            || schemas.any(|schema| above(instance).any(|instance| at(schema, instance).is_some()))
-    }
-}
-
-/// The order in which what ends the validation of a schema is looked at.
-fn rank(error: &ValidationError<'_>) -> Option<u8> {
-    match error.kind() {
-        ValidationErrorKind::Type { .. } => Some(0),
-        ValidationErrorKind::Constant { .. } => Some(1),
-        ValidationErrorKind::Enum { .. } => Some(2),
-        ValidationErrorKind::Format { .. } => Some(3),
-        _ => None,
-    }
-}
-
-/// The way to the schema a problem belongs to, and the place of the values.
-fn place_of<'e>(error: &'e ValidationError<'_>) -> (&'e str, &'e str) {
-    let keyword = error.evaluation_path().as_str();
-    let schema = keyword.rsplit_once('/').map_or("", |(schema, _)| schema);
-    (schema, error.instance_path().as_str())
-}
-
-/// A path and all paths it is below of.
-fn above(path: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(path), |path| Some(path.rsplit_once('/')?.0))
-}
-
-fn line(path: &str, indent: usize, text: &str, into: &mut String) {
-    into.push('\n');
-    for _ in 0..indent {
-        into.push_str("  ");
-    }
-    let _ = write!(into, "- at {}: {text}", quote(path));
-}
-
-fn causes(error: &ValidationError<'_>) -> Vec<Place> {
-    match error.kind() {
-        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            context.iter().map(Place::of).collect()
-        }
-        ValidationErrorKind::PropertyNames { error } => vec![Place::of([&**error])],
-        _ => Vec::new(),
-    }
-}
-
-fn describe(error: &ValidationError<'_>) -> String {
-    let value = error.instance().as_ref();
-    let size = match value {
-        Value::Array(items) => items.len(),
-        Value::Object(entries) => entries.len(),
-        Value::String(text) => text.chars().count(),
-        _ => 0,
-    };
-    match error.kind() {
-        ValidationErrorKind::AdditionalItems { limit } => {
-            format!(
-                "last {} additionalItem(s) not allowed",
-                size.saturating_sub(*limit)
-            )
-        }
-        ValidationErrorKind::AdditionalProperties { unexpected }
-        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            format!(
-                "additional properties {} not allowed",
-                join_quoted(unexpected)
-            )
-        }
-        ValidationErrorKind::AnyOf { .. } => "'anyOf' failed".to_owned(),
-        ValidationErrorKind::OneOfNotValid { .. } => "'oneOf' failed, none matched".to_owned(),
-        ValidationErrorKind::OneOfMultipleValid { context } => {
-            let mut matched = (0..context.len()).filter(|index| context[*index].is_empty());
-            let (first, second) = (matched.next().unwrap_or(0), matched.next().unwrap_or(1));
-            format!("'oneOf' failed, subschemas {first}, {second} matched")
-        }
-        ValidationErrorKind::Not { .. } => "'not' failed".to_owned(),
-        ValidationErrorKind::Constant { expected_value } => match &**expected_value {
-            Value::Array(_) | Value::Object(_) => "'const' failed".to_owned(),
-            wanted => format!("value must be {}", display(wanted)),
-        },
-        ValidationErrorKind::Contains => {
-            "min 1 items required to match contains schema, but none matched".to_owned()
-        }
-        ValidationErrorKind::Enum { options } => describe_enum(options),
-        ValidationErrorKind::ExclusiveMaximum { limit } => bound("exclusiveMaximum", value, limit),
-        ValidationErrorKind::ExclusiveMinimum { limit } => bound("exclusiveMinimum", value, limit),
-        ValidationErrorKind::Maximum { limit } => bound("maximum", value, limit),
-        ValidationErrorKind::Minimum { limit } => bound("minimum", value, limit),
-        ValidationErrorKind::MultipleOf { multiple_of } => {
-            bound("multipleOf", value, &Value::from(*multiple_of))
-        }
-        ValidationErrorKind::FalseSchema => "false schema".to_owned(),
-        ValidationErrorKind::Format { format } => {
-            format!("{} is not valid {format}", display(value))
-        }
-        ValidationErrorKind::MaxItems { limit } => format!("maxItems: got {size}, want {limit}"),
-        ValidationErrorKind::MinItems { limit } => format!("minItems: got {size}, want {limit}"),
-        ValidationErrorKind::MaxLength { limit } => format!("maxLength: got {size}, want {limit}"),
-        ValidationErrorKind::MinLength { limit } => format!("minLength: got {size}, want {limit}"),
-        ValidationErrorKind::MaxProperties { limit } => {
-            format!("maxProperties: got {size}, want {limit}")
-        }
-        ValidationErrorKind::MinProperties { limit } => {
-            format!("minProperties: got {size}, want {limit}")
-        }
-        ValidationErrorKind::Pattern { pattern } => {
-            format!(
-                "{} does not match pattern {}",
-                display(value),
-                quote(pattern)
-            )
-        }
-        ValidationErrorKind::PropertyNames { error } => {
-            format!("invalid propertyName {}", display(error.instance()))
-        }
-        ValidationErrorKind::Type { kind } => {
-            let wanted: Vec<&str> = match kind {
-                TypeKind::Single(one) => vec![type_name(*one)],
-                TypeKind::Multiple(several) => several.into_iter().map(type_name).collect(),
-            };
-            format!("got {}, want {}", json_type(value), wanted.join(" or "))
-        }
-        ValidationErrorKind::UniqueItems => {
-            let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-            let twin = (1..items.len()).find_map(|later| {
-                Some((
-                    items[..later]
-                        .iter()
-                        .position(|item| *item == items[later])?,
-                    later,
-                ))
-            });
-            let (first, second) = twin.unwrap_or_default();
-            format!("items at {first} and {second} are equal")
-        }
-        _ => error.to_string(),
-    }
-}
-
-fn describe_enum(options: &Value) -> String {
-    let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-    if options
-        .iter()
-        .any(|option| option.is_array() || option.is_object())
-    {
-        return "'enum' failed".to_owned();
-    }
-    let shown: Vec<String> = options.iter().map(display).collect();
-    match shown.as_slice() {
-        [one] => format!("value must be {one}"),
-        several => format!("value must be one of {}", several.join(", ")),
-    }
-}
-
-fn bound(keyword: &str, value: &Value, limit: &Value) -> String {
-    format!(
-        "{keyword}: got {}, want {}",
-        plain_number(value),
-        plain_number(limit)
-    )
-}
-
-/// A number in the fewest digits, without exponent where it has none in the source.
-fn plain_number(value: &Value) -> String {
-    match value.as_f64() {
-        Some(number) => number.to_string(),
-        None => go_value(value),
-    }
-}
-
-fn display(value: &Value) -> String {
-    match value {
-        Value::String(text) => quote(text),
-        Value::Array(_) | Value::Object(_) => "value".to_owned(),
-        other => go_value(other),
-    }
-}
-
-fn quote(text: &str) -> String {
-    let escaped = format!("{text:?}")
-        .replace("\\\"", "\"")
-        .replace('\'', "\\'");
-    format!("'{}'", &escaped[1..escaped.len() - 1])
-}
-
-fn join_quoted(texts: &[String]) -> String {
-    texts
-        .iter()
-        .map(|text| quote(text))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn json_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
-fn type_name(kind: JsonType) -> &'static str {
-    match kind {
-        JsonType::Array => "array",
-        JsonType::Boolean => "boolean",
-        JsonType::Integer => "integer",
-        JsonType::Null => "null",
-        JsonType::Number => "number",
-        JsonType::Object => "object",
-        JsonType::String => "string",
+        Ok(compiled) => compiled.check(values).err(),
     }
 }
 
@@ -580,6 +187,59 @@ mod tests {
                 "{draft}"
             );
         }
+    }
+
+    #[test]
+    fn problems_of_schemas_within_schemas_keep_their_shape() {
+        let schema = r##"{"$schema": "http://json-schema.org/draft-07/schema#", "additionalProperties": false,
+            "properties": {"a": {"allOf": [{"oneOf": [{"required": ["b"]}, {"required": ["c"]}]}, {"maxProperties": 0}]},
+                "n": {"maximum": 1000}, "e": {"$ref": "#/definitions/e"}, "t": {"format": "ipv4"}},
+            "if": {"required": ["n"]}, "then": {"required": ["s"]}, "dependencies": {"a": ["d"]},
+            "definitions": {"e": {"type": "array", "items": {"const": 1}, "minItems": 3}}}"##;
+        assert_eq!(
+            report(schema, "a: {x: 1}\n'n': 1234567\ne: [1, 2]\nt: x\nz: 1\n").unwrap_err(),
+            "p:\n- at '': properties 'd' required, if 'a' exists\n- at '/a': 'allOf' failed\n  \
+             - at '/a': 'oneOf' failed, none matched\n    - at '/a': missing property 'b'\n    \
+             - at '/a': missing property 'c'\n  - at '/a': maxProperties: got 1, want 0\n\
+             - at '/e': validation failed\n  - at '/e': minItems: got 2, want 3\n  \
+             - at '/e/1': value must be 1\n- at '/n': maximum: got 1.234567×10⁰⁶, want 1,000\n\
+             - at '/t': 'x' is not valid ipv4: expected four decimals\n\
+             - at '': additional properties 'z' not allowed\n- at '': missing property 's'\n"
+        );
+    }
+
+    #[test]
+    fn a_schema_that_leads_in_a_circle_is_refused() {
+        let schema = r##"{"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"allOf": [{"$ref": "#/$defs/x"}]}}}"##;
+        let report = report(schema, "a: 1\n").unwrap_err();
+        assert!(report.contains("causing reference cycle"), "{report}");
+    }
+
+    #[test]
+    fn no_schema_keeps_the_check_busy_without_end() {
+        // Each definition asks the next one twice: two to the hundredth questions.
+        let definitions: Vec<String> = (0..100)
+            .map(|index| {
+                let next = format!("{{\"$ref\": \"#/$defs/d{}\"}}", index + 1);
+                format!("\"d{index}\": {{\"allOf\": [{next}, {next}]}}")
+            })
+            .collect();
+        let schema = format!(
+            "{{\"$ref\": \"#/$defs/d0\", \"$defs\": {{{}, \"d100\": {{\"type\": \"object\"}}}}}}",
+            definitions.join(", ")
+        );
+        let problem = report(&schema, "a: 1\n").unwrap_err();
+        assert!(problem.contains("the schema leads too far"), "{problem}");
+        // One definition leads to the next, ten thousand times.
+        let definitions: Vec<String> = (0..10_000)
+            .map(|index| format!("\"d{index}\": {{\"$ref\": \"#/$defs/d{}\"}}", index + 1))
+            .collect();
+        let schema = format!(
+            "{{\"$ref\": \"#/$defs/d0\", \"$defs\": {{{}, \"d10000\": {{}}}}}}",
+            definitions.join(", ")
+        );
+        let problem = report(&schema, "a: 1\n").unwrap_err();
+        assert!(problem.contains("the schema leads too far"), "{problem}");
     }
 
     #[test]

@@ -218,7 +218,7 @@ fn load(
         #[cfg(feature = "schema")]
         simple_schema: OnceLock::new(),
         #[cfg(feature = "schema")]
-        validator: OnceLock::new(),
+        compiled_schema: OnceLock::new(),
         compiled: OnceLock::new(),
     })
 }

@@ -35,7 +35,7 @@ pub struct Chart {
     #[cfg(feature = "schema")]
     pub(crate) simple_schema: OnceLock<Option<crate::schema::SimpleSchema>>,
     #[cfg(feature = "schema")]
-    pub(crate) validator: OnceLock<Result<crate::schema::Validator, String>>,
+    pub(crate) compiled_schema: OnceLock<Result<crate::schema::Compiled, String>>,
     /// What rendering compiles once per chart.
     pub(crate) compiled: OnceLock<Arc<dyn std::any::Any + Send + Sync>>,
 }

@@ -59,6 +59,13 @@ pub use data::TemplateValues;
 pub use entry::Entry;
 pub use record::{Field, Record};
 
+#[cfg(feature = "schema")]
+pub(crate) use {
+    date_parse::parse as parse_time,
+    re2::Pattern,
+    url::{Url, parse as parse_url},
+};
+
 const GROUPS: &[&[Entry]] = &[
     case::ENTRIES,
     casts::ENTRIES,

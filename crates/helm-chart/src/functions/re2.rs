@@ -17,7 +17,7 @@ const SIZE_LIMIT: usize = 64 << 20;
 
 /// A compiled pattern with the names of its groups.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     pub(super) regex: Regex,
     /// Names by group number; group 0 has none.
     names: Vec<Option<String>>,
@@ -28,7 +28,7 @@ impl Pattern {
     ///
     /// # Errors
     /// Go's text: ``error parsing regexp: missing closing ): `(` ``.
-    pub(super) fn compile(pattern: &str) -> Result<Self, String> {
+    pub(crate) fn compile(pattern: &str) -> Result<Self, String> {
         let translation = Translation::of(pattern)?;
         let regex = RegexBuilder::new(&translation.out)
             .size_limit(SIZE_LIMIT)
@@ -39,6 +39,12 @@ impl Pattern {
             regex,
             names: translation.names,
         })
+    }
+
+    /// Whether it is found in a text.
+    #[cfg(feature = "schema")]
+    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
+        self.regex.is_match(text)
     }
 
     /// The number of the group called `name`, a number or a name.

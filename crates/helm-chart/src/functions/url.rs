@@ -53,8 +53,9 @@ impl Part {
     }
 }
 
+/// The parts of a URL.
 #[derive(Debug, Default)]
-struct Url {
+pub(crate) struct Url {
     scheme: String,
     opaque: String,
     user: Option<(String, Option<String>)>,
@@ -65,7 +66,11 @@ struct Url {
 }
 
 /// Parses a URL or a reference.
-fn parse(source: &str) -> Result<Url, String> {
+/// Reads a URL, or a reference to one.
+///
+/// # Errors
+/// Go's text: `parse ":a": missing protocol scheme`.
+pub(crate) fn parse(source: &str) -> Result<Url, String> {
     let (before, fragment) = source.split_once('#').unwrap_or((source, ""));
     let failed =
         |what: &str, error: String| format!("parse {}: {error}", fmt::quote(what.as_bytes()));
@@ -142,7 +147,20 @@ impl Url {
         Ok(())
     }
 
-    fn hostname(&self) -> &str {
+    /// Empty where it is a reference.
+    #[cfg(feature = "schema")]
+    pub(crate) fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// The host with its port.
+    #[cfg(feature = "schema")]
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The host without brackets and port.
+    pub(crate) fn hostname(&self) -> &str {
         let host = match self.host.rfind(':') {
             Some(at) if is_port(&self.host[at..]) => &self.host[..at],
             _ => &self.host,

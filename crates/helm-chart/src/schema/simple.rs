@@ -327,8 +327,13 @@ impl<'de> Visitor<'de> for Parts {
                     let plain = |option: &Value| {
                         matches!(option, Value::Null | Value::Bool(_) | Value::String(_))
                     };
+                    let is_new =
+                        |(index, option): (usize, &Value)| !options[..index].contains(option);
                     if options.is_empty() || !options.iter().all(plain) {
                         return Err(A::Error::custom("an option that is no plain value"));
+                    }
+                    if !options.iter().enumerate().all(is_new) {
+                        return Err(A::Error::custom("an option twice"));
                     }
                     rules.options = Some(options);
                 }
@@ -489,6 +494,7 @@ mod tests {
             json!({"required": ["a", "a"]}),
             json!({"items": [true]}),
             json!({"enum": [1]}),
+            json!({"enum": ["a", "a"]}),
             json!({"anyOf": []}),
             json!({"$ref": "#/definitions/none"}),
             json!({"$ref": "https://example.com/s.json"}),
@@ -599,7 +605,7 @@ mod tests {
             if let Some(simple) = read(&schema)
                 && simple.accepts(&values)
             {
-                let compiled = super::super::compile(schema.to_string().as_bytes());
+                let compiled = crate::schema::Compiled::of(schema.to_string().as_bytes());
                 prop_assert!(compiled.is_ok_and(|compiled| compiled.is_valid(&values)), "{schema} {values}");
             }
         }
