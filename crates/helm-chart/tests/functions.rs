@@ -167,3 +167,16 @@ fn a_render_is_repeated_by_an_equal_environment() {
     assert_eq!(render(template, "").unwrap(), first);
     assert!(first.contains("2024-01-01 00:00:00 +0000 UTC"), "{first}");
 }
+
+#[test]
+fn a_certificate_names_its_subject_as_go_encodes_it() {
+    for (name, tag) in [("a.b", 0x13), ("*.b", 0x0c), ("ü", 0x0c)] {
+        let template = format!("{{{{ (genSelfSignedCert {name:?} nil nil 30).Cert }}}}");
+        let pem = render(&template, "").unwrap();
+        let lines = pem.lines().filter(|line| !line.starts_with('-'));
+        let der = STANDARD.decode(lines.collect::<String>()).unwrap();
+        // The object identifier of a common name, and the type of the string behind it.
+        let subject = [0x06, 0x03, 0x55, 0x04, 0x03, tag];
+        assert!(der.windows(6).any(|bytes| bytes == subject), "{name}");
+    }
+}

@@ -10,8 +10,8 @@ use std::time::Duration;
 use chacha20::rand_core::Rng;
 use go_text_template::{FunctionError, Purity, Scope, Type, Value, fmt};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, SanType, SerialNumber,
 };
 
 use super::arguments::{Answer, any, int, string, tape};
@@ -197,7 +197,9 @@ fn parameters(
     let now = tape(scope)?.now(&template, function).as_second();
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, name);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, common_name(name));
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let at = |seconds: i64| {
@@ -258,4 +260,12 @@ fn alternative_names(addresses: &Value, hosts: &Value) -> Result<Vec<SanType>, F
     }
     names.append(&mut ips);
     Ok(names)
+}
+
+/// A name as Go's `encoding/asn1` writes it: a `PrintableString` where each character allows it.
+fn common_name(name: &str) -> DnValue {
+    match name.try_into() {
+        Ok(printable) => DnValue::PrintableString(printable),
+        Err(_) => DnValue::Utf8String(name.to_owned()),
+    }
 }
