@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aks_airflow_e2e::{Audited, ControlPlane, NAMESPACE};
 use converge::Readiness;
 use futures::StreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube_cluster::{Cluster, Kind, KubeCluster, Object, Query, WatchEvent, readiness};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -17,6 +17,9 @@ use crate::Failure;
 
 /// The Secret that External Secrets makes.
 const CREDENTIALS: &str = "storage-account-credentials";
+
+/// A request that takes longer is not worked on but held.
+const HELD: SignedDuration = SignedDuration::from_secs(1);
 
 /// Follows what the cluster does until it is dropped.
 pub(crate) struct ClusterWork {
@@ -103,6 +106,7 @@ impl ClusterWork {
                 Some(Span { from, to })
             })
             .chain(heartbeat(requests))
+            .chain(held(requests))
             .collect();
         union(&mut spans, run)
     }
@@ -182,6 +186,16 @@ fn heartbeat(requests: &[Audited]) -> Option<Span> {
     });
     let from = others.map(|one| one.answered).max()?;
     Some(Span::new(from, forward.answered))
+}
+
+/// The times in which the API server held a request, as it holds the first of a definition whose
+/// storage it builds anew because the operator has put its authority into it.
+fn held(requests: &[Audited]) -> impl Iterator<Item = Span> {
+    let ends = requests.iter().filter(|one| {
+        one.verb != "watch" && !["pods/portforward", "pods/log"].contains(&one.resource.as_str())
+    });
+    ends.filter(|one| one.answered.duration_since(one.received) >= HELD)
+        .map(|one| Span::new(one.received, one.answered))
 }
 
 /// The seconds that the spans cover of the whole.
