@@ -29,7 +29,7 @@ pub fn write_go_float(out: &mut String, value: f64) {
     if value.is_finite() {
         write_shortest(out, value.is_sign_negative(), &Shortest::of(value.abs()));
     } else {
-        write_non_finite(out, value);
+        out.push_str(not_finite(value));
     }
 }
 
@@ -39,18 +39,8 @@ pub fn write_go_float32(out: &mut String, value: f64) {
     if single.is_finite() {
         write_shortest(out, value.is_sign_negative(), &Shortest::of(single.abs()));
     } else {
-        write_non_finite(out, f64::from(single));
+        out.push_str(not_finite(f64::from(single)));
     }
-}
-
-fn write_non_finite(out: &mut String, value: f64) {
-    out.push_str(if value.is_nan() {
-        "NaN"
-    } else if value > 0.0 {
-        "+Inf"
-    } else {
-        "-Inf"
-    });
 }
 
 fn write_shortest(out: &mut String, negative: bool, number: &Shortest) {

@@ -188,8 +188,8 @@ fn heartbeat(requests: &[Audited]) -> Option<Span> {
     Some(Span::new(from, forward.answered))
 }
 
-/// The times in which the API server held a request, as it holds the first of a definition whose
-/// storage it builds anew because the operator has put its authority into it.
+/// The times in which the API server held a request, as it holds the first one about an object of the
+/// operator's definitions, which have just changed.
 fn held(requests: &[Audited]) -> impl Iterator<Item = Span> {
     let ends = requests.iter().filter(|one| {
         one.verb != "watch" && !["pods/portforward", "pods/log"].contains(&one.resource.as_str())

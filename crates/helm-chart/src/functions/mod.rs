@@ -63,7 +63,7 @@ pub use record::{Field, Record};
 pub(crate) use {
     date_parse::parse as parse_time,
     re2::Pattern,
-    url::{Url, parse as parse_url},
+    url::{Url, parse as parse_url, unescape_path},
 };
 
 const GROUPS: &[&[Entry]] = &[

@@ -322,6 +322,15 @@ fn unescape_literal(address: &str) -> Result<String, String> {
     }
 }
 
+/// Go's `url.PathUnescape`.
+///
+/// # Errors
+/// Go's text: `invalid URL escape "%zz"`.
+#[cfg(feature = "schema")]
+pub(crate) fn unescape_path(source: &str) -> Result<String, String> {
+    unescape(source, Part::Path)
+}
+
 fn unescape(source: &str, part: Part) -> Result<String, String> {
     let bytes = source.as_bytes();
     let is_host = part == Part::Host || part == Part::Zone;

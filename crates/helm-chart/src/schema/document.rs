@@ -11,6 +11,8 @@ use std::sync::Arc;
 use referencing::{meta, uri};
 use serde_json::Value;
 
+use crate::functions::{parse_url, unescape_path};
+
 /// A draft of JSON Schema.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Draft {
@@ -283,7 +285,7 @@ impl Documents {
                 return Ok(draft);
             }
             let address = split(named).0;
-            if let Err(error) = crate::functions::parse_url(address) {
+            if let Err(error) = parse_url(address) {
                 return Err(format!("invalid $schema in {:?}: {error}", at.to_string()));
             }
             if at.pointer.is_empty() && address == at.document {
@@ -452,7 +454,7 @@ impl Resource {
             let Some(id) = text(self.draft.id_keyword()) else {
                 return Ok(());
             };
-            let fragment = decode(split(id).1).ok_or_else(|| {
+            let fragment = unescape_path(split(id).1).map_err(|_| {
                 let at = format!("{address}#{}", encode(pointer));
                 format!("error in parsing anchor at {at:?}")
             })?;
@@ -578,14 +580,11 @@ fn fetch(address: &str) -> Result<Value, String> {
 fn join(base: &str, reference: &str) -> Result<(String, String), String> {
     let (address, fragment) = split(reference);
     let refuse = |what: &str, why: String| format!("error in parsing {what:?}: {why}");
-    let fragment = decode(fragment).ok_or_else(|| {
-        let why = format!("invalid URL escape in {fragment:?}");
-        refuse(reference, why)
-    })?;
+    let fragment = unescape_path(fragment).map_err(|why| refuse(reference, why))?;
     if address.is_empty() {
         return Ok((base.to_owned(), fragment));
     }
-    crate::functions::parse_url(address).map_err(|why| refuse(address, why))?;
+    parse_url(address).map_err(|why| refuse(address, why))?;
     // A name has no folder to start from.
     let is_name = |address: &str| {
         let after = address.split_once(':').map(|(_, after)| after);
@@ -646,21 +645,4 @@ pub(super) fn encode(fragment: &str) -> String {
         }
     }
     text
-}
-
-fn decode(fragment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(fragment.len());
-    let mut rest = fragment.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (digits, after) = after.split_at_checked(2)?;
-        let digits = std::str::from_utf8(digits).ok()?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = after;
-    }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

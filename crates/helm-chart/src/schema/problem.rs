@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Number, Value};
 
 use super::document::push_token;
+use crate::number::write_go_float;
 use crate::values::coalesce::go_value;
 
 /// A problem at a place of the values, with what led to it.
@@ -128,45 +129,30 @@ fn in_threes(digits: &str) -> String {
 
 /// A float as English writes it: `12,345.5` below a million, `1.5×10⁰⁷` beyond.
 fn number(number: &Number) -> String {
-    let value = number.as_f64().unwrap_or_default();
-    if value == 0.0 {
-        return "0".to_owned();
+    let mut text = String::new();
+    // Nothing is added, but for the sign of a zero.
+    write_go_float(&mut text, number.as_f64().unwrap_or_default() + 0.0);
+    if let Some((mantissa, exponent)) = text.split_once('e') {
+        let power: String = exponent.chars().filter_map(superscript).collect();
+        return format!("{mantissa}×10{power}");
     }
-    let scientific = go_text_template::fmt::shortest(value.abs());
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let sign = if value < 0.0 { "-" } else { "" };
-    if !(-4..6).contains(&exponent) {
-        let power: String = format!("{:02}", exponent.unsigned_abs())
-            .chars()
-            .map(superscript)
-            .collect();
-        let minus = if exponent < 0 { "⁻" } else { "" };
-        return format!("{sign}{mantissa}×10{minus}{power}");
+    let whole = text.trim_start_matches('-');
+    let sign = &text[..text.len() - whole.len()];
+    match whole.split_once('.') {
+        Some((whole, fraction)) => format!("{sign}{}.{fraction}", in_threes(whole)),
+        None => format!("{sign}{}", in_threes(whole)),
     }
-    let digits = mantissa.replace('.', "");
-    let (whole, fraction) = if exponent < 0 {
-        let zeros = "0".repeat(exponent.unsigned_abs() as usize - 1);
-        ("0".to_owned(), zeros + &digits)
-    } else {
-        let length = exponent as usize + 1;
-        let (whole, fraction) = digits.split_at(length.min(digits.len()));
-        let zeros = "0".repeat(length - whole.len());
-        (whole.to_owned() + &zeros, fraction.to_owned())
-    };
-    let point = if fraction.is_empty() { "" } else { "." };
-    format!("{sign}{}{point}{fraction}", in_threes(&whole))
 }
 
-fn superscript(digit: char) -> char {
-    match digit {
-        '1' => '¹',
-        '2' => '²',
-        '3' => '³',
-        other => {
-            let offset = other.to_digit(10).unwrap_or_default();
-            char::from_u32('⁰' as u32 + offset).unwrap_or('⁰')
-        }
+/// A character of an exponent, raised; a plus is not written.
+fn superscript(character: char) -> Option<char> {
+    match character {
+        '+' => None,
+        '-' => Some('⁻'),
+        '1' => Some('¹'),
+        '2' => Some('²'),
+        '3' => Some('³'),
+        other => char::from_u32('⁰' as u32 + other.to_digit(10)?),
     }
 }
 
