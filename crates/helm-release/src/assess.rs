@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::compare::{self, difference, plain_path};
 use crate::live::{CONCURRENCY, Live};
+use crate::manifest::Declared;
 use crate::storage::{CLIENT_SIDE, HELM};
 use crate::{Policy, ReleaseId, ownership};
 
@@ -72,10 +73,21 @@ pub(crate) struct Terms<'a> {
 /// One object to assess.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
-    /// The object as the manifest declares it.
+    /// The object as the manifest declares it, with the release's marks.
     pub object: Object,
     /// Whether the last revisions declared exactly this; otherwise a field may have to go.
     pub is_as_before: bool,
+}
+
+impl Question {
+    /// Marks a declared object as the release's and asks about it; the object is held once.
+    pub(crate) fn about(declared: &mut Declared, is_as_before: bool, release: &ReleaseId) -> Self {
+        ownership::stamp(&mut declared.object, release);
+        Self {
+            object: declared.object.clone(),
+            is_as_before,
+        }
+    }
 }
 
 /// Assesses all objects, in order.
@@ -104,8 +116,7 @@ async fn assess_one(
     live: Option<Object>,
     terms: Terms<'_>,
 ) -> Result<Assessed, ClusterError> {
-    let mut declared = question.object;
-    ownership::stamp(&mut declared, terms.release);
+    let declared = question.object;
     let mut assessed = Assessed {
         target: declared.reference(),
         declared,

@@ -19,6 +19,7 @@ use flate2::read::GzDecoder;
 use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::{Profile, Record};
 
@@ -62,11 +63,17 @@ pub(crate) fn encode(record: &Record, profile: Profile) -> Result<String, Record
 
 /// Encodes the states of one record; clones share what is compressed once.
 #[derive(Clone, Default)]
-pub(crate) struct Packer(Arc<Mutex<Option<Arc<Part>>>>);
+pub(crate) struct Packer(Arc<Mutex<Option<Lasting>>>);
+
+/// What all states of a record have in common.
+struct Lasting {
+    /// SHA-256 of the text, by which it is known again.
+    digest: [u8; 32],
+    part: Arc<Part>,
+}
 
 /// A stretch of a record's JSON, compressed so that it can stand before others.
 struct Part {
-    text: String,
     packed: Vec<u8>,
     crc: Crc,
 }
@@ -80,7 +87,6 @@ impl Part {
         Ok(Self {
             packed: std::mem::take(encoder.get_mut()),
             crc: crc(text),
-            text: text.to_owned(),
         })
     }
 }
@@ -113,13 +119,16 @@ impl Packer {
 
     /// What lasts, compressed now or before.
     fn lasting(&self, text: &str) -> io::Result<Arc<Part>> {
+        let digest: [u8; 32] = Sha256::digest(text).into();
         let held = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = held().clone().filter(|known| known.text == text);
-        if let Some(known) = known {
-            return Ok(known);
+        if let Some(known) = held().as_ref().filter(|known| known.digest == digest) {
+            return Ok(Arc::clone(&known.part));
         }
         let part = Arc::new(Part::new(text)?);
-        *held() = Some(Arc::clone(&part));
+        *held() = Some(Lasting {
+            digest,
+            part: Arc::clone(&part),
+        });
         Ok(part)
     }
 }

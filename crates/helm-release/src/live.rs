@@ -19,8 +19,13 @@ impl Live {
         self.0.get(target)
     }
 
-    /// Keeps the state that a write has answered.
-    pub(crate) fn put(&mut self, target: ObjectRef, live: Object) {
+    /// Keeps the state that a write has answered. Of a definition the schemas are left out: they are
+    /// most of it, and nothing that is waited for is in them.
+    pub(crate) fn put(&mut self, target: ObjectRef, mut live: Object) {
+        if target.kind.kind == "CustomResourceDefinition" {
+            live.as_map_mut().remove("spec");
+            live.metadata().remove("managedFields");
+        }
         self.0.insert(target, live);
     }
 }

@@ -481,11 +481,11 @@ async fn look_at_objects(
     let questions = survey
         .target
         .objects
-        .iter()
+        .iter_mut()
         .filter(|one| !(is_kept && may_be_gone(one, &live)))
-        .map(|one| Question {
-            object: one.object.clone(),
-            is_as_before: is_kept || earlier.declares(&one.object),
+        .map(|one| {
+            let is_as_before = is_kept || earlier.declares(&one.object);
+            Question::about(one, is_as_before, &release)
         })
         .collect();
     let terms = Terms {

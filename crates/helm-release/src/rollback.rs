@@ -119,7 +119,7 @@ async fn survey(
     };
 
     let scopes = Scopes::of(&discovery);
-    let target = target::of_content(Content::of(&to.record()?), &scopes, &release.namespace)?;
+    let mut target = target::of_content(Content::of(&to.record()?), &scopes, &release.namespace)?;
     let earlier = Earlier::read(&history, None, &scopes, &release.namespace)?;
     let declared: Vec<ObjectRef> = target
         .objects
@@ -134,10 +134,10 @@ async fn survey(
     let live = live::read(cluster, declared.iter().chain(&gone)).await?;
     let questions = target
         .objects
-        .iter()
-        .map(|one| Question {
-            object: one.object.clone(),
-            is_as_before: earlier.declares(&one.object),
+        .iter_mut()
+        .map(|one| {
+            let is_as_before = earlier.declares(&one.object);
+            Question::about(one, is_as_before, release)
         })
         .collect();
     let policy = Policy {

@@ -2,8 +2,9 @@
 //! own access to the metadata every object has; they refuse to know any kind's fields.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// An API version and a kind: `apps/v1 Deployment`.
@@ -96,9 +97,24 @@ impl fmt::Display for ObjectRef {
 }
 
 /// Any Kubernetes object: a JSON object with `apiVersion`, `kind` and `metadata.name`.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Object(Map<String, Value>);
+///
+/// A clone shares the fields until one of the two is changed: a definition of a hundred kilobytes goes
+/// through many hands.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(from = "Map<String, Value>")]
+pub struct Object(Arc<Map<String, Value>>);
+
+impl From<Map<String, Value>> for Object {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(Arc::new(fields))
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_map().serialize(serializer)
+    }
+}
 
 impl Object {
     /// Takes a JSON value that is an object; anything else is given back.
@@ -107,7 +123,7 @@ impl Object {
     /// The value itself, when it is not a JSON object.
     pub fn from_value(value: Value) -> Result<Self, Value> {
         match value {
-            Value::Object(map) => Ok(Self(map)),
+            Value::Object(map) => Ok(map.into()),
             other => Err(other),
         }
     }
@@ -123,7 +139,7 @@ impl Object {
         map.insert("apiVersion".into(), target.kind.api_version.clone().into());
         map.insert("kind".into(), target.kind.kind.clone().into());
         map.insert("metadata".into(), metadata.into());
-        Self(map)
+        map.into()
     }
 
     /// The kind; empty texts where the object does not say.
@@ -219,17 +235,17 @@ impl Object {
 
     /// The fields, to change.
     pub fn as_map_mut(&mut self) -> &mut Map<String, Value> {
-        &mut self.0
+        Arc::make_mut(&mut self.0)
     }
 
     /// The object as a JSON value.
     pub fn into_value(self) -> Value {
-        Value::Object(self.0)
+        Value::Object(Arc::unwrap_or_clone(self.0))
     }
 
     /// `metadata`, made if it is missing or not a table.
     pub fn metadata(&mut self) -> &mut Map<String, Value> {
-        table(&mut self.0, "metadata")
+        table(self.as_map_mut(), "metadata")
     }
 
     fn metadata_map(&mut self, key: &str) -> &mut Map<String, Value> {

@@ -91,11 +91,13 @@ fn what_is_no_record_is_an_error() {
 #[test]
 fn what_lasts_is_compressed_once_and_what_changed_is_never_taken_from_before() {
     let packer = Packer::default();
-    let lasting = |packer: &Packer| packer.0.lock().unwrap().clone().unwrap();
+    let lasting = |packer: &Packer| {
+        let held = packer.0.lock().unwrap();
+        Arc::clone(&held.as_ref().unwrap().part)
+    };
     let mut state = record("r".into(), "a: 1".into(), Map::new());
     let pending = packer.encode(&state, Profile::Helm4).unwrap();
     let before = lasting(&packer);
-    assert!(before.text.contains("a: 1"), "{}", before.text);
     state.info.status = Status::Failed;
     state.hooks[0].last_run.phase = "Failed".into();
     let failed = packer.encode(&state, Profile::Helm4).unwrap();
