@@ -10,6 +10,7 @@ mod format;
 mod problem;
 mod scope;
 mod simple;
+mod text;
 mod unevaluated;
 
 use std::fmt::Write as _;
@@ -205,6 +206,27 @@ mod tests {
              - at '/e/1': value must be 1\n- at '/n': maximum: got 1.234567×10⁰⁶, want 1,000\n\
              - at '/t': 'x' is not valid ipv4: expected four decimals\n\
              - at '': additional properties 'z' not allowed\n- at '': missing property 's'\n"
+        );
+    }
+
+    #[test]
+    fn numbers_are_wanted_as_the_schema_writes_them() {
+        let schema = r#"{"properties": {"a": {"const": 1.0}, "b": {"enum": [1e3, 2, 0.10, "x"]},
+            "c": {"const": 1E+2}, "d": {"const": "1"}, "e/f": {"const": 3.0}}}"#;
+        assert_eq!(
+            report(schema, "a: 2\nb: 3\nc: 100\nd: 1.0\ne/f: 0\n").unwrap_err(),
+            "p:\n- at '/a': value must be 1.0\n- at '/b': value must be one of 1e3, 2, 0.10, 'x'\n\
+             - at '/e~1f': value must be 3.0\n"
+        );
+    }
+
+    #[test]
+    fn items_behind_the_first_are_counted_from_there() {
+        let schema =
+            r#"{"properties": {"l": {"prefixItems": [true], "items": {"type": "string"}}}}"#;
+        assert_eq!(
+            report(schema, "l: [1, a, 2]\n").unwrap_err(),
+            "p:\n- at '/l/1': got number, want string\n"
         );
     }
 

@@ -135,6 +135,13 @@ pub trait Builder {
     fn uint(&mut self, value: u64) -> Self::Output;
     /// A floating-point number, always finite.
     fn float(&mut self, value: f64) -> Self::Output;
+    /// A number of a JSON text, as it is written. By default a float, or null beyond all floats.
+    fn number(&mut self, text: &str) -> Self::Output {
+        match text.parse::<f64>() {
+            Ok(value) if value.is_finite() => self.float(value),
+            _ => self.null(),
+        }
+    }
     /// A string.
     fn string(&mut self, value: Cow<'_, str>) -> Self::Output;
     /// A list.

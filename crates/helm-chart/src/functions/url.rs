@@ -153,6 +153,12 @@ impl Url {
         &self.scheme
     }
 
+    /// The path, decoded.
+    #[cfg(feature = "schema")]
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The host with its port.
     #[cfg(feature = "schema")]
     pub(crate) fn host(&self) -> &str {

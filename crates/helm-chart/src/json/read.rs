@@ -287,16 +287,15 @@ impl<'t, 'b, B: Builder> Reader<'t, 'b, B> {
             }
         }
         let text = &self.text[start..self.at];
-        match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(self.builder.float(value)),
-            _ => {
-                let message =
-                    format!("json: cannot unmarshal number {text} into Go value of type float64");
-                let error = self.error(message);
-                self.beyond_float.get_or_insert(error);
-                Ok(self.builder.null())
-            }
+        // Only with an exponent, or with hundreds of digits, is a number beyond all floats.
+        let may_be_beyond = text.len() > 300 || text.contains(['e', 'E']);
+        if may_be_beyond && !text.parse::<f64>().is_ok_and(f64::is_finite) {
+            let message =
+                format!("json: cannot unmarshal number {text} into Go value of type float64");
+            let error = self.error(message);
+            self.beyond_float.get_or_insert(error);
         }
+        Ok(self.builder.number(text))
     }
 
     fn string(&mut self) -> Result<Cow<'t, str>, JsonError> {

@@ -8,11 +8,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Number, Value};
 
-use super::compiled::{Additional, Dependency, Node, NodeId, type_of};
+use super::compiled::{Additional, Dependency, Node, NodeId, Wanted, type_of};
 use super::document::Draft;
 use super::equality::{compare, equal, is_multiple, twins};
 use super::problem::{
-    Kind, Place, Problem, bound, count, display, grouped, join_quoted, options, quote,
+    Kind, Place, Problem, bound, count, grouped, join_quoted, options, quote, wanted,
 };
 use super::scope::Scope;
 use super::unevaluated::Left;
@@ -329,15 +329,16 @@ impl Checker<'_> {
             }));
         }
         let behind = node.first_items.len().min(items.len());
-        let mut visit_item = |schema: NodeId, index: usize| {
-            let place = Place::Index(visit.place, index);
+        // Helm counts what is behind the first items from there.
+        let mut visit_item = |schema: NodeId, index: usize, from: usize| {
+            let place = Place::Index(visit.place, index - from);
             findings.add(self.other_value(visit, schema, &items[index], &place));
         };
         for (index, schema) in node.first_items.iter().enumerate().take(behind) {
-            visit_item(*schema, index);
+            visit_item(*schema, index, 0);
         }
         if let Some(schema) = node.items {
-            (behind..items.len()).for_each(|index| visit_item(schema, index));
+            (behind..items.len()).for_each(|index| visit_item(schema, index, behind));
         }
         match &node.additional_items {
             Some(Additional::Allowed(false)) if behind != items.len() => {
@@ -347,7 +348,7 @@ impl Checker<'_> {
                 }));
             }
             Some(Additional::Schema(schema)) => {
-                (behind..items.len()).for_each(|index| visit_item(*schema, index));
+                (behind..items.len()).for_each(|index| visit_item(*schema, index, behind));
             }
             _ => {}
         }
@@ -651,15 +652,20 @@ fn ends(node: &Node, visit: &Visit<'_, '_>) -> Result<(), Problem> {
         }));
     }
     if let Some(constant) = &node.constant
-        && !equal(value, constant)
+        && !equal(value, &constant.value)
     {
-        return Err(visit.problem(|| match constant {
+        return Err(visit.problem(|| match constant.value {
             Value::Array(_) | Value::Object(_) => "'const' failed".to_owned(),
-            want => format!("value must be {}", display(want)),
+            _ => format!("value must be {}", wanted(constant)),
         }));
     }
+    let is_option = |options: &[Wanted]| {
+        // A text that writes a number is one where there are numbers among the options.
+        let is_type = |option: &Wanted| type_of(&option.value) == type_of(value);
+        options.iter().any(is_type) && options.iter().any(|option| equal(value, &option.value))
+    };
     if let Some(known) = &node.options
-        && !known.iter().any(|option| equal(value, option))
+        && !is_option(known)
     {
         return Err(visit.problem(|| options(known)));
     }

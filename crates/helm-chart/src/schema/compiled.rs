@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Number, Value};
 
 use super::check;
-use super::document::{Documents, Draft, Place, Target, look_up};
+use super::document::{Documents, Draft, Place, Target, look_up, unescape};
 use super::format::Format;
+use super::text::{self, Numbers};
 use crate::functions::Pattern;
 
 /// The address that Helm gives the schema of a chart.
@@ -42,8 +43,8 @@ pub(super) struct Node {
     pub(super) always: Option<bool>,
 
     pub(super) types: Types,
-    pub(super) constant: Option<Value>,
-    pub(super) options: Option<Vec<Value>>,
+    pub(super) constant: Option<Wanted>,
+    pub(super) options: Option<Vec<Wanted>>,
     pub(super) format: Option<Format>,
 
     pub(super) reference: Option<NodeId>,
@@ -106,6 +107,14 @@ impl Node {
     pub(super) fn takes_all_items(&self) -> bool {
         self.items.is_some() || self.additional_items.is_some()
     }
+}
+
+/// A value that is asked for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) value: Value,
+    /// How a number is written, if in an unusual way.
+    pub(super) text: Option<String>,
 }
 
 /// Names that another one brings along, or a schema that it demands.
@@ -189,8 +198,9 @@ impl Compiled {
     /// # Errors
     /// Helm's text.
     pub(crate) fn of(schema: &[u8]) -> Result<Self, String> {
-        let text: Value = serde_json::from_slice(schema).map_err(|_| not_json(schema))?;
+        let (text, numbers) = text::read(schema)?;
         let mut compiler = Compiler::new(false);
+        compiler.numbers = numbers;
         compiler.documents.add(ADDRESS, text);
         let root = compiler.compile(ADDRESS)?;
         Ok(Self {
@@ -220,22 +230,6 @@ impl Compiled {
     }
 }
 
-/// Why a text is no JSON, in the words of Go's decoder.
-fn not_json(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    match crate::json::parse(&text) {
-        Ok(_) => "invalid character after top-level value".to_owned(),
-        Err(error) => match error.to_string().as_str() {
-            "unexpected end of JSON input" if text.trim().is_empty() => "EOF".to_owned(),
-            "unexpected end of JSON input" => "unexpected EOF".to_owned(),
-            other if other.ends_with("after top-level value") => {
-                "invalid character after top-level value".to_owned()
-            }
-            other => other.to_owned(),
-        },
-    }
-}
-
 /// Schemas on their way to nodes.
 struct Compiler {
     documents: Documents,
@@ -245,6 +239,8 @@ struct Compiler {
     /// Of the drafts' own schemas: formats count in all of them, and they are sound.
     of_drafts: bool,
     drafts: Option<Drafts>,
+    /// Of the chart's own schema.
+    numbers: Option<Numbers>,
 }
 
 /// The drafts' own schemas, compiled when first asked for.
@@ -273,6 +269,7 @@ impl Compiler {
             places: Vec::new(),
             of_drafts,
             drafts: None,
+            numbers: None,
         }
     }
 
@@ -415,7 +412,8 @@ impl Keywords<'_> {
         if node.draft >= Draft::Draft6 {
             node.contains = self.one("contains");
             node.property_names = self.one("propertyNames");
-            node.constant = self.schema.get("const").cloned();
+            let constant = self.schema.get("const");
+            node.constant = constant.map(|value| self.wanted(value, &["const"]));
         }
         if node.draft >= Draft::Draft7 {
             node.condition = self.one("if");
@@ -484,7 +482,10 @@ impl Keywords<'_> {
             node.types = Types::of(types);
         }
         if let Some(Value::Array(options)) = self.schema.get("enum") {
-            node.options = Some(options.clone());
+            let wanted = options.iter().enumerate();
+            let wanted =
+                wanted.map(|(index, value)| self.wanted(value, &["enum", &index.to_string()]));
+            node.options = Some(wanted.collect());
         }
         node.multiple_of = self.number("multipleOf");
         node.maximum = self.number("maximum");
@@ -542,6 +543,21 @@ impl Keywords<'_> {
 
     fn below(&mut self, tokens: &[&str]) -> NodeId {
         self.compiler.node(self.place.below(tokens))
+    }
+
+    fn wanted(&self, value: &Value, at: &[&str]) -> Wanted {
+        let written = |numbers: &Numbers| {
+            let pointer = self.place.below(at).pointer;
+            let tokens: Option<Vec<String>> = pointer.split('/').skip(1).map(unescape).collect();
+            let number = numbers.at(tokens?.iter().map(String::as_str))?;
+            number.text().map(str::to_owned)
+        };
+        let numbers = self.compiler.numbers.as_ref();
+        let numbers = numbers.filter(|_| value.is_number() && self.place.document == ADDRESS);
+        Wanted {
+            value: value.clone(),
+            text: numbers.and_then(written),
+        }
     }
 
     fn reference(&mut self, keyword: &str) -> Result<Option<NodeId>, String> {

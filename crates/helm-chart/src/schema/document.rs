@@ -315,6 +315,19 @@ impl Documents {
         if document.known.contains(pointer) {
             return Ok(());
         }
+        stacker::maybe_grow(256 * 1024, 2 * 1024 * 1024, || {
+            self.collect_here(document, address, schema, pointer, base)
+        })
+    }
+
+    fn collect_here(
+        &mut self,
+        document: &mut Document,
+        address: &str,
+        schema: &Value,
+        pointer: &str,
+        base: Base<'_>,
+    ) -> Result<(), String> {
         let resource = |id: &str, draft| Resource {
             place: pointer.to_owned(),
             id: id.to_owned(),
@@ -570,10 +583,16 @@ fn fetch(address: &str) -> Result<Value, String> {
     let scheme = address.split_once(':').map_or("", |(scheme, _)| scheme);
     let why = match scheme {
         "urn" => return Ok(Value::Bool(true)),
-        "http" | "https" | "file" => "a render fetches nothing".to_owned(),
+        "http" | "https" => "a render fetches nothing".to_owned(),
+        // A render has no files but the chart's.
+        "file" => format!("open {}: no such file or directory", path_of(address)),
         _ => format!("no URLLoader registered for {address:?}"),
     };
     Err(format!("failing loading {address:?}: {why}"))
+}
+
+fn path_of(address: &str) -> String {
+    parse_url(address).map_or_else(|_| address.to_owned(), |url| url.path().to_owned())
 }
 
 /// A reference from a base: the address and the fragment, decoded.
@@ -618,7 +637,7 @@ pub(super) fn push_token(pointer: &mut String, token: &str) {
     }
 }
 
-fn unescape(token: &str) -> Option<String> {
+pub(super) fn unescape(token: &str) -> Option<String> {
     let mut text = String::new();
     let mut letters = token.chars();
     while let Some(letter) = letters.next() {

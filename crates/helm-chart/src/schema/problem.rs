@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Number, Value};
 
+use super::compiled::Wanted;
 use super::document::push_token;
 use crate::number::write_go_float;
 use crate::values::coalesce::go_value;
@@ -156,7 +157,7 @@ fn superscript(character: char) -> Option<char> {
     }
 }
 
-/// A value that is wanted or was found.
+/// A value as it is told.
 pub(super) fn display(value: &Value) -> String {
     match value {
         Value::String(text) => quote(text),
@@ -166,13 +167,19 @@ pub(super) fn display(value: &Value) -> String {
     }
 }
 
+/// A value that is wanted, as the schema writes it.
+pub(super) fn wanted(wanted: &Wanted) -> String {
+    let text = wanted.text.clone();
+    text.unwrap_or_else(|| display(&wanted.value))
+}
+
 /// What `enum` wants.
-pub(super) fn options(options: &[Value]) -> String {
-    let is_large = |option: &Value| option.is_array() || option.is_object();
+pub(super) fn options(options: &[Wanted]) -> String {
+    let is_large = |option: &Wanted| option.value.is_array() || option.value.is_object();
     if options.iter().any(is_large) {
         return "'enum' failed".to_owned();
     }
-    let shown: Vec<String> = options.iter().map(display).collect();
+    let shown: Vec<String> = options.iter().map(wanted).collect();
     match shown.as_slice() {
         [one] => format!("value must be {one}"),
         several => format!("value must be one of {}", several.join(", ")),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use helm_chart::Profile;
-use proofs::differential::batch::{self, Difference, Verdict};
+use proofs::differential::batch::{self, Difference, Kind, Verdict};
 use proofs::differential::chance;
 use proofs::differential::helm::Helm;
 use proofs::differential::{charts, shrink};
@@ -36,12 +36,38 @@ struct Arguments {
     /// Only these cases of the seed, by the numbers that a report shows; may be repeated.
     #[arg(long = "case", value_name = "N", conflicts_with = "charts")]
     only: Vec<usize>,
+    /// What random cases are.
+    #[arg(long, value_enum, default_value_t = KindArg::Mixed, conflicts_with = "charts")]
+    kind: KindArg,
     /// Whose behaviour is meant; by default that of the binary.
     #[arg(long, value_enum)]
     profile: Option<ProfileArg>,
     /// How many differing cases are made small and shown.
     #[arg(long, default_value_t = 20)]
     show: usize,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum KindArg {
+    /// Mostly templates, some charts.
+    Mixed,
+    /// Templates alone.
+    Templates,
+    /// Charts with subcharts.
+    Trees,
+    /// Charts with schemas.
+    Schemas,
+}
+
+impl From<KindArg> for Kind {
+    fn from(kind: KindArg) -> Self {
+        match kind {
+            KindArg::Mixed => Self::Mixed,
+            KindArg::Templates => Self::Templates,
+            KindArg::Trees => Self::Trees,
+            KindArg::Schemas => Self::Schemas,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -186,10 +212,15 @@ fn compare_random(helm: &Helm, profile: Profile, arguments: &Arguments) -> std::
 fn compare_again(helm: &Helm, profile: Profile, arguments: &Arguments) -> std::io::Result<bool> {
     let mut different = 0;
     for number in &arguments.only {
-        let mut cases = batch::cases(arguments.seed, number / BATCH * BATCH, BATCH);
+        let mut cases = batch::cases(
+            arguments.kind.into(),
+            arguments.seed,
+            number / BATCH * BATCH,
+            BATCH,
+        );
         batch::make_readable(&mut cases, profile);
         let case = &cases[number % BATCH];
-        match batch::difference(helm, profile, case)? {
+        match batch::difference(helm, profile, case, batch::ASKED)? {
             Ok(answer) => println!("case {number}: equal\n  {answer:?}"),
             Err(difference) => {
                 different += 1;
@@ -208,7 +239,8 @@ fn compare_again(helm: &Helm, profile: Profile, arguments: &Arguments) -> std::i
 fn batch_of(profile: Profile, arguments: &Arguments, first: usize) -> std::io::Result<Verdict> {
     let helm = Helm::new(&arguments.helm)?;
     let count = BATCH.min(arguments.cases - first);
-    batch::compare(&helm, profile, batch::cases(arguments.seed, first, count))
+    let cases = batch::cases(arguments.kind.into(), arguments.seed, first, count);
+    batch::compare(&helm, profile, cases)
 }
 
 #[expect(

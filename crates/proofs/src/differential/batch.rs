@@ -11,7 +11,7 @@ use helm_chart::{Chart, ChartFile, Profile};
 
 use super::grammar::{self, CASE, Choices};
 use super::helm::{Answer, CRASHED, Helm, Release, UNFINISHED};
-use super::ours;
+use super::{ours, reports};
 
 const METADATA: &str = "apiVersion: v2\nname: c\nversion: 0.1.0\nappVersion: \"1.2\"\n";
 const SHARED: &str = "{{- define \"shared\" }}shared: {{ . | toJson }}{{ end }}";
@@ -20,8 +20,34 @@ const RELEASE: Release<'static> = Release {
     namespace: "ns",
 };
 
-/// One case in so many is a chart with subcharts.
-const TREES: usize = 40;
+/// One case in so many is a chart with subcharts, and one a chart with schemas.
+const CHARTS: usize = 40;
+
+/// What cases are to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Mostly templates; one in forty a chart with subcharts, one in forty a chart with schemas.
+    #[default]
+    Mixed,
+    /// Templates alone.
+    Templates,
+    /// Charts with subcharts.
+    Trees,
+    /// Charts with schemas.
+    Schemas,
+}
+
+impl Kind {
+    /// What the case of this number is.
+    fn of(self, number: usize) -> Self {
+        match (self, number % CHARTS) {
+            (Self::Mixed, 39) => Self::Trees,
+            (Self::Mixed, 19) => Self::Schemas,
+            (Self::Mixed, _) => Self::Templates,
+            (other, _) => other,
+        }
+    }
+}
 
 /// One template with its values, or one chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +98,7 @@ pub struct Verdict {
 }
 
 /// `count` cases that share values, the first of number `first`.
-pub fn cases(seed: u64, first: usize, count: usize) -> Vec<Case> {
+pub fn cases(kind: Kind, seed: u64, first: usize, count: usize) -> Vec<Case> {
     let mut choices = Choices::seeded(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ first as u64);
     let (values, set) = (grammar::values(&mut choices), grammar::sets(&mut choices));
     let case = |number| {
@@ -83,11 +109,16 @@ pub fn cases(seed: u64, first: usize, count: usize) -> Vec<Case> {
             set: set.clone(),
             chart: Vec::new(),
         };
-        if number % TREES == TREES - 1 {
-            (case.chart, case.values) = grammar::tree(&mut choices);
+        match kind.of(number) {
+            Kind::Trees => (case.chart, case.values) = grammar::tree(&mut choices),
+            Kind::Schemas => {
+                case.chart = grammar::schema_chart(&mut choices);
+                case.values.clear();
+            }
+            Kind::Templates | Kind::Mixed => case.statements = grammar::template(&mut choices),
+        }
+        if !case.chart.is_empty() {
             case.set.clear();
-        } else {
-            case.statements = grammar::template(&mut choices);
         }
         case
     };
@@ -157,10 +188,10 @@ pub fn compare(helm: &Helm, profile: Profile, mut cases: Vec<Case>) -> io::Resul
     Ok(verdict)
 }
 
-/// How often Helm is asked again where it differs.
-const ASKED_AGAIN: usize = 8;
+/// How often Helm is asked where it differs.
+pub const ASKED: usize = 9;
 
-/// Both answers to one case alone, if they differ however often Helm is asked.
+/// Both answers to one case alone, if they differ the `asked` times that Helm is asked.
 ///
 /// # Errors
 /// If Helm cannot be run.
@@ -168,26 +199,30 @@ pub fn difference(
     helm: &Helm,
     profile: Profile,
     case: &Case,
+    asked: usize,
 ) -> io::Result<Result<Answer, Difference>> {
     let one = std::slice::from_ref(case);
     let ours = readable(answer(one, profile));
-    let mut theirs = readable(ask(helm, one)?);
+    let mut heard = Vec::new();
     // Where the order of a map decides, such as which of two mistakes is named, any answer counts.
-    for _ in 0..ASKED_AGAIN {
-        if theirs == ours || has_no_answer(&theirs) {
-            break;
+    loop {
+        let theirs = readable(ask(helm, one)?);
+        // Where Helm has no answer we are to refuse, in words of our own.
+        if theirs == ours || has_no_answer(&theirs) && ours.is_err() {
+            return Ok(Ok(ours));
         }
-        theirs = readable(ask(helm, one)?);
+        heard.push(theirs.clone());
+        if reports::same_but_for_order(&heard, &ours) {
+            return Ok(Ok(ours));
+        }
+        if heard.len() >= asked || has_no_answer(&theirs) {
+            return Ok(Err(Difference {
+                case: case.clone(),
+                helm: theirs,
+                ours,
+            }));
+        }
     }
-    // Where Helm has no answer we are to refuse, in words of our own.
-    if theirs == ours || has_no_answer(&theirs) && ours.is_err() {
-        return Ok(Ok(ours));
-    }
-    Ok(Err(Difference {
-        case: case.clone(),
-        helm: theirs,
-        ours,
-    }))
 }
 
 /// Whether Helm crashed, or was ended after a long time.
@@ -200,7 +235,7 @@ fn has_no_answer(answer: &Answer) -> bool {
 impl Verdict {
     #[expect(clippy::needless_pass_by_value, reason = "the case ends here")]
     fn add(&mut self, case: Case, helm: &Helm, profile: Profile) -> io::Result<()> {
-        match difference(helm, profile, &case)? {
+        match difference(helm, profile, &case, ASKED)? {
             Ok(answer) => {
                 self.equal += 1;
                 self.equal_errors += usize::from(answer.is_err());
@@ -336,7 +371,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Case, cases, decode, failing, outputs};
+    use super::{Case, Kind, cases, decode, failing, outputs};
 
     #[test]
     fn base64_reads_back() {
@@ -354,7 +389,7 @@ mod tests {
 
     #[test]
     fn an_error_names_its_case() {
-        let cases: Vec<Case> = cases(1, 5, 3);
+        let cases: Vec<Case> = cases(Kind::Templates, 1, 5, 3);
         assert_eq!(
             failing("template: c/templates/_c0006.tpl:1:2: no", &cases),
             Some(1)

@@ -7,11 +7,13 @@ mod documents;
 mod expressions;
 mod mistakes;
 mod odd;
+mod schemas;
 mod statements;
 mod trees;
 mod values;
 
 pub use choices::Choices;
+pub use schemas::schema_chart;
 pub use statements::template;
 pub use trees::tree;
 pub use values::{PLAIN, sets, values};
@@ -32,6 +34,7 @@ mod tests {
                 sets(&mut choices),
                 template(&mut choices),
                 tree(&mut choices),
+                schema_chart(&mut choices),
             )
         };
         assert_eq!(case(7), case(7));

@@ -8,5 +8,7 @@ pub mod chance;
 pub mod charts;
 pub mod grammar;
 pub mod helm;
+mod json;
 pub mod ours;
+pub mod reports;
 pub mod shrink;

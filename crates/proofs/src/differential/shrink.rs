@@ -7,9 +7,13 @@ use helm_chart::Profile;
 
 use super::batch::{Case, Difference, difference};
 use super::helm::Helm;
+use super::json;
 
-/// How often Helm may be asked for one case.
+/// How many smaller cases are tried for one; of charts, which have more parts, so many.
 const TRIES: usize = 60;
+const TRIES_OF_CHARTS: usize = 200;
+/// How often Helm is asked for one of those.
+const ASKED: usize = 3;
 
 /// Instead of a call.
 const SIMPLE: [&str; 4] = ["\"\"", "1", "(list)", "(dict)"];
@@ -19,14 +23,17 @@ const SIMPLE: [&str; 4] = ["\"\"", "1", "(list)", "(dict)"];
 /// # Errors
 /// If Helm cannot be run.
 pub fn shrink(helm: &Helm, profile: Profile, mut smallest: Difference) -> io::Result<Difference> {
-    let mut tries = TRIES;
+    let mut tries = match smallest.case.chart.len() {
+        0 => TRIES,
+        _ => TRIES_OF_CHARTS,
+    };
     'smaller: loop {
         for candidate in candidates(&smallest.case) {
             if tries == 0 {
                 return Ok(smallest);
             }
             tries -= 1;
-            let found = difference(helm, profile, &candidate)?;
+            let found = difference(helm, profile, &candidate, ASKED)?;
             if let Err(smaller) = found
                 && alike(&smaller, &smallest)
             {
@@ -65,7 +72,20 @@ fn candidates(case: &Case) -> Vec<Case> {
             candidates.push(smaller);
         }
     }
+    for child in case.children() {
+        let mut smaller = case.clone();
+        smaller.chart.retain(|(path, _)| !path.starts_with(&child));
+        candidates.push(smaller);
+    }
     for (index, (_, text)) in case.chart.iter().enumerate() {
+        if text.starts_with('{') {
+            for simpler in json::simpler(text) {
+                let mut smaller = case.clone();
+                smaller.chart[index].1 = simpler;
+                candidates.push(smaller);
+            }
+            continue;
+        }
         let lines: Vec<&str> = text.lines().collect();
         for left_out in 0..lines.len() {
             let mut smaller = case.clone();
@@ -89,6 +109,18 @@ fn candidates(case: &Case) -> Vec<Case> {
 }
 
 impl Case {
+    /// The folders of its chart's subcharts.
+    fn children(&self) -> Vec<String> {
+        let folder = |path: &str| {
+            let (folder, _) = path.strip_suffix("Chart.yaml")?.rsplit_once('/')?;
+            Some(format!("{folder}/"))
+        };
+        self.chart
+            .iter()
+            .filter_map(|(path, _)| folder(path))
+            .collect()
+    }
+
     fn uses(&self, key: &str) -> bool {
         self.statements
             .iter()
