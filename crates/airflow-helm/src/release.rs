@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use converge::{
-    Change, ChangeKind, Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome,
-    Verification,
+    Change, ChangeKind, Decision, Prerequisites, Proof, Slot, Step, StepContext, StepError,
+    StepOutcome, Verification,
 };
 use helm_release::{
-    Planned, PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseId, ReleaseIntent,
-    ReleaseName, ReleasePlan, Releases, Revision,
+    Gate, Planned, PlannedAction, Policy, ReleaseChart, ReleaseError, ReleaseId, ReleaseIntent,
+    ReleaseName, ReleasePlan, Releases, Revision, Selector,
 };
 use serde_json::{Map, Value};
 
+use crate::schedule::waits_for_migrations;
 use crate::settings::{AirflowSettings, SettingsError};
 use crate::{KeysReady, Pair, PairError, UnknownRoots, chart_values, check_roots, schedule};
 
@@ -37,9 +38,11 @@ pub struct InstallAirflow {
     /// Change a release that another client made although its pods restart; off means: keep it as
     /// it is and say so.
     pub restart: bool,
-    /// The keys, from [`EnsureKeys`](crate::EnsureKeys).
+    /// The keys, from [`EnsureKeys`](crate::EnsureKeys): every pod reads some. Until they are there the
+    /// release's pods are not begun; all else is.
     pub keys: Slot<KeysReady>,
-    /// Filled once the claim for logs is bound, and DAG credentials are in place.
+    /// Filled once the claim for logs is bound and can be mounted, and DAG credentials are in place. Until
+    /// then the pods that wait for migrations are not begun.
     pub storage: Slot<()>,
     /// API versions that other steps make the server serve; templates see them as served.
     pub api_versions: Slot<Vec<String>>,
@@ -152,6 +155,18 @@ impl InstallAirflow {
         }
     }
 
+    /// What keeps pods back until what they mount is there, or is known not to come.
+    fn gates(&self, prerequisites: &Prerequisites) -> Vec<Gate> {
+        let (steps, keys) = (prerequisites.clone(), self.keys.clone());
+        let keys = async move { steps.known(&keys).await.map(drop) };
+        let (steps, storage) = (prerequisites.clone(), self.storage.clone());
+        let storage = async move { steps.known(&storage).await };
+        vec![
+            Gate::new("the keys", Selector::pods(), keys),
+            Gate::new("the claim for logs", waits_for_migrations(), storage),
+        ]
+    }
+
     fn output(&self, pair: Pair, revision: Option<Revision>, notes: String) -> AirflowRelease {
         AirflowRelease {
             name: self.settings.release.clone(),
@@ -233,18 +248,12 @@ impl Step for InstallAirflow {
                 kept,
             });
         }
-        if self.keys.get().is_none() || self.storage.get().is_none() {
-            let changes = plan
-                .changes
-                .iter()
-                .map(|change| Change {
-                    verification: Verification::Predicted,
-                    ..change.clone()
-                })
-                .collect();
-            return Ok(Decision::Later { changes });
-        }
         let mut changes = plan.changes.clone();
+        if self.keys.get().is_none() || self.storage.get().is_none() {
+            for change in &mut changes {
+                change.verification = Verification::Predicted;
+            }
+        }
         if changes.is_empty() {
             changes.push(
                 Change::new(
@@ -268,6 +277,8 @@ impl Step for InstallAirflow {
     ) -> Result<StepOutcome<Self::Output>, StepError> {
         let (mut intent, _) = self.intent().map_err(StepError::before_writes)?;
         intent.planned = planned;
+        intent.gates = self.gates(&context.prerequisites);
+        intent.ready = context.effect.clone();
         let outcome = self
             .releases
             .apply(intent, self.policy.clone(), context.observer.clone())
@@ -414,7 +425,7 @@ mod tests {
                 ..step("1.15.0")
             };
             let decision = step.decide(&foreign(path)).unwrap();
-            assert!(matches!(decision, Decision::Later { .. }), "{decision:?}");
+            assert!(matches!(decision, Decision::Act { .. }), "{decision:?}");
         }
     }
 
@@ -446,8 +457,8 @@ mod tests {
             ..step("1.15.0")
         };
         let observed = step.observe(&StepContext::default()).await.unwrap();
-        let Decision::Later { changes } = step.decide(&observed).unwrap() else {
-            panic!("keys are not known");
+        let Decision::Act { changes, .. } = step.decide(&observed).unwrap() else {
+            panic!("it begins before keys are known");
         };
         assert_eq!(changes[0].verification, Verification::Predicted);
     }

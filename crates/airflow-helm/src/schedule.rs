@@ -10,12 +10,17 @@ use helm_release::{Phase, Schedule, Selector};
 /// The init container in which the chart's pods wait for migrations.
 pub(crate) const WAITER: &str = "wait-for-airflow-migrations";
 
+/// What runs only after the migrations, and mounts the claim for logs.
+pub(crate) fn waits_for_migrations() -> Selector {
+    Selector::init_container(WAITER)
+}
+
 /// The schedule of a release: claims, everything but what waits for migrations, migrations, the
 /// first user, what waits.
 pub fn schedule(release: &str) -> Schedule {
     let claims = Selector::kind("PersistentVolumeClaim");
     // Autoscalers are never current before what they scale.
-    let late = Selector::init_container(WAITER)
+    let late = waits_for_migrations()
         .or(Selector::kind("HorizontalPodAutoscaler"))
         .or(Selector::kind("ScaledObject"));
     Schedule::phases([

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::{Change, Observer, Proof};
+use crate::{Change, Observer, Prerequisites, Proof, Signal};
 
 /// What a failing step left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,6 +121,11 @@ pub struct StepContext {
     pub observer: Observer,
     /// What the plan's look is still worth.
     pub planned: Planned,
+    /// The steps it runs beside, which must succeed before its last part; none by default.
+    pub prerequisites: Prerequisites,
+    /// For the step to set once its effect is there and only bookkeeping is left: steps that need no
+    /// more than the effect start then. It is set for a step that has ended.
+    pub effect: Signal,
 }
 
 /// What the look that a plan took is still worth when its step runs.

@@ -3,12 +3,13 @@
 //! really admits; it refuses to take over an operator another release owns.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use converge::{
-    Change, ChangeKind, Decision, Proof, Readiness, Slot, Step, StepContext, StepError,
+    Change, ChangeKind, Decision, Proof, Readiness, Signal, Slot, Step, StepContext, StepError,
     StepOutcome, Verification,
 };
 use helm_release::{
@@ -418,11 +419,33 @@ impl EnsureOperator {
             .ok_or_else(|| gate("it serves no API version this program writes".into()))
     }
 
-    async fn apply(
+    /// Applies the release, and waits at the gate as soon as its objects are ready: what is left of it
+    /// then is the end of its record.
+    async fn install(
         &self,
         planned: Planned,
         context: &StepContext,
-    ) -> Result<(String, Option<Revision>, String), OperatorError> {
+    ) -> Result<(Applied, StoreApi), OperatorError> {
+        let ready = Signal::new();
+        let mut applying = pin!(self.apply(planned, ready.clone(), context));
+        let applied = tokio::select! {
+            biased;
+            applied = &mut applying => Some(applied?),
+            () = ready.wait() => None,
+        };
+        if let Some(applied) = applied {
+            return Ok((applied, self.wait_at_gate(context).await?));
+        }
+        let (applied, api) = futures::join!(applying, self.wait_at_gate(context));
+        Ok((applied?, api?))
+    }
+
+    async fn apply(
+        &self,
+        planned: Planned,
+        ready: Signal,
+        context: &StepContext,
+    ) -> Result<Applied, OperatorError> {
         match &self.mode {
             OperatorMode::Install {
                 chart,
@@ -431,6 +454,7 @@ impl EnsureOperator {
             } => {
                 let mut intent = settings.intent(Arc::clone(chart))?;
                 intent.planned = planned;
+                intent.ready = ready;
                 let outcome = self
                     .releases
                     .apply(intent, policy.clone(), context.observer.clone())
@@ -442,6 +466,9 @@ impl EnsureOperator {
         }
     }
 }
+
+/// What was done, which revision is deployed, and the chart's notes.
+type Applied = (String, Option<Revision>, String);
 
 fn definition(name: &str) -> ObjectRef {
     ObjectRef::cluster_wide("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
@@ -562,20 +589,17 @@ impl Step for EnsureOperator {
         action: Self::Action,
         context: &StepContext,
     ) -> Result<StepOutcome<Self::Output>, StepError> {
-        let (written, fresh, (did, revision, notes)) = match action {
+        let (fresh, ((did, revision, notes), api)) = match action {
             OperatorAction::Apply { planned, fresh } => {
-                let applied = self.apply(planned, context).await;
-                (true, fresh, applied.map_err(StepError::after_writes)?)
+                let installed = self.install(planned, context).await;
+                (fresh, installed.map_err(StepError::after_writes)?)
             }
-            OperatorAction::Wait => (false, false, ("found".into(), None, String::new())),
+            OperatorAction::Wait => {
+                let api = self.wait_at_gate(context).await;
+                let api = api.map_err(StepError::before_writes)?;
+                (false, (("found".into(), None, String::new()), api))
+            }
         };
-        let api = self.wait_at_gate(context).await.map_err(|error| {
-            if written {
-                StepError::after_writes(error)
-            } else {
-                StepError::before_writes(error)
-            }
-        })?;
         Ok(StepOutcome {
             output: OperatorFacts {
                 api,

@@ -168,10 +168,24 @@ async fn write(
             .map_err(|kind| failing.before(kind))?;
     }
     let newest = survey.history.last();
-    let (hold, waited) = run::take_lease(engine, &release, newest, observer)
-        .await
-        .map_err(|kind| failing.before(kind))?;
-    if waited {
+    let taking = run::take_lease(engine, &release, newest, observer);
+    // Of a first revision the record is Helm's lock as well, and needs nothing settled before.
+    let first = prepared.as_ref().filter(|_| survey.is_first());
+    let (taken, stored) = match first {
+        Some(first) => {
+            let storing = storage::create(engine.cluster.as_ref(), first.secret.clone());
+            let (taken, stored) = futures::join!(taking, storing);
+            (taken, Some(stored))
+        }
+        None => (taking.await, None),
+    };
+    let (hold, waited) = match (taken, &stored) {
+        (Ok(taken), _) => taken,
+        // Whoever holds the Lease finds the revision pending and goes on with it.
+        (Err(kind), Some(Ok(Some(_)))) => return Err(failing.after(kind)),
+        (Err(kind), _) => return Err(failing.before(kind)),
+    };
+    if waited && stored.is_none() {
         let moved = has_moved(engine, intent, &survey).await;
         if !matches!(moved, Ok(false)) {
             hold.release().await.map_err(|error| failing.after(error))?;
@@ -194,7 +208,11 @@ async fn write(
             .map(Some)
             .map_err(|kind| failing.after(kind));
     }
-    let run = match begin(start, intent, &survey, prepared).await {
+    let begun = match (stored, prepared) {
+        (Some(stored), Some(prepared)) => begin_first(start, prepared, stored, waited).await,
+        (_, prepared) => begin(start, intent, &survey, prepared).await,
+    };
+    let run = match begun {
         Err(ReleaseErrorKind::AlreadyExists(_) | ReleaseErrorKind::Lost(_)) => return Ok(None),
         other => other.map_err(|kind| failing.after(kind))?,
     };
@@ -204,6 +222,27 @@ async fn write(
         Err(kind) => {
             let kind = undo(engine, policy, &survey, intent, observer, kind).await;
             Err(failing.after(kind))
+        }
+    }
+}
+
+/// Goes on with a first revision, whose record was stored while the Lease was taken, or was not.
+async fn begin_first(
+    start: Start<'_>,
+    prepared: Prepared,
+    stored: Result<Option<Stored>, ReleaseErrorKind>,
+    waited: bool,
+) -> Result<Run<'_>, ReleaseErrorKind> {
+    let Prepared { record, .. } = prepared;
+    match stored {
+        Ok(Some(stored)) => Run::begun(start, record, stored, waited).await,
+        Ok(None) => {
+            start.hold.release().await?;
+            Err(ReleaseErrorKind::AlreadyExists(record.revision))
+        }
+        Err(kind) => {
+            start.hold.release().await?;
+            Err(kind)
         }
     }
 }
@@ -396,7 +435,7 @@ async fn repair(
     let repaired = async {
         let mut answers = Live::default();
         let mut watches = Watches::new(Arc::clone(&cluster));
-        objects::apply_all(writer, &mut watches, true, &all, &mut answers).await?;
+        objects::apply_all(writer, &mut watches, &all, &mut answers).await?;
         objects::wait(writer, &mut watches, "objects", &all, &answers).await
     }
     .await;
@@ -442,6 +481,7 @@ fn manner(intent: &ReleaseIntent) -> Manner {
         wait: intent.wait,
         profile: intent.profile,
         no_hooks: intent.no_hooks,
+        gates: intent.gates.clone(),
     }
 }
 
@@ -452,5 +492,6 @@ pub(crate) fn manner_of_rollback(options: &RollbackOptions) -> Manner {
         wait: options.wait,
         profile: Profile::default(),
         no_hooks: options.no_hooks,
+        gates: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@
 pub mod conflicts;
 pub mod dying;
 pub mod ending;
+pub mod gates;
 pub mod hooks;
 pub mod locking;
 pub mod upgrading;
@@ -269,6 +270,8 @@ macro_rules! releases_conformance {
             conflicts::an_object_of_nobody_that_came_after_the_plan_is_not_merged_into
             conflicts::fields_of_others_stay
             conflicts::a_record_that_is_too_large_is_refused_before_any_write
+            gates::what_a_gate_keeps_comes_once_it_is_open
+            gates::a_gate_that_will_not_open_fails_the_revision
             hooks::hooks_run_by_weight_and_their_runs_are_recorded
             hooks::a_hook_that_is_to_go_is_gone
             hooks::a_hook_is_made_anew_each_time
@@ -313,6 +316,7 @@ mod tests {
         let modules = [
             ("conflicts", include_str!("conformance/conflicts.rs")),
             ("ending", include_str!("conformance/ending.rs")),
+            ("gates", include_str!("conformance/gates.rs")),
             ("hooks", include_str!("conformance/hooks.rs")),
             ("locking", include_str!("conformance/locking.rs")),
             ("upgrading", include_str!("conformance/upgrading.rs")),

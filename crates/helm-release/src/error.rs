@@ -111,6 +111,14 @@ pub enum ReleaseErrorKind {
     )]
     AlreadyExists(Revision),
 
+    /// What the release's pods need is not there, and will not be.
+    #[error("its pods were not begun: {0}")]
+    #[diagnostic(
+        code(aka::release::kept_back),
+        help("mend what is named and run again: what is there of the release is gone on with")
+    )]
+    KeptBack(String),
+
     /// Somebody else changed the pending revision's record.
     #[error("another client has taken over revision {0}")]
     #[diagnostic(

@@ -96,6 +96,7 @@ pub(crate) async fn run_all(
             ..next
         };
         let is_absent = objects.absent.get(*index).copied().unwrap_or_default();
+        run.pass(std::iter::once(object)).await?;
         match run_one(run, event, *index, object, is_absent, next).await {
             Ok(live) => lives[position] = live,
             Err(error) => {
@@ -143,16 +144,14 @@ async fn run_one(
     }
     let mut live = going_on(run, event, object).await?;
     if live.is_none() {
-        if run.noted_hook.take() != Some(index) {
+        let is_noted = run.noted_hook.take() == Some(index);
+        if !is_noted || !run.was_ours_just_now() {
             set_running(run, index);
             run.store().await?;
         }
         run.observer.progress(format!("{event} hook {target}"));
         let awaited = (target.kind.kind == "Job").then(|| target.clone());
-        let mut watches = std::mem::replace(
-            &mut run.watches,
-            Watches::new(Arc::clone(&run.engine.cluster)),
-        );
+        let mut watches = run.lend_watches();
         let made = watches
             .beside(awaited, make(run, event, index, object, is_absent))
             .await;
@@ -210,6 +209,24 @@ async fn run_one(
             })
         }
     }
+}
+
+/// Notes what comes after objects that are being applied, as it would be noted when they are ready:
+/// the stage, and its first hook unless that is kept back.
+pub(crate) async fn note_ahead(
+    run: &mut Run<'_>,
+    stage: &str,
+    hook: Option<(&str, usize, &Object)>,
+) -> Result<(), ReleaseErrorKind> {
+    run.enter(stage)?;
+    if let Some((event, index, object)) = hook
+        && !run.is_done(event, &object.reference())
+        && !run.is_kept(object)
+    {
+        set_running(run, index);
+        run.noted_hook = Some(index);
+    }
+    run.store().await
 }
 
 fn set_run(run: &mut Run<'_>, index: usize, change: impl FnOnce(&mut HookRun)) {

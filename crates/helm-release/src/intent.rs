@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use converge::Signal;
 use serde_json::Value;
 
-use crate::{Planned, Profile, ReleaseChart, ReleaseId, ReleaseName, Schedule};
+use crate::{Gate, Planned, Profile, ReleaseChart, ReleaseId, ReleaseName, Schedule};
 
 /// What a release should be.
 ///
@@ -48,6 +49,11 @@ pub struct ReleaseIntent {
     pub no_hooks: bool,
     /// Leave out the CRDs of `crds/`; off by default.
     pub skip_crds: bool,
+    /// What keeps objects and hooks back until others have done their part; nothing by default. Applying
+    /// begins meanwhile, and waits for a gate as long as it takes.
+    pub gates: Vec<Gate>,
+    /// Set by applying once everything is ready and only the record's end is left to write.
+    pub ready: Signal,
     /// What a [plan](crate::ReleasePlan::planned) of the same intent has just seen, so that it is not
     /// looked at again; nothing by default.
     pub planned: Planned,
@@ -76,6 +82,8 @@ impl ReleaseIntent {
             labels: BTreeMap::new(),
             no_hooks: false,
             skip_crds: false,
+            gates: Vec::new(),
+            ready: Signal::new(),
             planned: Planned::default(),
         }
     }

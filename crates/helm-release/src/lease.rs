@@ -23,7 +23,7 @@ use crate::engine::Clock;
 /// How long a Lease lasts without renewal.
 pub(crate) const DURATION: Duration = Duration::from_secs(15);
 /// How often it is renewed.
-const RENEWAL: Duration = Duration::from_secs(5);
+pub(crate) const RENEWAL: Duration = Duration::from_secs(5);
 /// How often a stranger's Lease is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 

@@ -16,6 +16,7 @@ mod digest;
 mod earlier;
 mod engine;
 mod error;
+mod gate;
 mod hooks;
 mod intent;
 mod lease;
@@ -47,6 +48,7 @@ pub use chart::{
 pub use codec::RecordError;
 pub use engine::ClusterReleases;
 pub use error::{ReleaseError, ReleaseErrorKind, RenderFailureSource};
+pub use gate::Gate;
 pub use helm_chart::Profile;
 pub use intent::{Policy, ReleaseIntent, WaitMode};
 pub use live::objects_of;

@@ -33,9 +33,10 @@ pub(crate) struct Writer<'a> {
     pub observer: &'a Observer,
 }
 
-/// When an object of a kind is applied. What runs comes after what it needs to run (accounts,
-/// secrets, configuration, claims, rights), a binding after its role, what intercepts requests after
-/// what answers them, and custom resources last.
+/// When an object of a kind is applied. What runs comes after what it needs to start (accounts,
+/// secrets, configuration, claims, the services its environment names), a binding after its role and
+/// with what runs, which needs it once it has started, what intercepts requests after what answers
+/// them, and custom resources last.
 fn wave(kind: &str) -> u8 {
     match kind {
         "Namespace" => 0,
@@ -56,13 +57,13 @@ fn wave(kind: &str) -> u8 {
         | "ClusterRole"
         | "ClusterRoleList"
         | "Role"
-        | "RoleList" => 1,
+        | "RoleList"
+        | "Service" => 1,
         "ClusterRoleBinding"
         | "ClusterRoleBindingList"
         | "RoleBinding"
         | "RoleBindingList"
-        | "Service" => 2,
-        "DaemonSet"
+        | "DaemonSet"
         | "Pod"
         | "ReplicationController"
         | "ReplicaSet"
@@ -73,22 +74,14 @@ fn wave(kind: &str) -> u8 {
         | "CronJob"
         | "IngressClass"
         | "Ingress"
-        | "APIService" => 3,
-        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => 4,
-        _ => 5,
+        | "APIService" => 2,
+        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => 3,
+        _ => 4,
     }
 }
 
-/// Applies objects wave by wave, those of a wave at once, and keeps what the server answers. Stops
-/// after the first wave with a failure. If they are `waited` for, what that needs is followed beside
-/// the writes.
-pub(crate) async fn apply_all(
-    writer: Writer<'_>,
-    watches: &mut Watches,
-    waited: bool,
-    objects: &[&Assessed],
-    answers: &mut Live,
-) -> Result<(), ReleaseErrorKind> {
+/// What is to be written of these objects, in its waves.
+pub(crate) fn waves<'a>(objects: &[&'a Assessed]) -> Vec<Vec<&'a Assessed>> {
     let mut wanted: Vec<&Assessed> = objects
         .iter()
         .copied()
@@ -96,36 +89,70 @@ pub(crate) async fn apply_all(
         .collect();
     let rank = |object: &Assessed| wave(&object.target.kind.kind);
     wanted.sort_by_key(|object| rank(object));
-    let waves: Vec<&[&Assessed]> = wanted.chunk_by(|a, b| rank(a) == rank(b)).collect();
-    for (number, batch) in waves.iter().enumerate() {
-        let writes: Vec<_> = batch
-            .iter()
-            .map(|object| apply_one(writer, object))
-            .collect();
-        let writes = stream::iter(writes).buffered(CONCURRENCY).collect();
+    let waves = wanted.chunk_by(|a, b| rank(a) == rank(b));
+    waves.map(<[_]>::to_vec).collect()
+}
+
+/// Applies objects wave by wave, waits for nothing between. Stops after the first wave with a failure.
+pub(crate) async fn apply_all(
+    writer: Writer<'_>,
+    watches: &mut Watches,
+    objects: &[&Assessed],
+    answers: &mut Live,
+) -> Result<(), ReleaseErrorKind> {
+    let waves = waves(objects);
+    for (number, wave) in waves.iter().enumerate() {
         let is_last = number + 1 == waves.len();
-        let followed = match (waited, is_last) {
-            (false, _) => Vec::new(),
-            (true, false) => awaited(objects, writer.manner),
-            (true, true) => awaited_at_last(objects, answers, writer.manner),
-        };
-        let results: Vec<Result<Option<Object>, ReleaseErrorKind>> =
-            watches.beside(followed, writes).await;
-        let mut failures = Vec::new();
-        for (object, result) in batch.iter().zip(results) {
-            match result {
-                Ok(Some(live)) => answers.put(object.target.clone(), live),
-                Ok(None) => {}
-                Err(ReleaseErrorKind::Cluster(error)) => failures.push(error),
-                Err(other) => return Err(other),
-            }
+        let followed = followed(objects, answers, writer.manner, is_last);
+        apply_wave(writer, watches, followed, wave, answers).await?;
+    }
+    Ok(())
+}
+
+/// What is followed beside a wave's writes, for the wait that comes after the last one.
+pub(crate) fn followed(
+    objects: &[&Assessed],
+    answers: &Live,
+    manner: &Manner,
+    is_last: bool,
+) -> Vec<ObjectRef> {
+    if is_last {
+        awaited_at_last(objects, answers, manner)
+    } else {
+        awaited(objects, manner)
+    }
+}
+
+/// Applies the objects of a wave at once, following others beside the writes, and keeps what the
+/// server answers.
+pub(crate) async fn apply_wave(
+    writer: Writer<'_>,
+    watches: &mut Watches,
+    followed: Vec<ObjectRef>,
+    wave: &[&Assessed],
+    answers: &mut Live,
+) -> Result<(), ReleaseErrorKind> {
+    let writes: Vec<_> = wave
+        .iter()
+        .map(|object| apply_one(writer, object))
+        .collect();
+    let writes = stream::iter(writes).buffered(CONCURRENCY).collect();
+    let results: Vec<Result<Option<Object>, ReleaseErrorKind>> =
+        watches.beside(followed, writes).await;
+    let mut failures = Vec::new();
+    for (object, result) in wave.iter().zip(results) {
+        match result {
+            Ok(Some(live)) => answers.put(object.target.clone(), live),
+            Ok(None) => {}
+            Err(ReleaseErrorKind::Cluster(error)) => failures.push(error),
+            Err(other) => return Err(other),
         }
-        if failures.len() == 1 {
-            return Err(failures.remove(0).into());
-        }
-        if !failures.is_empty() {
-            return Err(ReleaseErrorKind::Objects(failures));
-        }
+    }
+    if failures.len() == 1 {
+        return Err(failures.remove(0).into());
+    }
+    if !failures.is_empty() {
+        return Err(ReleaseErrorKind::Objects(failures));
     }
     Ok(())
 }
@@ -255,7 +282,7 @@ fn awaited_at_last(objects: &[&Assessed], answers: &Live, manner: &Manner) -> Ve
         return followed;
     }
     let late = objects.iter().filter(|object| {
-        let is_made_last = object.live.is_none() && wave(&object.target.kind.kind) == 4;
+        let is_made_last = object.live.is_none() && wave(&object.target.kind.kind) == 3;
         let known = answers.get(&object.target);
         let known = known.or_else(|| is_made_last.then_some(&object.declared));
         known.is_some_and(|known| !is_ready(known, manner.wait))
@@ -312,7 +339,7 @@ pub(crate) async fn wait(
             let unmoved = object
                 .live
                 .as_ref()
-                .filter(|_| object.kind == ChangeKind::None && wave(&object.target.kind.kind) < 3);
+                .filter(|_| object.kind == ChangeKind::None && wave(&object.target.kind.kind) < 2);
             match written.or(unmoved) {
                 Some(live) => target.seen(live.clone()),
                 None => target,

@@ -57,6 +57,11 @@ impl Survey {
             .any(|object| object.kind != ChangeKind::None)
     }
 
+    /// Whether nothing is there of the release, and nothing is to be done before its first revision.
+    pub(crate) fn is_first(&self) -> bool {
+        matches!(self.step, Step::Install { .. }) && self.history.is_empty() && self.crds.is_empty()
+    }
+
     /// The revision this run would make or keep.
     pub(crate) fn revision(&self) -> Revision {
         match &self.step {

@@ -29,6 +29,7 @@ pub(crate) async fn perform(
     };
     match run_stages(&mut run, plan).await {
         Ok(()) => {
+            intent.ready.set();
             run.set_final_digest(Some(survey.digest_once_deployed(intent)));
             let description = intent.description.clone();
             let description = description.unwrap_or_else(|| match run.operation {
@@ -115,7 +116,6 @@ async fn run_each(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorK
                 objects: members,
                 wait,
             } => {
-                run.checkpoint(name).await?;
                 let all: Vec<&Assessed> =
                     members.iter().map(|index| &plan.objects[*index]).collect();
                 let fresh: Vec<&Assessed> = members
@@ -124,14 +124,38 @@ async fn run_each(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorK
                     .map(|index| &plan.objects[*index])
                     .collect();
                 let manner = run.manner.clone();
+                let (engine, release) = (run.engine, run.release.clone());
                 let writer = Writer {
-                    cluster: &run.engine.cluster,
-                    release: &run.release,
+                    cluster: &engine.cluster,
+                    release: &release,
                     operation: run.operation,
                     manner: &manner,
                     observer: run.observer,
                 };
-                objects::apply_all(writer, &mut run.watches, *wait, &fresh, &mut answers).await?;
+                let next = stages.get(position + 1).filter(|_| !run.is_resumed);
+                let waves = objects::waves(&fresh);
+                if waves.is_empty() {
+                    run.checkpoint(name).await?;
+                }
+                for (number, wave) in waves.iter().enumerate() {
+                    run.pass(wave.iter().map(|object| &object.declared)).await?;
+                    if number == 0 || !run.was_ours_just_now() {
+                        run.checkpoint(name).await?;
+                    }
+                    let is_last = number + 1 == waves.len();
+                    let followed = if *wait {
+                        objects::followed(&fresh, &answers, &manner, is_last)
+                    } else {
+                        Vec::new()
+                    };
+                    let mut watches = run.lend_watches();
+                    let applying =
+                        objects::apply_wave(writer, &mut watches, followed, wave, &mut answers);
+                    let next = next.filter(|_| is_last);
+                    let (applied, noted) = futures::join!(applying, note_ahead(run, plan, next));
+                    run.watches = watches;
+                    noted.and(applied)?;
+                }
                 if Some(position) == last_objects {
                     delete_undeclared(run, plan).await?;
                 }
@@ -142,6 +166,24 @@ async fn run_each(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorK
         }
     }
     Ok(())
+}
+
+/// Notes the stage that comes after the last writes of this one, while they are under way: what starts
+/// it then needs no write of its own.
+async fn note_ahead(
+    run: &mut Run<'_>,
+    plan: Plan<'_>,
+    next: Option<&Stage>,
+) -> Result<(), ReleaseErrorKind> {
+    match next {
+        Some(Stage::Hooks { name, event, hooks }) => {
+            let first = hooks.first().copied();
+            let hook = first.map(|index| (*event, index, &plan.target.hooks[index]));
+            hooks::note_ahead(run, name, hook).await
+        }
+        Some(Stage::Objects { name, .. }) => hooks::note_ahead(run, name, None).await,
+        None => Ok(()),
+    }
 }
 
 async fn delete_undeclared(run: &Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorKind> {

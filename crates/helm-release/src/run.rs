@@ -6,6 +6,7 @@ use std::time::Duration;
 use converge::Observer;
 use kube_cluster::{Created, Object, ObjectRef, Watches, insist};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::codec::Packer;
 use crate::engine::ClusterReleases;
@@ -14,7 +15,10 @@ use crate::lease::{self, Hold, Taken};
 use crate::record::HookRun;
 use crate::stages::Operation;
 use crate::storage::{self, Marks, Stored, Swapped};
-use crate::{Profile, Record, ReleaseError, ReleaseId, Revision, Status, WaitMode};
+use crate::{Gate, Profile, Record, ReleaseError, ReleaseId, Revision, Status, WaitMode};
+
+/// How long a write shows that a revision is ours: as long as its Lease goes without renewal.
+const JUST_NOW: Duration = lease::RENEWAL;
 
 /// How a run goes about it.
 #[derive(Debug, Clone)]
@@ -23,6 +27,8 @@ pub(crate) struct Manner {
     pub wait: WaitMode,
     pub profile: Profile,
     pub no_hooks: bool,
+    /// What keeps objects and hooks back.
+    pub gates: Vec<Gate>,
 }
 
 /// A revision being brought about.
@@ -44,6 +50,7 @@ pub(crate) struct Run<'a> {
     going: Vec<ObjectRef>,
     goings: JoinSet<Result<(), ReleaseErrorKind>>,
     stored: Stored,
+    stored_at: Instant,
     packer: Packer,
     marks: Marks,
     final_digest: Option<String>,
@@ -111,6 +118,24 @@ pub(crate) struct Start<'a> {
 }
 
 impl<'a> Run<'a> {
+    /// Goes on with a new revision that was stored while the Lease was taken. If its holder had to be
+    /// waited for, the revision may be another's by now.
+    ///
+    /// # Errors
+    /// [`ReleaseErrorKind::Lost`] where it is.
+    pub(crate) async fn begun(
+        start: Start<'a>,
+        record: Record,
+        stored: Stored,
+        waited: bool,
+    ) -> Result<Self, ReleaseErrorKind> {
+        let mut run = Self::with(start, record, stored, false);
+        if waited {
+            run.store().await?;
+        }
+        Ok(run)
+    }
+
     /// Stores a new revision as pending: Helm's lock.
     ///
     /// # Errors
@@ -166,6 +191,7 @@ impl<'a> Run<'a> {
             going: Vec::new(),
             goings: JoinSet::new(),
             stored,
+            stored_at: Instant::now(),
             final_digest: start.marks.digest.clone(),
             marks: start.marks,
             packer: start.packer,
@@ -182,10 +208,45 @@ impl<'a> Run<'a> {
     /// where the last one noted it.
     pub(crate) async fn checkpoint(&mut self, stage: &str) -> Result<(), ReleaseErrorKind> {
         self.enter(stage)?;
-        if self.stored.marks.phase.as_deref() == Some(stage) && !self.is_resumed {
+        let is_noted = self.stored.marks.phase.as_deref() == Some(stage);
+        if is_noted && !self.is_resumed && self.was_ours_just_now() {
             return Ok(());
         }
         self.store().await
+    }
+
+    /// Whether a write has shown a moment ago that the revision is still ours. (The Lease is looked at
+    /// by [`enter`](Self::enter); Helm heeds no Lease.)
+    pub(crate) fn was_ours_just_now(&self) -> bool {
+        self.stored_at.elapsed() < JUST_NOW
+    }
+
+    /// Waits until no gate keeps any of these objects back.
+    ///
+    /// # Errors
+    /// [`ReleaseErrorKind::KeptBack`] where what they need will not be there.
+    pub(crate) async fn pass(
+        &self,
+        objects: impl Iterator<Item = &Object> + Clone,
+    ) -> Result<(), ReleaseErrorKind> {
+        for gate in &self.manner.gates {
+            if objects.clone().any(|object| gate.keeps(object)) {
+                gate.pass(self.observer).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a gate keeps this object back by now.
+    pub(crate) fn is_kept(&self, object: &Object) -> bool {
+        let mut gates = self.manner.gates.iter();
+        gates.any(|gate| gate.keeps(object) && !gate.is_open())
+    }
+
+    /// Lends the watches out, so that the record can be stored beside what they follow.
+    pub(crate) fn lend_watches(&mut self) -> Watches {
+        let none = Watches::new(std::sync::Arc::clone(&self.engine.cluster));
+        std::mem::replace(&mut self.watches, none)
     }
 
     /// Makes sure that the Lease is still ours; the stage is noted with the next write.
@@ -251,15 +312,17 @@ impl<'a> Run<'a> {
         match swapped {
             Swapped::Done(stored) => {
                 self.stored = stored;
+                self.stored_at = Instant::now();
                 Ok(())
             }
             Swapped::Lost => Err(ReleaseErrorKind::Lost(self.record.revision)),
         }
     }
 
-    /// Ends well: earlier deployed revisions are superseded, this one is deployed, the Lease is
-    /// given back. In this order a client that waits for the Lease finds a finished revision, and a
-    /// crash leaves something to resume or nothing to do.
+    /// Ends well: earlier deployed revisions are superseded, then this one is deployed and the Lease
+    /// given back. A client that gets the Lease before the revision has ended finds it pending and goes
+    /// on with it by a compare-and-swap, which only one of the two wins; a crash leaves something to
+    /// resume or nothing to do.
     pub(crate) async fn deployed(
         mut self,
         description: String,
@@ -279,8 +342,17 @@ impl<'a> Run<'a> {
             supersede(self.engine, stored, self.manner.profile).await?;
         }
         self.marks.digest.clone_from(&self.final_digest);
-        self.end(Status::Deployed, description).await?;
-        if let Err(error) = self.give_back().await {
+        let hold = self.hold.take();
+        let giving_back = async {
+            match hold {
+                Some(hold) => hold.release().await,
+                None => Ok(()),
+            }
+        };
+        let (ended, given_back) =
+            futures::join!(self.end(Status::Deployed, description), giving_back);
+        ended?;
+        if let Err(error) = given_back {
             let why = chain(&error);
             self.observer
                 .warning(format!("the Lease runs out by itself: {why}"));

@@ -134,6 +134,21 @@ impl Selector {
         Self::Kind(kind.into())
     }
 
+    /// Objects that run pods, now or later.
+    pub fn pods() -> Self {
+        let kinds = [
+            "Pod",
+            "ReplicationController",
+            "ReplicaSet",
+            "Deployment",
+            "StatefulSet",
+            "DaemonSet",
+            "Job",
+            "CronJob",
+        ];
+        Self::AnyOf(kinds.map(Self::kind).into())
+    }
+
     /// The object of a name.
     pub fn name(name: impl Into<String>) -> Self {
         Self::Name(name.into())
@@ -218,6 +233,7 @@ mod tests {
         }))
         .unwrap();
         assert!(Selector::kind("Deployment").selects(&object));
+        assert!(Selector::pods().selects(&object));
         assert!(Selector::name_suffix("-scheduler").selects(&object));
         assert!(Selector::label("tier", "airflow").selects(&object));
         assert!(Selector::init_container("wait").selects(&object));

@@ -60,6 +60,7 @@ pub(crate) async fn uninstall(
             wait: WaitMode::default(),
             profile: Profile::default(),
             no_hooks: options.no_hooks,
+            gates: Vec::new(),
         },
         observer,
         hold,

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
-use converge::ErasedStep;
-use futures::StreamExt;
+use converge::{ErasedStep, Prerequisites, Signal};
 use futures::future::{Either, Ready};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 
 /// A step and the names of the steps it comes after.
 #[derive(Debug, Clone)]
@@ -17,8 +17,41 @@ pub struct Node {
     pub step: Arc<dyn ErasedStep>,
     /// The steps that must have succeeded before it starts.
     pub after: Vec<&'static str>,
+    /// Of these, the ones of which the effect is enough: it starts once they have
+    /// [told](converge::StepContext::effect) that only bookkeeping is left.
+    pub on_effect: Vec<&'static str>,
+    /// The steps beside which it runs: it waits for them [itself](converge::StepContext::prerequisites),
+    /// and does not start once one of them has not succeeded. It is planned after them.
+    pub beside: Vec<&'static str>,
     /// The steps after which a plan may let it look already, where these are fewer.
     pub looks_after: Option<Vec<&'static str>>,
+}
+
+impl Node {
+    /// A step that comes after others.
+    pub fn new(step: Arc<dyn ErasedStep>, after: &[&'static str]) -> Self {
+        Self {
+            step,
+            after: after.to_vec(),
+            on_effect: Vec::new(),
+            beside: Vec::new(),
+            looks_after: None,
+        }
+    }
+
+    /// The steps that must have succeeded before it ends.
+    pub fn needs(&self) -> impl Iterator<Item = &'static str> {
+        self.after.iter().chain(&self.beside).copied()
+    }
+}
+
+/// How a step that is under way and the steps around it hear of each other.
+#[derive(Debug, Clone, Default)]
+pub struct Meanwhile {
+    /// The steps it runs [beside](Node::beside).
+    pub prerequisites: Prerequisites,
+    /// For the step to set when its effect is there.
+    pub effect: Signal,
 }
 
 /// A checked, acyclic set of steps.
@@ -74,8 +107,9 @@ impl Graph {
             }
         }
         for node in &nodes {
-            let named = node.after.iter().chain(node.looks_after.iter().flatten());
-            if let Some(missing) = named.clone().find(|name| !names.contains(*name)) {
+            let looks = node.looks_after.iter().flatten().copied();
+            let mut named = node.needs().chain(looks);
+            if let Some(missing) = named.find(|name| !names.contains(name)) {
                 return Err(GraphError::Missing {
                     step: node.step.name(),
                     missing,
@@ -103,7 +137,7 @@ impl Graph {
                 .nodes
                 .iter()
                 .filter(|node| !placed.contains(node.step.name()))
-                .filter(|node| node.after.iter().all(|name| placed.contains(name)))
+                .filter(|node| node.needs().all(|name| placed.contains(name)))
                 .map(|node| node.step.name())
                 .collect();
             if layer.is_empty() {
@@ -122,7 +156,7 @@ impl Graph {
             .nodes
             .iter()
             .filter(|node| !placed.contains(node.step.name()))
-            .map(|node| (node.step.name(), &node.after))
+            .map(|node| (node.step.name(), node.needs().collect::<Vec<_>>()))
             .collect();
         // Every stuck step waits for a stuck step: following one such edge each time must repeat.
         let mut path = vec![*stuck.keys().next()?];
@@ -140,7 +174,8 @@ impl Graph {
     }
 
     /// Does `work` for every step, each as soon as the steps before it have succeeded, all that can
-    /// at the same time. A failure keeps back only what depends on it.
+    /// at the same time. A failure keeps back only what depends on it; a step that has started beside
+    /// others hears of theirs by its prerequisites.
     ///
     /// Returns the steps in declared order with what became of each.
     ///
@@ -148,7 +183,7 @@ impl Graph {
     /// Dropping the future drops whatever work is under way.
     pub async fn drive<T, E, F>(
         &self,
-        work: impl FnMut(&Node) -> F,
+        work: impl FnMut(&Node, Meanwhile) -> F,
     ) -> Vec<(&'static str, Fate<T, E>)>
     where
         F: Future<Output = Result<T, E>>,
@@ -157,92 +192,174 @@ impl Graph {
         self.drive_all(none, work).await
     }
 
-    /// [`drive`](Self::drive), with `look` done before for every step that may look sooner than it may
-    /// start, as soon as it may. A failing look is the step's failure.
+    /// [`drive`](Self::drive) for a plan, in which no step starts beside another: with `look` done before
+    /// for every step that may look sooner than it may start, as soon as it may. A failing look is the
+    /// step's failure.
     ///
     /// # Cancellation
     /// As [`drive`](Self::drive).
     pub async fn drive_looking_ahead<T, E, L, F>(
         &self,
         look: impl FnMut(&Node) -> L,
-        work: impl FnMut(&Node) -> F,
-    ) -> Vec<(&'static str, Fate<T, E>)>
-    where
-        L: Future<Output = Result<(), E>>,
-        F: Future<Output = Result<T, E>>,
-    {
-        self.drive_all(Some(look), work).await
-    }
-
-    async fn drive_all<T, E, L, F>(
-        &self,
-        mut look: Option<impl FnMut(&Node) -> L>,
         mut work: impl FnMut(&Node) -> F,
     ) -> Vec<(&'static str, Fate<T, E>)>
     where
         L: Future<Output = Result<(), E>>,
         F: Future<Output = Result<T, E>>,
     {
-        let mut fates: BTreeMap<&'static str, Fate<T, E>> = BTreeMap::new();
-        let mut started = BTreeSet::new();
-        let mut looks: BTreeMap<&'static str, Look> = BTreeMap::new();
+        self.drive_all(Some(look), |node, _| work(node)).await
+    }
+
+    async fn drive_all<T, E, L, F>(
+        &self,
+        mut look: Option<impl FnMut(&Node) -> L>,
+        mut work: impl FnMut(&Node, Meanwhile) -> F,
+    ) -> Vec<(&'static str, Fate<T, E>)>
+    where
+        L: Future<Output = Result<(), E>>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut course = Course {
+            is_plan: look.is_some(),
+            ..Course::default()
+        };
         let mut running = FuturesUnordered::new();
         loop {
             let mut settled = false;
             for node in &self.nodes {
                 let name = node.step.name();
-                if started.contains(name) {
+                if course.started.contains(name) {
                     continue;
                 }
-                let is_done = |dep: &&'static str| matches!(fates.get(dep), Some(Fate::Done(_)));
                 if let (Some(look), Some(sooner)) = (&mut look, &node.looks_after)
-                    && !looks.contains_key(name)
-                    && sooner.iter().all(&is_done)
+                    && !course.looks.contains_key(name)
+                    && sooner.iter().all(|before| course.is_done(before))
                 {
-                    looks.insert(name, Look::UnderWay);
-                    let task = look(node);
-                    running.push(Either::Left(async move { (name, Part::Look(task.await)) }));
+                    course.looks.insert(name, Look::UnderWay);
+                    let task = look(node).map(move |looked| (name, Part::Look(looked)));
+                    running.push(Either::Left(task));
                 }
-                let is_looking = looks.get(name) == Some(&Look::UnderWay);
-                if is_looking || !node.after.iter().all(|dep| fates.contains_key(dep)) {
+                if !course.may_start(node) {
                     continue;
                 }
-                started.insert(name);
-                let unmet: Vec<_> = node
-                    .after
-                    .iter()
-                    .copied()
-                    .filter(|dep| !is_done(dep))
-                    .collect();
-                if unmet.is_empty() {
-                    let task = work(node);
-                    running.push(Either::Right(async move { (name, Part::Work(task.await)) }));
-                } else {
-                    fates.insert(name, Fate::Skipped(unmet));
+                course.started.insert(name);
+                let unmet = course.unmet(node);
+                if !unmet.is_empty() {
+                    course.end(name, Fate::Skipped(unmet));
                     settled = true;
+                    continue;
                 }
+                let meanwhile = course.start(node);
+                let effect = meanwhile.effect.clone();
+                if self.nodes.iter().any(|node| node.on_effect.contains(&name)) {
+                    let effect = effect.clone();
+                    let seen = async move {
+                        effect.wait().await;
+                        (name, Part::Effect)
+                    };
+                    running.push(Either::Right(Either::Left(seen)));
+                }
+                let task = work(node, meanwhile).map(move |worked| {
+                    effect.set();
+                    (name, Part::Work(worked))
+                });
+                running.push(Either::Right(Either::Right(task)));
             }
             if settled {
                 continue;
             }
             match running.next().await {
                 Some((name, Part::Look(Ok(())))) => {
-                    looks.insert(name, Look::Done);
+                    course.looks.insert(name, Look::Done);
                 }
-                Some((name, Part::Work(Ok(value)))) => {
-                    fates.insert(name, Fate::Done(value));
+                Some((name, Part::Effect)) => {
+                    course.effects.insert(name);
                 }
+                Some((name, Part::Work(Ok(value)))) => course.end(name, Fate::Done(value)),
                 Some((name, Part::Look(Err(error)) | Part::Work(Err(error)))) => {
-                    started.insert(name);
-                    fates.insert(name, Fate::Failed(error));
+                    course.started.insert(name);
+                    course.end(name, Fate::Failed(error));
                 }
                 None => break,
             }
         }
         self.nodes
             .iter()
-            .filter_map(|node| fates.remove_entry(node.step.name()))
+            .filter_map(|node| course.fates.remove_entry(node.step.name()))
             .collect()
+    }
+}
+
+/// How far a drive is.
+struct Course<T, E> {
+    is_plan: bool,
+    fates: BTreeMap<&'static str, Fate<T, E>>,
+    started: BTreeSet<&'static str>,
+    looks: BTreeMap<&'static str, Look>,
+    effects: BTreeSet<&'static str>,
+    /// Of the steps that run beside others.
+    prerequisites: Vec<Prerequisites>,
+}
+
+impl<T, E> Default for Course<T, E> {
+    fn default() -> Self {
+        Self {
+            is_plan: false,
+            fates: BTreeMap::new(),
+            started: BTreeSet::new(),
+            looks: BTreeMap::new(),
+            effects: BTreeSet::new(),
+            prerequisites: Vec::new(),
+        }
+    }
+}
+
+impl<T, E> Course<T, E> {
+    fn is_done(&self, step: &str) -> bool {
+        matches!(self.fates.get(step), Some(Fate::Done(_)))
+    }
+
+    /// Whether the effect of a step is there, and enough for this node.
+    fn has_effect(&self, node: &Node, step: &str) -> bool {
+        self.effects.contains(step) && node.on_effect.contains(&step)
+    }
+
+    /// Whether everything before a step has come to an end, and its look, if it looks ahead.
+    fn may_start(&self, node: &Node) -> bool {
+        let is_over = |step: &&str| self.fates.contains_key(*step) || self.has_effect(node, step);
+        self.looks.get(node.step.name()) != Some(&Look::UnderWay)
+            && node.after.iter().all(is_over)
+            && (!self.is_plan || node.beside.iter().all(is_over))
+    }
+
+    /// The steps a step needs that have ended without success.
+    fn unmet(&self, node: &Node) -> Vec<&'static str> {
+        let has_not = |step: &&str| {
+            matches!(
+                self.fates.get(*step),
+                Some(Fate::Failed(_) | Fate::Skipped(_))
+            )
+        };
+        node.needs().filter(has_not).collect()
+    }
+
+    fn start(&mut self, node: &Node) -> Meanwhile {
+        let pending = node.beside.iter().copied();
+        let pending: Vec<_> = pending.filter(|step| !self.is_done(step)).collect();
+        let meanwhile = Meanwhile {
+            prerequisites: Prerequisites::new(pending),
+            effect: Signal::new(),
+        };
+        self.prerequisites.push(meanwhile.prerequisites.clone());
+        meanwhile
+    }
+
+    fn end(&mut self, step: &'static str, fate: Fate<T, E>) {
+        let succeeded = matches!(fate, Fate::Done(_));
+        self.fates.insert(step, fate);
+        for prerequisites in &self.prerequisites {
+            prerequisites.ended(step, succeeded);
+        }
     }
 }
 
@@ -256,6 +373,7 @@ enum Look {
 /// What has ended.
 enum Part<T, E> {
     Look(Result<(), E>),
+    Effect,
     Work(Result<T, E>),
 }
 
@@ -292,11 +410,7 @@ mod tests {
         Graph::new(
             edges
                 .iter()
-                .map(|(name, after)| Node {
-                    step: Arc::new(Named(name)),
-                    after: after.to_vec(),
-                    looks_after: None,
-                })
+                .map(|(name, after)| Node::new(Arc::new(Named(name)), after))
                 .collect(),
         )
     }
@@ -344,7 +458,7 @@ mod tests {
         .unwrap();
         let order = Mutex::new(Vec::new());
         let fates = graph
-            .drive(|node| {
+            .drive(|node, _| {
                 let name = node.step.name();
                 order.lock().unwrap().push(name);
                 async move { if name == "a" { Err("broken") } else { Ok(()) } }
@@ -360,9 +474,8 @@ mod tests {
     #[tokio::test]
     async fn a_step_that_may_looks_ahead_and_fails_by_its_look() {
         let node = |name, after: &[&'static str], looks_after: Option<&[&'static str]>| Node {
-            step: Arc::new(Named(name)),
-            after: after.to_vec(),
             looks_after: looks_after.map(<[_]>::to_vec),
+            ..Node::new(Arc::new(Named(name)), after)
         };
         let graph = Graph::new(vec![
             node("a", &[], None),
@@ -400,5 +513,98 @@ mod tests {
         assert_eq!(order, ["do a", "look d", "do b", "look c", "do c"]);
         assert!(matches!(fates[3], ("d", Fate::Failed("broken"))));
         assert!(matches!(&fates[4], ("e", Fate::Skipped(unmet)) if unmet == &["d"]));
+    }
+
+    /// Four steps: `b` runs beside `a`, `c` needs only `b`'s effect, `d` all of it.
+    fn overlapping() -> Graph {
+        let named = |name| Arc::new(Named(name));
+        Graph::new(vec![
+            Node::new(named("a"), &[]),
+            Node {
+                beside: vec!["a"],
+                ..Node::new(named("b"), &[])
+            },
+            Node {
+                on_effect: vec!["b"],
+                ..Node::new(named("c"), &["b"])
+            },
+            Node::new(named("d"), &["b"]),
+        ])
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_step_runs_beside_another_and_is_followed_once_its_effect_is_there() {
+        let value = converge::Slot::<u8>::new();
+        let order = Mutex::new(Vec::new());
+        let note = |what: &str, name: &str| order.lock().unwrap().push(format!("{what} {name}"));
+        let (note, value) = (&note, &value);
+        let fates = overlapping()
+            .drive(|node, meanwhile| {
+                let name = node.step.name();
+                note("start", name);
+                async move {
+                    match name {
+                        "a" => value.fill(1),
+                        "b" => {
+                            meanwhile.prerequisites.known(value).await.unwrap();
+                            meanwhile.effect.set();
+                            tokio::task::yield_now().await;
+                        }
+                        _ => {}
+                    }
+                    note("end", name);
+                    Ok::<(), ()>(())
+                }
+            })
+            .await;
+        assert!(fates.iter().all(|(_, fate)| matches!(fate, Fate::Done(()))));
+        let order = order.lock().unwrap();
+        let at = |what: &str| order.iter().position(|one| one == what).unwrap();
+        assert!(at("start b") < at("end a"), "{order:?}");
+        assert!(at("start c") < at("end b"), "{order:?}");
+        assert!(at("start d") > at("end b"), "{order:?}");
+    }
+
+    #[tokio::test]
+    async fn a_step_hears_of_the_failure_of_one_it_runs_beside() {
+        let value = converge::Slot::<u8>::new();
+        let value = &value;
+        let fates = overlapping()
+            .drive(|node, meanwhile| {
+                let name = node.step.name();
+                async move {
+                    match name {
+                        "a" => Err("broken".to_owned()),
+                        "b" => {
+                            let known = meanwhile.prerequisites.known(value).await;
+                            known.map(drop).map_err(|error| error.to_string())
+                        }
+                        _ => Ok(()),
+                    }
+                }
+            })
+            .await;
+        let Fate::Failed(why) = &fates[1].1 else {
+            panic!("{fates:?}");
+        };
+        assert!(why.contains("`a` did not succeed"), "{why}");
+        assert!(matches!(&fates[3].1, Fate::Skipped(unmet) if unmet == &["b"]));
+    }
+
+    #[tokio::test]
+    async fn a_step_does_not_start_beside_one_that_has_failed() {
+        let mut graph = overlapping();
+        graph.nodes.push(Node {
+            beside: vec!["a"],
+            ..Node::new(Arc::new(Named("late")), &["c"])
+        });
+        let fates = graph
+            .drive(|node, _| {
+                let fails = node.step.name() == "a";
+                async move { if fails { Err(()) } else { Ok(()) } }
+            })
+            .await;
+        assert!(matches!(&fates[4].1, Fate::Skipped(unmet) if unmet.contains(&"a")));
     }
 }

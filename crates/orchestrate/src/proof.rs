@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airflow_helm::{
-    AirflowApi, AirflowRelease, AirflowSettings, Finding, ForwardedApi, KeysReady, Login, Pair,
-    PodTarget, VerifyAirflow,
+    AirflowApi, AirflowSettings, Finding, ForwardedApi, KeysReady, Login, Pair, PodTarget,
+    VerifyAirflow,
 };
 use async_trait::async_trait;
-use converge::{Decision, Proof, Slot, Step, StepContext, StepError, StepOutcome};
+use converge::{Decision, Slot, Step, StepContext, StepError, StepOutcome};
 use kube_cluster::{Cluster, PodLogs, PortForward};
 
 /// Proves that Airflow works; never a row of a plan.
@@ -20,7 +20,6 @@ pub(crate) struct ProveAirflow {
     pub(crate) logs: Arc<dyn PodLogs>,
     pub(crate) settings: AirflowSettings,
     pub(crate) keys: Slot<KeysReady>,
-    pub(crate) release: Slot<AirflowRelease>,
     pub(crate) limit: Duration,
 }
 
@@ -91,13 +90,7 @@ impl Step for ProveAirflow {
         (): (),
         context: &StepContext,
     ) -> Result<StepOutcome<Vec<Finding>>, StepError> {
-        let Some(release) = self.release.get() else {
-            return Ok(StepOutcome {
-                output: Vec::new(),
-                did: "nothing".into(),
-                proof: Proof::not_checked("Airflow was not installed"),
-            });
-        };
-        self.checks(release.pair).perform((), context).await
+        let pair = self.settings.validate().map_err(StepError::before_writes)?;
+        self.checks(pair).perform((), context).await
     }
 }

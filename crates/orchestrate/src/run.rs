@@ -15,7 +15,7 @@ use futures::task::AtomicWaker;
 use futures::{FutureExt, Stream};
 use tokio::time::Instant;
 
-use crate::graph::{Fate, Graph, Node};
+use crate::graph::{Fate, Graph, Meanwhile, Node};
 use crate::report::{REPORT_FORMAT, Report, StepReport, StepResult};
 
 /// A run under way. It moves only while it is polled.
@@ -134,7 +134,9 @@ async fn carry_out(
     }
     let moved = planned.map(|_| Arc::new(Moved::default()));
     let fates = graph
-        .drive(|node| run_step(node.clone(), moved.clone(), Arc::clone(&sink)))
+        .drive(|node, meanwhile| {
+            run_step(node.clone(), meanwhile, moved.clone(), Arc::clone(&sink))
+        })
         .await;
     let steps = fates
         .into_iter()
@@ -160,13 +162,21 @@ async fn carry_out(
 
 /// The steps that have acted since the plan, and those after them.
 #[derive(Default)]
-struct Moved(Mutex<BTreeSet<&'static str>>);
+struct Moved(Mutex<Movement>);
+
+#[derive(Default)]
+struct Movement {
+    moved: BTreeSet<&'static str>,
+    ended: BTreeSet<&'static str>,
+}
 
 impl Moved {
     /// What the plan's look of this step is worth now.
     fn planned(&self, node: &Node) -> Planned {
-        let moved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if node.after.iter().any(|before| moved.contains(before)) {
+        let Movement { moved, ended } = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One of which the effect was enough is still at work.
+        let has_moved = |before: &&str| moved.contains(*before) || !ended.contains(*before);
+        if node.after.iter().any(has_moved) {
             Planned::Overtaken
         } else {
             Planned::Untouched
@@ -174,9 +184,10 @@ impl Moved {
     }
 
     fn note(&self, node: &Node, planned: Planned) {
+        let mut movement = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        movement.ended.insert(node.step.name());
         if planned == Planned::Overtaken || node.step.has_acted() {
-            let mut moved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            moved.insert(node.step.name());
+            movement.moved.insert(node.step.name());
         }
     }
 }
@@ -184,6 +195,7 @@ impl Moved {
 /// Runs one step and tells how it went.
 async fn run_step(
     node: Node,
+    meanwhile: Meanwhile,
     moved: Option<Arc<Moved>>,
     sink: Arc<dyn EventSink>,
 ) -> Result<StepReport, StepReport> {
@@ -196,6 +208,8 @@ async fn run_step(
     let context = StepContext {
         observer: Observer::new(name, Arc::clone(&sink)),
         planned,
+        prerequisites: meanwhile.prerequisites,
+        effect: meanwhile.effect,
     };
     let result = node.step.run(&context).await;
     if let Some(moved) = moved {
@@ -310,11 +324,7 @@ mod tests {
         Graph::new(
             steps
                 .iter()
-                .map(|&(name, fails, after)| Node {
-                    step: Arc::new(Scripted { name, fails }),
-                    after: after.to_vec(),
-                    looks_after: None,
-                })
+                .map(|&(name, fails, after)| Node::new(Arc::new(Scripted { name, fails }), after))
                 .collect(),
         )
         .unwrap()

@@ -248,10 +248,16 @@ impl Deployment {
         let graph = wire(self, world, &charts, &Policy::default())
             .map_err(|error| LookError::Plan(PlanError::Wiring(error)))?;
         let fates = graph
-            .drive(|node| {
-                let step = Arc::clone(&node.step);
-                async move { step.plan(&StepContext::default()).await }
-            })
+            .drive_looking_ahead(
+                |node| {
+                    let step = Arc::clone(&node.step);
+                    async move { step.look(&StepContext::default()).await }
+                },
+                |node| {
+                    let step = Arc::clone(&node.step);
+                    async move { step.plan(&StepContext::default()).await }
+                },
+            )
             .await;
         let states = fates.into_iter().map(|(step, fate)| StepStatus {
             step: step.to_owned(),

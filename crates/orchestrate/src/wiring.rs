@@ -3,6 +3,8 @@
 //!
 //! Azure comes first because it propagates slowly; everything that can runs at once.
 
+mod secrets;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,23 +17,20 @@ use blob_storage::{
     ContainerName, EnsureClaim, EnsureContainer, EnsureLifecycle, EnsureVolume, FindAccount,
     LifecycleRule, ProveLogStore, VolumeSettings,
 };
-use converge::{ErasedStep, Secret, Slot};
-use ext_secrets::{
-    EnsureExternalSecret, EnsureOperator, EnsureStore, ExchangeInputs, ExternalSecretSettings,
-    FindVault, GrantScope, GrantVault, KeyMapping, OperatorMode, OperatorSettings, ProveExchange,
-    ReaderIdentity, SecretName, SecretStoreSettings, StoreSecrets, VaultItem,
-};
+use converge::{ErasedStep, Slot};
+use ext_secrets::ReaderIdentity;
 use kube_cluster::Object;
 use serde_json::Value;
 
 use crate::charts::Charts;
-use crate::document::{Cloud, Deployment, Operator};
+use crate::document::Deployment;
 use crate::graph::{Graph, GraphError, Node};
 use crate::history::{HistoryRecord, RecordHistory};
 use crate::objects::{ApplyObjects, ObjectSource, ResolveSecret, SecretObjects};
 use crate::policy::Policy;
 use crate::proof::ProveAirflow;
 use crate::world::{World, cluster_id, resource_group};
+use secrets::{SecretReady, wire_secrets};
 
 /// A document that cannot be wired: names that slipped past the document's own checks.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -96,12 +95,15 @@ impl Nodes {
         after: &[&'static str],
         looks_after: Option<&[&'static str]>,
     ) -> &'static str {
-        let name = step.name();
-        self.0.push(Node {
-            step,
-            after: after.to_vec(),
+        self.add_node(Node {
             looks_after: looks_after.map(<[_]>::to_vec),
-        });
+            ..Node::new(step, after)
+        })
+    }
+
+    fn add_node(&mut self, node: Node) -> &'static str {
+        let name = node.step.name();
+        self.0.push(node);
         name
     }
 }
@@ -305,202 +307,6 @@ fn wire_account(
     })
 }
 
-/// What the secret's steps give to others.
-struct SecretReady {
-    synced: Slot<ext_secrets::SyncedSecret>,
-    vault: Slot<ext_secrets::VaultFacts>,
-    /// What the operator's definitions serve.
-    api_versions: Slot<Vec<String>>,
-    after_vault: &'static str,
-    after_operator: &'static str,
-    after_secret: &'static str,
-}
-
-fn wire_secrets(
-    nodes: &mut Nodes,
-    deployment: &Deployment,
-    world: &World,
-    charts: &Charts,
-    policy: &Policy,
-    identity: &Identity,
-    storage: &Storage,
-) -> Result<SecretReady, WiringError> {
-    let settings = &deployment.external_secrets;
-    let parse = |name: &str| SecretName::parse(name.to_owned()).map_err(WiringError::SecretName);
-    let (account_name, account_key) = (
-        parse(&settings.account_name_secret)?,
-        parse(&settings.account_key_secret)?,
-    );
-    let names = vec![account_name.clone(), account_key.clone()];
-
-    let vault = Slot::new();
-    let id = resource_group(deployment)
-        .and_then(|group| {
-            group.provider("Microsoft.KeyVault", "vaults", &deployment.azure.key_vault)
-        })
-        .map_err(WiringError::Resource)?;
-    let after_vault = nodes.add(
-        vault.of(FindVault {
-            access: Arc::clone(&world.vault_access),
-            vault: id,
-        }),
-        &[],
-    );
-    let after_grant = nodes.add(
-        Slot::new().of(GrantVault {
-            access: Arc::clone(&world.vault_access),
-            vault: vault.clone(),
-            principal_id: identity
-                .facts
-                .map(|facts| facts.identity.principal_id.to_string()),
-            scope: GrantScope::Vault,
-        }),
-        &[after_vault, "facts"],
-    );
-    let key = storage
-        .account
-        .map(|account| account.key.map_or_else(|| Secret::new(""), |key| key.value));
-    let after_stored = nodes.add_looking(
-        Slot::new().of(StoreSecrets {
-            secrets: Arc::clone(&world.vault_secrets),
-            vault: vault.clone(),
-            items: vec![
-                VaultItem {
-                    name: account_name.clone(),
-                    value: storage
-                        .account
-                        .map(|account| Secret::new(account.facts.name)),
-                },
-                VaultItem {
-                    name: account_key.clone(),
-                    value: key,
-                },
-            ],
-        }),
-        &[after_vault, storage.after_account],
-        Some(&[after_vault]),
-    );
-    let exchanged = Slot::new();
-    let mut inputs = ExchangeInputs::new(
-        vault.clone(),
-        identity.reader.clone(),
-        identity.namespace.to_string(),
-        identity.account.to_string(),
-        names,
-    );
-    inputs.limit = Duration::from_secs(deployment.identity.propagation_seconds.max(60));
-    let after_exchange = nodes.add(
-        exchanged.of(ProveExchange {
-            cluster: Arc::clone(&world.cluster),
-            exchange: Arc::clone(&world.exchange),
-            secrets: Arc::clone(&world.vault_secrets),
-            inputs,
-        }),
-        &[
-            identity.after_trust[0],
-            identity.after_trust[1],
-            after_grant,
-            after_stored,
-        ],
-    );
-    let operator = Slot::new();
-    let api_versions = Slot::new();
-    let after_operator = nodes.add(
-        operator.of(EnsureOperator {
-            cluster: Arc::clone(&world.cluster),
-            releases: Arc::clone(&world.releases),
-            mode: operator_mode(deployment, charts, policy),
-            namespace: deployment.namespace.clone(),
-            gate: Duration::from_secs(120),
-            restart: policy.restarts(&settings.release),
-            api_versions: api_versions.clone(),
-        }),
-        &[identity.after_namespace],
-    );
-    let store = Slot::new();
-    let store_settings = SecretStoreSettings {
-        name: settings.store.clone(),
-        namespace: deployment.namespace.clone(),
-        service_account: deployment.identity.service_account.clone(),
-        environment: environment(deployment.azure.cloud),
-    };
-    let after_store = nodes.add(
-        store.of(EnsureStore {
-            cluster: Arc::clone(&world.cluster),
-            operator,
-            vault: vault.clone(),
-            exchange: exchanged,
-            settings: store_settings.clone(),
-            take_fields: policy.takes("SecretStore"),
-            limit: Duration::from_secs(180),
-        }),
-        &[after_operator, after_exchange],
-    );
-    let synced = Slot::new();
-    let after_secret = nodes.add(
-        synced.of(EnsureExternalSecret {
-            cluster: Arc::clone(&world.cluster),
-            secrets: Arc::clone(&world.vault_secrets),
-            store,
-            vault: vault.clone(),
-            settings: ExternalSecretSettings {
-                name: settings.external_secret.clone(),
-                target: settings.target.clone(),
-                refresh_interval: settings.refresh_interval.clone(),
-                data: vec![
-                    KeyMapping {
-                        key: "azurestorageaccountname".into(),
-                        vault_secret: account_name,
-                    },
-                    KeyMapping {
-                        key: "azurestorageaccountkey".into(),
-                        vault_secret: account_key,
-                    },
-                ],
-                ..ExternalSecretSettings::default()
-            },
-            expected: store_settings,
-            take_fields: policy.takes("ExternalSecret"),
-            limit: Duration::from_secs(180),
-        }),
-        &[after_store],
-    );
-    Ok(SecretReady {
-        synced,
-        vault,
-        api_versions,
-        after_vault,
-        after_operator,
-        after_secret,
-    })
-}
-
-fn operator_mode(deployment: &Deployment, charts: &Charts, policy: &Policy) -> OperatorMode {
-    let settings = &deployment.external_secrets;
-    match (&settings.operator, &charts.external_secrets) {
-        (Operator::Install, Some(chart)) => OperatorMode::Install {
-            chart: Arc::clone(chart) as Arc<dyn helm_release::ReleaseChart>,
-            settings: OperatorSettings {
-                release: settings.release.clone(),
-                namespace: deployment.namespace.clone(),
-                values: settings.values.clone(),
-                ..OperatorSettings::default()
-            },
-            policy: policy.release(),
-        },
-        _ => OperatorMode::Existing,
-    }
-}
-
-/// External Secrets' names of the clouds; the public one is left out.
-fn environment(cloud: Cloud) -> Option<String> {
-    match cloud {
-        Cloud::Public => None,
-        Cloud::Government => Some("USGovernmentCloud".into()),
-        Cloud::China => Some("ChinaCloud".into()),
-    }
-}
-
 /// What the volume's steps give to others.
 struct LogsReady {
     bound: Slot<blob_storage::BoundClaim>,
@@ -579,12 +385,13 @@ fn wire_airflow(
     logs: &LogsReady,
 ) {
     let settings = deployment.airflow_settings();
-    // The claim mounts with what the secret holds.
-    let mut before_airflow = vec![logs.after_claim, secret.after_secret];
+    // The claim mounts with what the secret holds. The release begins beside all this, and its pods wait
+    // for what they mount.
+    let mut beside_airflow = vec![logs.after_claim, secret.after_secret];
     let mut storage = logs.bound.map(|_| ()).after(&secret.synced);
     if !deployment.secrets.is_empty() {
         let ready = Slot::new();
-        before_airflow.push(nodes.add(
+        beside_airflow.push(nodes.add(
             ready.of(document_secrets(deployment, world, policy, secret)),
             &[identity.after_namespace, secret.after_vault],
         ));
@@ -607,7 +414,7 @@ fn wire_airflow(
         ));
     }
     let keys = Slot::<KeysReady>::new();
-    before_airflow.push(nodes.add(
+    beside_airflow.push(nodes.add(
         keys.of(EnsureKeys {
             cluster: Arc::clone(&world.cluster),
             releases: Arc::clone(&world.releases),
@@ -620,31 +427,39 @@ fn wire_airflow(
         }),
         &before_keys,
     ));
-    let release = Slot::new();
-    let after_airflow = nodes.add_looking(
-        release.of(InstallAirflow {
-            releases: Arc::clone(&world.releases),
-            chart: Arc::clone(&charts.airflow) as Arc<dyn helm_release::ReleaseChart>,
-            roots: chart_roots(&charts.airflow),
-            settings: settings.clone(),
-            raw: deployment.values.clone(),
-            policy: policy.release(),
-            restart: policy.restarts(&settings.release),
-            keys: keys.clone(),
-            storage,
-            api_versions: secret.api_versions.clone(),
-        }),
-        &before_airflow,
-        Some(&[secret.after_operator]),
-    );
-    let mut last = nodes.add(
-        Slot::new().of(prove_airflow(world, settings, keys, release)),
-        &[after_airflow],
-    );
+    let after_airflow = nodes.add_node(Node {
+        beside: beside_airflow.clone(),
+        looks_after: Some(vec![secret.after_operator]),
+        ..Node::new(
+            Slot::new().of(InstallAirflow {
+                releases: Arc::clone(&world.releases),
+                chart: Arc::clone(&charts.airflow) as Arc<dyn helm_release::ReleaseChart>,
+                roots: chart_roots(&charts.airflow),
+                settings: settings.clone(),
+                raw: deployment.values.clone(),
+                policy: policy.release(),
+                restart: policy.restarts(&settings.release),
+                keys: keys.clone(),
+                storage,
+                api_versions: secret.api_versions.clone(),
+            }),
+            &[identity.after_namespace],
+        )
+    });
+    // The release's record may end while it is proven.
+    let mut before_proof = beside_airflow;
+    before_proof.push(after_airflow);
+    let mut last = nodes.add_node(Node {
+        on_effect: vec![after_airflow],
+        ..Node::new(
+            Slot::new().of(prove_airflow(world, settings, keys)),
+            &before_proof,
+        )
+    });
     if !deployment.objects.is_empty() {
         last = nodes.add(
             Slot::new().of(written_objects(deployment, world, policy)),
-            &[last],
+            &[after_airflow, last],
         );
     }
     nodes.add_looking(
@@ -655,24 +470,18 @@ fn wire_airflow(
             record: record(deployment, charts),
             namespace_ready: identity.namespace_ready.map(|_| ()),
         }),
-        &[last, "log store"],
+        &[after_airflow, last, "log store"],
         Some(&[identity.after_namespace]),
     );
 }
 
-fn prove_airflow(
-    world: &World,
-    settings: AirflowSettings,
-    keys: Slot<KeysReady>,
-    release: Slot<airflow_helm::AirflowRelease>,
-) -> ProveAirflow {
+fn prove_airflow(world: &World, settings: AirflowSettings, keys: Slot<KeysReady>) -> ProveAirflow {
     ProveAirflow {
         cluster: Arc::clone(&world.cluster),
         forward: Arc::clone(&world.forward),
         logs: Arc::clone(&world.logs),
         settings,
         keys,
-        release,
         limit: Duration::from_secs(300),
     }
 }

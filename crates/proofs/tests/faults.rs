@@ -103,6 +103,12 @@ fn claims_nothing(guide: &Guide, up: &Up, failed: &str) {
         .iter()
         .filter(|event| matches!(event, Event::StepFailed { step, .. } if *step == failed));
     assert_eq!(told.count(), 1, "{failed} was not told as failed");
+    // A release that had begun beside the failed step says that it has failed.
+    let pending = guide.objects().into_iter().filter(|(_, object)| {
+        let status = object["metadata"]["labels"]["status"].as_str();
+        object["type"] == "helm.sh/release.v1" && status.is_some_and(|it| it.contains("pending"))
+    });
+    assert_eq!(pending.count(), 0, "a release is left pending");
     assert!(
         guide
             .object("/secrets", NAMESPACE, "aks-airflow.guide.v1")

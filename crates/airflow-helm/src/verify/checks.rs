@@ -333,16 +333,17 @@ pub(super) async fn commit(
         port: 0,
     };
     let pod = crate::pods::ready_among(running.pods(), &target)?;
-    for container in ["git-sync", "git-sync-init"] {
+    let synced = |container: &str| {
         let query = LogQuery::of(settings.namespace.clone(), pod.clone()).container(container);
-        // Logs are a courtesy here: without them the claim is weaker, not wrong.
-        if let Ok(lines) = last_lines(logs, query, 400).await
-            && let Some(commit) = synced_commit(&lines)
-        {
-            return Some(commit);
+        async move {
+            // Logs are a courtesy here: without them the claim is weaker, not wrong.
+            let lines = last_lines(logs, query, 400).await;
+            lines.ok().and_then(|lines| synced_commit(&lines))
         }
-    }
-    None
+    };
+    // The one that goes on tells only what has changed since it began.
+    let (now, first) = futures::join!(synced("git-sync"), synced("git-sync-init"));
+    now.or(first)
 }
 
 pub(super) fn dags(
