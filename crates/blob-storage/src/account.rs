@@ -201,16 +201,21 @@ impl Step for FindAccount {
     }
 
     async fn observe(&self, _context: &StepContext) -> Result<Self::Observed, StepError> {
-        let facts = self.accounts.facts(self.account.clone()).await;
+        // Asked for at once; of an account that is not there or takes no keys, the answer does not count.
+        let key = async {
+            if self.needs_key {
+                Some(self.accounts.key(self.account.clone()).await)
+            } else {
+                None
+            }
+        };
+        let facts = self.accounts.facts(self.account.clone());
+        let (facts, key) = futures::join!(facts, key);
         let Some(facts) = facts.map_err(StepError::before_writes)? else {
             return Ok(None);
         };
-        let key = if facts.shared_key_allowed && self.needs_key {
-            let key = self.accounts.key(self.account.clone()).await;
-            Some(key.map_err(StepError::before_writes)?)
-        } else {
-            None
-        };
+        let key = key.filter(|_| facts.shared_key_allowed).transpose();
+        let key = key.map_err(StepError::before_writes)?;
         Ok(Some(AccountAccess { facts, key }))
     }
 

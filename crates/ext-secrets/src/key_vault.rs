@@ -15,6 +15,7 @@ use azure_security_keyvault_secrets::{ResourceExt, SecretClient, SecretClientOpt
 use converge::Secret;
 use url::Url;
 
+use crate::known_challenge::KnownChallenge;
 use crate::{SecretName, VaultError, VaultErrorKind, VaultSecret, VaultSecrets};
 
 /// The data plane of real vaults, one client per vault.
@@ -80,8 +81,12 @@ impl KeyVault {
         vault: &Url,
         credential: Arc<dyn TokenCredential>,
     ) -> azure_core::Result<SecretClient> {
+        let mut client_options = self.options.client.clone();
+        client_options
+            .per_try_policies
+            .push(Arc::new(KnownChallenge));
         let options = SecretClientOptions {
-            client_options: self.options.client.clone(),
+            client_options,
             verify_challenge_resource: Some(self.options.verify_challenge),
             ..SecretClientOptions::default()
         };

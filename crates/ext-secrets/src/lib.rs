@@ -14,6 +14,7 @@ mod exchange;
 mod external_secret;
 mod grant;
 mod key_vault;
+mod known_challenge;
 mod manifest;
 mod operator;
 mod reason;

@@ -283,13 +283,20 @@ impl EnsureOperator {
         } = &self.mode
         {
             let intent = settings.intent(Arc::clone(chart))?;
-            if !policy.take_ownership && !observed.served.is_empty() {
-                observed.foreign = self.foreign_owner(&intent.id()).await?;
-            }
+            let id = intent.id();
+            let owner = async {
+                if policy.take_ownership || observed.served.is_empty() {
+                    return Ok(None);
+                }
+                self.foreign_owner(&id).await
+            };
+            let plan = self.releases.plan(intent, policy.clone());
+            let (owner, plan) = futures::join!(owner, plan);
+            observed.foreign = owner?;
+            // Whose it is says more than what is in the way of a release of ours.
             if observed.foreign.is_some() {
                 return Ok(observed);
             }
-            let plan = self.releases.plan(intent, policy.clone()).await;
             let plan = plan.map_err(OperatorError::Release)?;
             observed.revision = plan.deployed;
             self.api_versions.fill(plan.api_versions.clone());

@@ -4,7 +4,9 @@
 //! While a run only looks, each question goes out once: equal ones share the answer, also while the
 //! first is under way, single objects of kinds that are [gathered](RunView::gather) share one list,
 //! and what is in a namespace that is not there needs no question at all. Once it acts, every question goes out again, but for what the server serves: that changes only with
-//! definitions, and the run's own are learnt as they are applied.
+//! definitions, and the run's own are learnt as they are applied. Equal watches are one at any time.
+
+mod shared_watch;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -15,6 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::OnceCell;
+
+use shared_watch::SharedWatch;
 
 use crate::{
     AccessDecision, AccessQuestion, Applied, ApplyOptions, Cluster, ClusterError, ClusterErrorKind,
@@ -34,8 +38,13 @@ struct Known {
     objects: HashMap<ObjectRef, Arc<OnceCell<Option<Object>>>>,
     lists: HashMap<Query, Arc<OnceCell<ObjectList>>>,
     discovery: Arc<OnceCell<Discovery>>,
+    /// Watches from the start, which several waits may follow.
+    watches: HashMap<Query, Arc<tokio::sync::Mutex<SharedWatch>>>,
     /// The lists that answer for single objects of their kind and namespace.
     gathered: Vec<Query>,
+    /// Lists that are a part of another, which is asked for instead: the part, the whole, and the label
+    /// and value that make the difference.
+    parts: HashMap<Query, (Query, String, String)>,
     /// Objects that a list no longer answers for: a probe has shown another version.
     moved: HashSet<ObjectRef>,
     /// Namespaces this run has made sure of.
@@ -59,6 +68,26 @@ impl RunView {
         known.objects.clear();
         known.lists.clear();
         known.gathered.clear();
+        known.parts.clear();
+    }
+
+    /// While the run looks, lists that select one value of a label each are answered by one list of all
+    /// of these values: for questions that differ in nothing else. `rest` is what all of them select.
+    pub fn gather_by_label(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        rest: &str,
+        label: &str,
+        values: &[String],
+    ) {
+        let all = || Query::all(kind.clone(), namespace.map(str::to_owned));
+        let whole = all().with_labels(format!("{rest},{label} in ({})", values.join(",")));
+        let parts = values.iter().map(|value| {
+            let part = all().with_labels(format!("{rest},{label}={value}"));
+            (part, (whole.clone(), label.to_owned(), value.clone()))
+        });
+        self.known().parts.extend(parts);
     }
 
     /// While the run looks, questions after single objects of this list's kind and namespace are
@@ -200,8 +229,19 @@ impl Cluster for RunView {
         if self.is_absent(query.namespace.as_deref()) {
             return Ok(ObjectList::default());
         }
-        let cell = self.listed(query).await?;
-        Ok(cell.get().cloned().unwrap_or_default())
+        let part = self.known().parts.get(&query).cloned();
+        let Some((whole, label, value)) = part else {
+            let cell = self.listed(query).await?;
+            return Ok(cell.get().cloned().unwrap_or_default());
+        };
+        let cell = self.listed(whole).await?;
+        let whole = cell.get();
+        let items = whole.map(|list| list.items.as_slice()).unwrap_or_default();
+        let is_part = |item: &&Object| item.label(&label) == Some(&value);
+        Ok(ObjectList {
+            items: items.iter().filter(is_part).cloned().collect(),
+            resource_version: whole.map_or_else(String::new, |list| list.resource_version.clone()),
+        })
     }
 
     async fn watch(
@@ -209,7 +249,19 @@ impl Cluster for RunView {
         query: Query,
         resource_version: String,
     ) -> Result<WatchStream, ClusterError> {
-        self.inner.watch(query, resource_version).await
+        if !resource_version.is_empty() {
+            return self.inner.watch(query, resource_version).await;
+        }
+        let shared = Arc::clone(self.known().watches.entry(query.clone()).or_default());
+        // Whoever comes while it is being opened joins it then.
+        let mut shared = shared.lock().await;
+        if let Some(joined) = shared.join() {
+            return Ok(joined);
+        }
+        let opened = self.inner.watch(query, resource_version).await?;
+        let (watch, listener) = SharedWatch::open(opened);
+        *shared = watch;
+        Ok(listener)
     }
 
     async fn create(&self, object: Object, options: WriteOptions) -> Result<Created, ClusterError> {

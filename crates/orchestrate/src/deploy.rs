@@ -176,7 +176,7 @@ impl Deployment {
             .map_err(PlanError::Chart)?;
         let (at, requests) = (Instant::now(), world.requests.count());
         let (seen, view) = world.viewed();
-        gather(&view, &self.namespace);
+        gather(&view, self);
         let graph = wire(self, &seen, &charts, policy).map_err(PlanError::Wiring)?;
         // What the server serves is asked for while the first steps look; who needs it waits for it, or
         // learns why it cannot be had.
@@ -212,8 +212,20 @@ impl Deployment {
 }
 
 /// The kinds of which both releases and our own steps have objects in the namespace: a list of each
-/// is enough for all of them.
-fn gather(view: &RunView, namespace: &str) {
+/// is enough for all of them; and the records of both releases.
+fn gather(view: &RunView, deployment: &Deployment) {
+    let namespace = deployment.namespace.as_str();
+    let releases = [
+        &deployment.external_secrets.release,
+        &deployment.airflow.release,
+    ];
+    view.gather_by_label(
+        &Kind::new("v1", "Secret"),
+        Some(namespace),
+        "owner=helm",
+        "name",
+        &releases.map(Clone::clone),
+    );
     let kinds = [
         ("v1", "ServiceAccount"),
         ("v1", "Secret"),

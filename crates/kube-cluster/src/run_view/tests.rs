@@ -191,3 +191,48 @@ async fn a_question_that_failed_is_asked_again() {
     assert!(view.get(secret()).await.is_err());
     assert!(view.get(secret()).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn lists_that_differ_in_one_label_share_a_list_while_a_run_looks() {
+    let labelled = |name: &str| {
+        let mut object = Object::named(&secret());
+        object.set_label("name", name);
+        object
+    };
+    let all = || Query::all(Kind::new("v1", "Secret"), Some("airflow".into()));
+    let of = |name: &str| all().with_labels(format!("owner=helm,name={name}"));
+    let mut cluster = MockCluster::new();
+    let whole = all().with_labels("owner=helm,name in (one,two)");
+    cluster
+        .expect_list()
+        .withf(move |query| *query == whole)
+        .times(1)
+        .returning(move |_| {
+            Ok(ObjectList {
+                items: vec![labelled("one"), labelled("two"), labelled("one")],
+                resource_version: "7".into(),
+            })
+        });
+    let alone = of("one");
+    cluster
+        .expect_list()
+        .withf(move |query| *query == alone)
+        .times(1)
+        .returning(|_| Ok(ObjectList::default()));
+    let view = RunView::new(Arc::new(cluster));
+    let names = ["one".to_owned(), "two".to_owned()];
+    view.gather_by_label(
+        &Kind::new("v1", "Secret"),
+        Some("airflow"),
+        "owner=helm",
+        "name",
+        &names,
+    );
+    for (name, count) in [("one", 2), ("two", 1)] {
+        let list = view.list(of(name)).await.unwrap();
+        assert_eq!(list.items.len(), count);
+        assert_eq!(list.resource_version, "7");
+    }
+    view.act();
+    assert!(view.list(of("one")).await.unwrap().items.is_empty());
+}
