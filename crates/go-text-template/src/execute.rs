@@ -444,8 +444,10 @@ impl<'s, O: Observer> Execution<'s, O> {
             Value::String(text) => self.out.push(text),
             Value::Object(object) => {
                 let addressed = object.print_addressed().map(Text::from);
-                let text = addressed.unwrap_or_else(|| fmt::sprint_value(value));
-                self.out.push(&text);
+                let pointee = || object.pointee().map(|value| fmt::sprint_value(&value));
+                let text = addressed.or_else(pointee);
+                self.out
+                    .push(&text.unwrap_or_else(|| fmt::sprint_value(value)));
             }
             other => self.out.push(&fmt::sprint_value(other)),
         }

@@ -123,12 +123,10 @@ impl<O: Observer> Execution<'_, O> {
                 .collect::<Arguments>()
         };
         let shown = || {
-            let show = |value: Value| {
-                if value.is_nil() {
-                    NO_VALUE.into()
-                } else {
-                    value
-                }
+            let show = |value: Value| match &value {
+                Value::Object(object) => object.pointee().unwrap_or(value),
+                _ if value.is_nil() => NO_VALUE.into(),
+                _ => value,
             };
             fmt::sprint(&values().into_iter().map(show).collect::<Arguments>())
         };

@@ -108,6 +108,13 @@ impl<O: Observer> Execution<'_, O> {
             let wanted = function.parameter(arguments.len()).unwrap_or(Type::Any);
             values.push(validate(running, Operand::concrete(last), wanted)?);
         }
+        for value in values.iter_mut().skip(usize::from(receiver.is_some())) {
+            if let Value::Object(object) = value
+                && let Some(copied) = object.copied()
+            {
+                *value = copied;
+            }
+        }
         self.spend(running)?;
         self.impurities[function.purity() as usize] += 1;
         if O::ACTIVE {

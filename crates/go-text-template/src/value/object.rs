@@ -62,6 +62,17 @@ pub trait Object: Any + Debug {
         None
     }
 
+    /// What this points at, if it is a pointer without a `String()`: actions and `html` and its like print
+    /// that.
+    fn pointee(&self) -> Option<Value> {
+        None
+    }
+
+    /// What functions get instead, if they get a copy that lacks the methods of a pointer to this.
+    fn copied(&self) -> Option<Value> {
+        None
+    }
+
     /// Whether Go's `==` can compare two of this type; a struct that holds a slice or map cannot be.
     fn is_comparable(&self) -> bool {
         true

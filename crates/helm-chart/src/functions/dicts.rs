@@ -5,6 +5,7 @@ use go_text_template::{FunctionError, List, Map, MapType, Purity, Text, Type, Va
 
 use super::arguments::{Answer, any, map, text, to_text};
 use super::entry::Entry;
+use super::record::Record;
 
 /// Nesting beyond which a copy is refused; Go's stack would overflow.
 const MAX_DEPTH: usize = 1_000;
@@ -227,6 +228,16 @@ fn deep_copy(value: &Value, depth: usize, left: &mut usize) -> Answer {
                 .collect::<Result<_, _>>()?;
             Value::List(List::with_type(list.list_type(), copy))
         }
-        other => other.clone(),
+        other => match other.downcast::<Record>() {
+            // What Go does not export is not copied.
+            Some(record) if record.unexported.is_some() => {
+                let mut copy = record.clone();
+                if let Some((_, _, value)) = &mut copy.unexported {
+                    *value = "".into();
+                }
+                Value::object(copy)
+            }
+            _ => other.clone(),
+        },
     })
 }

@@ -88,6 +88,23 @@ impl Object for Record {
         self.text.clone()
     }
 
+    fn pointee(&self) -> Option<Value> {
+        let go_type = self.go_type.strip_prefix('*')?;
+        let fields = self.clone();
+        Some(Value::object(Self { go_type, ..fields }))
+    }
+
+    fn copied(&self) -> Option<Value> {
+        self.text.as_ref()?;
+        let (text, methods): (_, &[Function]) = (None, &[]);
+        let fields = self.clone();
+        Some(Value::object(Self {
+            text,
+            methods,
+            ..fields
+        }))
+    }
+
     fn print(&self) -> String {
         let pointer = if self.go_type.starts_with('*') {
             "&"
