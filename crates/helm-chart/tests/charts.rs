@@ -39,7 +39,7 @@ fn files_find_their_place() {
         ("values.yaml", "\u{feff}size: 1"),
         ("crds/x.YAML", "kind: X"),
         ("README.md", "hi"),
-        ("charts/loose.txt", "x"),
+        ("charts/.gitkeep", ""),
         ("charts/_skipped/Chart.yaml", "nonsense"),
         ("charts/a.tgz.prov", "signature"),
     ])
@@ -75,8 +75,41 @@ fn unusable_charts_are_refused_in_helms_words() {
     );
     refused(
         &[("Chart.yaml", "apiVersion: v3\nname: a\nversion: 1.0.0")],
+        "invalid chart apiVersion",
+    );
+    refused(
+        &[("Chart.yaml", "apiVersion: v4\nname: a\nversion: 1.0.0")],
         "unsupported chart version",
     );
+    refused(
+        &[("Chart.yaml", &format!("{METADATA}maintainers: [null]\n"))],
+        "validation: maintainers must not contain empty or null nodes",
+    );
+    for (path, text, wanted) in [
+        (
+            "loose.txt",
+            "x",
+            "error unpacking subchart loose.txt in c: Chart.yaml file is missing",
+        ),
+        (
+            "s.tgz",
+            "short",
+            "error unpacking subchart s.tgz in c: unexpected EOF",
+        ),
+        (
+            "s.tgz",
+            "long enough",
+            "error unpacking subchart s.tgz in c: gzip: invalid header",
+        ),
+        (
+            "s.tgz/Chart.yaml",
+            METADATA,
+            "error unpacking subchart tar in c: expected s.tgz, got s.tgz/Chart.yaml",
+        ),
+    ] {
+        let path = format!("charts/{path}");
+        refused(&[("Chart.yaml", METADATA), (&path, text)], wanted);
+    }
     refused(
         &[("Chart.yaml", METADATA), ("charts/s/templates/x", "")],
         "error unpacking subchart s in c: Chart.yaml file is missing",
@@ -188,6 +221,32 @@ fn helm_3_does_not_look_at_later_documents_nor_at_the_version_of_a_chart() {
     for profile in [Profile::Helm3, Profile::Helm4] {
         loaded("charts/s/Chart.yaml", &unknown, profile).unwrap();
     }
+}
+
+#[test]
+fn yaml_that_is_no_utf_8_is_refused_or_read_as_utf_16() {
+    let load = |name: &str, bytes: &[u8]| {
+        let mut files = vec![ChartFile::new("Chart.yaml", METADATA)];
+        files.retain(|file| file.name != name);
+        files.push(ChartFile::new(name, bytes));
+        Chart::from_files(files)
+    };
+    assert_eq!(
+        chain(&load("values.yaml", b"a: \xff\n").unwrap_err()),
+        "cannot load values.yaml: cannot unmarshal yaml document: error converting YAML to JSON: \
+         yaml: invalid leading UTF-8 octet"
+    );
+    let wide: Vec<u8> = METADATA.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let chart = load("Chart.yaml", &[&[0xFF, 0xFE], wide.as_slice()].concat()).unwrap();
+    assert_eq!(chart.name(), "c");
+}
+
+#[test]
+fn of_names_that_differ_in_case_the_last_one_counts() {
+    let metadata = "apiVersion: v2\napiversion: v1\nNAME: d\nname: c\nversion: 1.2.3\n";
+    let loaded = chart(&[("Chart.yaml", metadata)]).unwrap();
+    assert_eq!(loaded.metadata().api_version, "v1");
+    assert_eq!(loaded.name(), "c");
 }
 
 #[test]

@@ -192,6 +192,44 @@ fn failures_read_as_in_helm() {
 }
 
 #[test]
+fn what_is_no_manifest_is_told_in_the_words_of_each_helm() {
+    let refused = |text: &str, profile| {
+        let chart = chart(&[("templates/t.yaml", text)]);
+        let options = RenderOptions::default().with_profile(profile);
+        let release = Release::install("r", "ns");
+        let values = Values::default();
+        let rendered = chart.render_with(&release, &values, &Environment::sealed(), &options);
+        let error = rendered.unwrap_err();
+        let source = error.source().map(ToString::to_string).unwrap_or_default();
+        format!("{error}: {source}")
+    };
+    let decoding = "YAML parse error on c/templates/t.yaml: error unmarshaling JSON: while decoding \
+                    JSON: json: cannot unmarshal";
+    for (profile, package) in [(Profile::Helm4, "util"), (Profile::Helm3, "releaseutil")] {
+        assert_eq!(
+            refused("only words", profile),
+            format!("{decoding} string into Go value of type {package}.SimpleHead")
+        );
+        assert_eq!(
+            refused("metadata: x", profile),
+            format!(
+                "{decoding} string into Go struct field SimpleHead.metadata of type struct {{ Name \
+                 string \"json:\\\"name\\\"\"; Annotations map[string]string \"json:\\\"annotations\\\"\" }}"
+            )
+        );
+        assert_eq!(
+            refused("metadata: {annotations: {a: [b]}}", profile),
+            format!("{decoding} array into Go struct field .metadata.annotations of type string")
+        );
+        assert_eq!(
+            refused("a: {{ b64dec \"/w==\" }}", profile),
+            "YAML parse error on c/templates/t.yaml: error converting YAML to JSON: \
+             yaml: invalid leading UTF-8 octet"
+        );
+    }
+}
+
+#[test]
 fn library_charts_and_unfit_clusters_are_refused() {
     let library = "apiVersion: v2\nname: l\nversion: 0.1.0\ntype: library\n";
     let chart = Chart::from_files(vec![ChartFile::new("Chart.yaml", library)]).expect("it loads");

@@ -1,6 +1,6 @@
 //! From a gzipped tar to files, with the guards of Helm's `pkg/chart/loader/archive` (v4.2.4).
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Error, ErrorKind, Read};
 
 use flate2::read::MultiGzDecoder;
 
@@ -15,6 +15,9 @@ pub const MAX_FILE_BYTES: u64 = 5 * 1024 * 1024;
 pub const MAX_TREE_BYTES: u64 = 4 * MAX_CHART_BYTES;
 /// The most files a chart may hold with all archives in it.
 pub const MAX_TREE_FILES: usize = 100_000;
+
+/// How long the head of a gzip stream is.
+const GZIP_HEADER: usize = 10;
 
 /// An archive that is not accepted, in Helm's words.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -75,6 +78,19 @@ pub enum ArchiveError {
     FileTooLarge(String),
 }
 
+impl ArchiveError {
+    /// What Helm says of an archive that it finds within a chart: the words of Go's readers.
+    pub(crate) fn unpacking(&self) -> String {
+        match self {
+            Self::Damaged(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                "unexpected EOF".to_owned()
+            }
+            Self::Damaged(error) => error.to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// Unpacks a chart archive.
 ///
 /// The first part of every path is dropped. Links are files without content; nothing is followed.
@@ -106,6 +122,9 @@ pub(crate) fn read_within(
     bytes: &[u8],
     allowance: &mut Allowance,
 ) -> Result<Vec<ChartFile>, ArchiveError> {
+    if bytes.len() >= GZIP_HEADER && !bytes.starts_with(&[0x1F, 0x8B, 8]) {
+        return Err(ArchiveError::Damaged(Error::other("gzip: invalid header")));
+    }
     // Headers and padding do not count as content, yet they are bounded, too.
     let limit = allowance.bytes.min(2 * MAX_CHART_BYTES);
     let stream = MultiGzDecoder::new(Cursor::new(bytes)).take(limit);

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::yaml::YamlError;
+
 /// A file of a chart: path from the chart's root, with `/`, and content without byte-order mark.
 /// Cheap to clone: the content is shared.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,6 +64,17 @@ impl ChartFile {
         match &self.content {
             Content::Text(text) => Cow::Borrowed(text),
             Content::Bytes(bytes) => String::from_utf8_lossy(bytes),
+        }
+    }
+
+    /// The content as a reader of YAML takes it.
+    ///
+    /// # Errors
+    /// For bytes that are no text.
+    pub(crate) fn yaml_text(&self) -> Result<Cow<'_, str>, YamlError> {
+        match &self.content {
+            Content::Text(text) => Ok(Cow::Borrowed(text)),
+            Content::Bytes(bytes) => crate::yaml::text_of(bytes),
         }
     }
 

@@ -39,13 +39,8 @@ pub(super) fn import_values(
     let imported = Shared::default();
     for dependency in dependencies {
         for import in &dependency.import_values {
-            let (child, parent) = match import {
-                Value::String(name) => (format!("exports.{name}"), ".".to_owned()),
-                Value::Object(map) => {
-                    let part = |key: &str| map.get(key).map_or("<nil>".to_owned(), go_value);
-                    (part("child"), part("parent"))
-                }
-                _ => continue,
+            let Some([child, parent]) = child_and_parent(import) else {
+                continue;
             };
             match values.lookup(&format!("{}.{child}", dependency.name)) {
                 Some(table) => imported.merge(&table.nested(&parent), 0),
@@ -59,6 +54,18 @@ pub(super) fn import_values(
     let result = Shared::from(values.to_table(0));
     result.merge(&imported, 0);
     result.to_table(0)
+}
+
+/// The paths that an entry of `import-values` names; other entries mean nothing.
+pub(crate) fn child_and_parent(import: &Value) -> Option<[String; 2]> {
+    match import {
+        Value::String(name) => Some([format!("exports.{name}"), ".".to_owned()]),
+        Value::Object(map) => {
+            let part = |key: &str| map.get(key).map_or("<nil>".to_owned(), go_value);
+            Some([part("child"), part("parent")])
+        }
+        _ => None,
+    }
 }
 
 impl Shared {

@@ -1,5 +1,6 @@
 //! From files to a chart: what each file is, subcharts included (Helm `pkg/chart/v2/loader`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -44,9 +45,9 @@ pub enum ChartError {
     #[diagnostic(transparent)]
     Invalid(MetadataError),
     /// `apiVersion` is neither `v1` nor `v2`. Helm 3 does not look, nor does Helm 4 at subcharts.
-    #[error("unsupported chart version")]
+    #[error("{}", if .0 == "v3" { "invalid chart apiVersion" } else { "unsupported chart version" })]
     #[diagnostic(code(aka::chart::unsupported), help("apiVersion must be v1 or v2"))]
-    Unsupported,
+    Unsupported(String),
     /// `values.yaml` cannot be read.
     #[error("cannot load values.yaml{}", if *.profile == Profile::Helm4 { .source.helm4_prefix() } else { "" })]
     #[diagnostic(code(aka::chart::values))]
@@ -66,6 +67,21 @@ pub enum ChartError {
         parent: String,
         /// What is wrong with it.
         source: Box<ChartError>,
+    },
+    /// What stands for an archive under `charts/` cannot be unpacked.
+    #[error("{}", .0.unpacking())]
+    #[diagnostic(transparent)]
+    InnerArchive(ArchiveError),
+    /// A folder under `charts/` is named like an archive.
+    #[error("error unpacking subchart tar in {parent}: expected {name}, got {found}")]
+    #[diagnostic(code(aka::chart::folder_as_archive))]
+    FolderAsArchive {
+        /// The chart it is in.
+        parent: String,
+        /// The folder.
+        name: String,
+        /// The first file in it.
+        found: String,
     },
     /// Charts contain charts too deeply.
     #[error("charts are nested deeper than {MAX_CHART_DEPTH} levels")]
@@ -149,6 +165,9 @@ fn load(
     let unreadable = |file: &str| {
         let file = file.to_owned();
         move |source: MetadataError| {
+            if matches!(source, MetadataError::Validation(_)) {
+                return ChartError::Invalid(source);
+            }
             let source = source.in_words_of(profile, depth == 0 && file == "Chart.yaml");
             ChartError::Metadata { file, source }
         }
@@ -156,13 +175,15 @@ fn load(
     let mut metadata = None;
     for file in &files {
         if file.name == "Chart.yaml" {
-            metadata = Some(Metadata::read(&file.text()).map_err(unreadable("Chart.yaml"))?);
+            let text = file.yaml_text().map_err(MetadataError::Yaml);
+            let read = text.and_then(|text| Metadata::read(&text));
+            metadata = Some(read.map_err(unreadable("Chart.yaml"))?);
         }
     }
     let mut metadata = metadata.ok_or(ChartError::NoMetadata)?;
     let is_judged = profile == Profile::Helm4 && depth == 0;
     if is_judged && !matches!(metadata.api_version.as_str(), "v1" | "v2") {
-        return Err(ChartError::Unsupported);
+        return Err(ChartError::Unsupported(metadata.api_version));
     }
     let mut lock = None;
     let mut raw_values = None;
@@ -188,7 +209,19 @@ fn load(
                     kept.push(file);
                 }
             }
-            "values.yaml" => raw_values = Some(file.shared_text()),
+            "values.yaml" => {
+                let text = file.yaml_text();
+                raw_values = Some(match &text {
+                    Ok(Cow::Borrowed(_)) => file.shared_text(),
+                    Ok(Cow::Owned(text)) => text.as_str().into(),
+                    Err(source) => {
+                        return Err(ChartError::Values {
+                            profile,
+                            source: source.clone(),
+                        });
+                    }
+                });
+            }
             "values.schema.json" => schema = Some(file.shared_data()),
             name if name.starts_with("templates/") => templates.push(file),
             name => match name.strip_prefix("charts/") {
@@ -254,23 +287,27 @@ fn load_subcharts(
             continue;
         }
         let child = if Path::new(&name).extension() == Some("tgz".as_ref()) {
-            match files.iter().find(|file| file.name == name) {
-                Some(archive) => read_within(archive.data(), loading.allowance)
-                    .map_err(ChartError::from)
-                    .and_then(|files| load(files, depth + 1, loading)),
-                None => Err(ChartError::NoMetadata),
-            }
+            let archive = files.first().filter(|file| file.name == name);
+            let Some(archive) = archive else {
+                let found = files
+                    .first()
+                    .map_or(String::new(), |file| file.name.clone());
+                let parent = parent.to_owned();
+                return Err(ChartError::FolderAsArchive {
+                    parent,
+                    name,
+                    found,
+                });
+            };
+            read_within(archive.data(), loading.allowance)
+                .map_err(ChartError::InnerArchive)
+                .and_then(|files| load(files, depth + 1, loading))
         } else {
             let inner = files.into_iter().filter_map(|file| {
                 let (_, rest) = file.name.split_once('/')?;
                 Some(file.clone().renamed(rest))
             });
-            let inner: Vec<_> = inner.collect();
-            if inner.is_empty() {
-                // A loose file under `charts/`.
-                continue;
-            }
-            load(inner, depth + 1, loading)
+            load(inner.collect(), depth + 1, loading)
         };
         children.push(child.map_err(|source| ChartError::Subchart {
             name,

@@ -456,13 +456,11 @@ impl<'v> Fields<'v> {
     /// The value of a field; names match whatever their case, null is absent.
     fn get(&self, name: &str) -> Option<&'v Value> {
         let entries = self.entries?;
-        let found = entries.get(name).or_else(|| {
-            entries
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value)
-        });
-        found.filter(|value| !value.is_null())
+        // Of several the last one counts, in the order of the names.
+        let found = entries
+            .iter()
+            .filter(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null());
+        found.max_by_key(|(key, _)| *key).map(|(_, value)| value)
     }
 
     fn mismatch(&self, name: &str, value: &Value, wanted: &'static str) -> MetadataError {

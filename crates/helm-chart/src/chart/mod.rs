@@ -10,6 +10,7 @@ mod resolve;
 use std::sync::{Arc, OnceLock};
 
 pub use file::ChartFile;
+pub(crate) use import::child_and_parent;
 pub use load::ChartError;
 pub use metadata::{Dependency, Lock, Maintainer, Metadata, MetadataError};
 pub use resolve::{DependencyError, Resolved, ResolvedChart};

@@ -96,13 +96,10 @@ impl Object for Record {
 
     fn copied(&self) -> Option<Value> {
         self.text.as_ref()?;
-        let (text, methods): (_, &[Function]) = (None, &[]);
-        let fields = self.clone();
-        Some(Value::object(Self {
-            text,
-            methods,
-            ..fields
-        }))
+        let mut copy = self.clone();
+        copy.text = None;
+        copy.methods = &[];
+        Some(Value::object(copy))
     }
 
     fn print(&self) -> String {

@@ -191,6 +191,9 @@ impl std::fmt::Debug for Manifest {
     }
 }
 
+/// The type of the metadata, as Go prints it.
+const METADATA_TYPE: &str = r#"struct { Name string "json:\"name\""; Annotations map[string]string "json:\"annotations\"" }"#;
+
 /// The fields [`Head`] is read from.
 const HEAD_FIELDS: &[&str] = &["apiVersion", "kind", "metadata"];
 
@@ -214,11 +217,11 @@ impl Head {
                 return Err(YamlError::field_mismatch(
                     json_type(other),
                     "SimpleHead.metadata",
-                    "struct",
+                    METADATA_TYPE,
                 ));
             }
         };
-        head.name = text(metadata.get("name"), "SimpleHead.metadata.name")?;
+        head.name = text(metadata.get("name"), ".metadata.name")?;
         head.namespace = metadata
             .get("namespace")
             .and_then(Value::as_str)
@@ -227,12 +230,12 @@ impl Head {
             None | Some(Value::Null) => {}
             Some(Value::Object(annotations)) => {
                 for (key, value) in annotations {
-                    let value = text(Some(value), "SimpleHead.metadata.annotations")?;
+                    let value = text(Some(value), ".metadata.annotations")?;
                     head.annotations.insert(key.clone(), value);
                 }
             }
             Some(other) => {
-                let field = "SimpleHead.metadata.annotations";
+                let field = ".metadata.annotations";
                 return Err(YamlError::field_mismatch(
                     json_type(other),
                     field,

@@ -109,7 +109,10 @@ impl Manifests {
             }
             let documents = read(path, text).map_err(|source| ManifestError {
                 path: path.clone(),
-                source,
+                source: match profile {
+                    Profile::Helm4 => source,
+                    Profile::Helm3 => source.with_type("util.", "releaseutil."),
+                },
             })?;
             let path: Arc<str> = path.as_str().into();
             for document in documents.iter() {

@@ -8,22 +8,44 @@ use regex::Regex;
 pub(super) struct Glob {
     /// None where the pattern is broken.
     expression: Option<Regex>,
+    /// How many bytes a path must have, if the pattern has a fixed number of characters: Helm does
+    /// not tell the two apart.
+    length: Option<usize>,
 }
 
 /// Compiles a pattern; a broken one matches everything, as Helm falls back to `**`.
 pub(super) fn compile(pattern: &str) -> Glob {
     Glob {
         expression: translate(pattern).and_then(|expression| Regex::new(&expression).ok()),
+        length: fixed_length(pattern),
     }
 }
 
 impl Glob {
     /// Whether the whole path matches.
     pub(super) fn is_match(&self, path: &str) -> bool {
-        self.expression
-            .as_ref()
-            .is_none_or(|expression| expression.is_match(path))
+        self.expression.as_ref().is_none_or(|expression| {
+            self.length.is_none_or(|length| length == path.len()) && expression.is_match(path)
+        })
     }
+}
+
+/// The number of characters of a pattern of single ones, at least one of which may vary.
+fn fixed_length(pattern: &str) -> Option<usize> {
+    if !pattern.contains(['?', '[']) || pattern.contains(['*', '{', '\\']) {
+        return None;
+    }
+    let (mut length, mut is_in_class) = (0, false);
+    for character in pattern.chars() {
+        match character {
+            '[' => is_in_class = true,
+            ']' => is_in_class = false,
+            _ if is_in_class => continue,
+            _ => {}
+        }
+        length += usize::from(character != '[');
+    }
+    Some(length)
 }
 
 fn translate(pattern: &str) -> Option<String> {
@@ -95,6 +117,9 @@ mod tests {
         assert_eq!(matching("[ab].{txt,md}"), ["a.txt", "b.md"]);
         assert_eq!(matching("[!a].md"), ["b.md"]);
         assert_eq!(matching("?.txt"), ["a.txt"]);
+        assert!(!compile("?.txt").is_match("é.txt"));
+        assert!(!compile("[!b].txt").is_match("é.txt"));
+        assert!(compile("*?.txt").is_match("é.txt"));
     }
 
     #[test]

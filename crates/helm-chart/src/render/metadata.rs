@@ -3,9 +3,8 @@
 use go_text_template::{List, ListType, Map, MapType, Type, Value};
 
 use crate::Profile;
-use crate::chart::{Dependency, Maintainer, Metadata};
+use crate::chart::{Dependency, Maintainer, Metadata, child_and_parent};
 use crate::functions::{Field, Record};
-use crate::render::context::from_json;
 
 /// The value of `.Chart` for a chart under this name with these dependencies.
 pub(super) fn value(
@@ -139,7 +138,12 @@ fn all_dependencies(items: &[Dependency], profile: Profile) -> Value {
             omit_empty,
             value: value.into(),
         };
-        let imports = Value::list(item.import_values.iter().map(from_json));
+        let imports = item.import_values.iter().filter_map(child_and_parent);
+        let import = |[child, parent]: [String; 2]| {
+            let map = Map::from_iter([("child", child), ("parent", parent)]);
+            Value::from(map.retyped(MapType::STRING))
+        };
+        let imports = Value::list(imports.map(import));
         vec![
             text("Name", "name", false, &item.name),
             text("Version", "version", true, &item.version),

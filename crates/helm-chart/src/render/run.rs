@@ -1,5 +1,6 @@
 //! One render: chart, release, values and environment in; files, manifests and hooks out.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +14,8 @@ use super::tracer::Tracer;
 use super::{Answers, RenderError};
 use crate::chart::{Resolved, ResolvedChart};
 use crate::environment::{Environment, Source, SourceKind, Tape};
-use crate::manifest::{Hook, Manifest, Manifests, NotesScope};
+use crate::manifest::{Hook, Manifest, ManifestError, Manifests, NotesScope};
+use crate::yaml::YamlError;
 use crate::{Capabilities, Chart, Profile, Release, Values};
 
 /// What a render may be told beside chart, release, values and environment.
@@ -95,6 +97,8 @@ pub struct RenderedFiles {
     pub files: BTreeMap<String, Arc<str>>,
     /// Every use of the clock and of randomness, in order.
     pub sources: Vec<Source>,
+    /// Files whose text is no UTF-8, and what a reader of YAML says of it.
+    damaged: BTreeMap<String, YamlError>,
 }
 
 /// A rendered chart: its manifests and hooks in order, its notes, and how it came about.
@@ -253,13 +257,27 @@ impl Chart {
         files: RenderedFiles,
         options: &RenderOptions,
     ) -> Result<Rendered, RenderError> {
-        let mut manifests = Manifests::from_remembered(
+        let manifests = Manifests::from_remembered(
             &files.files,
             self.name(),
             options.notes,
             options.profile,
             |name| engine.last(name),
-        )?;
+        );
+        let is_read = |path: &&String| {
+            let base = path.rsplit('/').next().unwrap_or(path);
+            !base.starts_with('_') && !base.ends_with("NOTES.txt")
+        };
+        let damaged = files.damaged.iter().find(|(path, _)| is_read(path));
+        let mut manifests = match (manifests, damaged) {
+            (Ok(manifests), None) => manifests,
+            (Err(error), None) => return Err(error.into()),
+            (Err(error), Some((path, _))) if error.path < *path => return Err(error.into()),
+            (_, Some((path, source))) => {
+                let (path, source) = (path.clone(), source.clone());
+                return Err(ManifestError { path, source }.into());
+            }
+        };
         let crds = resolved.root.crds();
         manifests.crds = crds
             .into_iter()
@@ -401,7 +419,7 @@ fn execute<O: Observer>(
         .with_state(environment.tape())
         .with_state(state)
         .with_observer(observer(&values));
-    let mut files = BTreeMap::new();
+    let (mut files, mut damaged) = (BTreeMap::new(), BTreeMap::new());
     for file in &engine.files {
         let Some(dot) = maps.get(file.chart) else {
             continue;
@@ -414,12 +432,23 @@ fn execute<O: Observer>(
         let output = execution.execute_bytes(&file.name, Value::Map(dot.clone()));
         let output =
             output.map_err(|error| RenderError::execute(error, profile, &resolved.values))?;
-        files.insert(file.name.clone(), file.last.share(&printed(output)));
+        let text = printed(output);
+        if matches!(text, Cow::Owned(_))
+            && let Err(error) = crate::yaml::text_of(output)
+        {
+            damaged.insert(file.name.clone(), error);
+        }
+        files.insert(file.name.clone(), file.last.share(&text));
         executed(execution.observer(), &file.name);
     }
     let sources = execution
         .state::<Tape>()
         .map(|tape| tape.sources().to_vec())
         .unwrap_or_default();
-    Ok((RenderedFiles { files, sources }, execution.into_observer()))
+    let files = RenderedFiles {
+        files,
+        sources,
+        damaged,
+    };
+    Ok((files, execution.into_observer()))
 }

@@ -93,6 +93,15 @@ impl YamlError {
         }
     }
 
+    /// The same where the type wanted is in another package.
+    pub(crate) fn with_type(mut self, package: &str, other: &str) -> Self {
+        let [package, other] = [package, other].map(|name| format!("of type {name}"));
+        if self.stage == Stage::Decoding {
+            self.reason = self.reason.replacen(&package, &other, 1);
+        }
+        self
+    }
+
     /// A line that looks like a separator of documents and is none (Kubernetes' `YAMLReader`).
     pub(crate) fn separator(rest: &str) -> Self {
         let reason = format!("invalid Yaml document separator: {rest}");

@@ -23,6 +23,7 @@ mod tests;
 pub use emit::{EmitError, to_string, to_string_pretty, write};
 pub use error::YamlError;
 pub(crate) use fields::{Fields, parse_fields, parse_fields_before};
+pub(crate) use read::text_of;
 pub use read::{
     parse, parse_bytes_with, parse_documents, parse_exact, parse_exact_documents, parse_strict,
     parse_table, parse_with,

@@ -1,5 +1,7 @@
 //! The entries to the reader: which documents, which numbers, how strict.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::YamlError;
@@ -46,6 +48,34 @@ pub fn parse_bytes_with<B: Builder>(bytes: &[u8], builder: &mut B) -> Result<B::
     }
     let damaged = bytes.get(valid..).unwrap_or_default();
     Err(YamlError::syntax(damage(damaged), None))
+}
+
+/// The text that go-yaml reads from bytes: UTF-8, or UTF-16 that begins with its mark.
+///
+/// # Errors
+/// For the first bytes that are no character, unless what comes before them is wrong.
+pub(crate) fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, YamlError> {
+    let units = |unit: fn([u8; 2]) -> u16| -> Vec<u16> {
+        let pairs = bytes[2..].chunks_exact(2);
+        pairs.map(|pair| unit([pair[0], pair[1]])).collect()
+    };
+    let wide = match bytes {
+        [0xFF, 0xFE, ..] => units(u16::from_le_bytes),
+        [0xFE, 0xFF, ..] => units(u16::from_be_bytes),
+        _ => {
+            if let Ok(text) = std::str::from_utf8(bytes) {
+                return Ok(Cow::Borrowed(text));
+            }
+            let mut exact = ExactNumbers;
+            return match parse_bytes_with(bytes, &mut exact) {
+                Ok(_) => Ok(String::from_utf8_lossy(bytes)),
+                Err(error) => Err(error),
+            };
+        }
+    };
+    String::from_utf16(&wide)
+        .map(Cow::Owned)
+        .map_err(|_| YamlError::syntax("unexpected low surrogate area", None))
 }
 
 /// What go-yaml's reader says of bytes whose first letter is not UTF-8.

@@ -6,6 +6,7 @@
 //! lengths of what keeps its length, or the same words in another order.
 
 use super::helm::Answer;
+use super::reports;
 
 /// What the comparison of several answers of Helm's with ours came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,11 @@ fn judge_errors(helm: &[Answer], ours: &str) -> Verdict {
         .filter_map(|answer| answer.as_deref().err())
         .map(String::as_str)
         .collect();
+    if reports::same_but_for_order(helm, &Err(ours.to_owned())) {
+        return Verdict::Equal {
+            random_lines: ours.lines().count(),
+        };
+    }
     let repeats = errors.windows(2).all(|pair| pair[0] == pair[1]);
     if !repeats && errors.iter().any(|error| same_words(error, ours, '\n')) {
         return Verdict::Equal {
