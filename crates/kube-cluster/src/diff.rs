@@ -1,5 +1,5 @@
 //! [`differences`]: which declared fields a live object does not have as declared. It owns what
-//! counts as equal (quantities, numbers as text, empty tables) and how list elements pair up; it
+//! counts as equal (quantities, numbers as text, empty tables, zeros left out) and how list elements pair up; it
 //! refuses to look at fields nobody declared, so server defaults never show. Pure.
 
 use converge::FieldChange;
@@ -36,7 +36,8 @@ impl FieldDifference {
 }
 
 /// Compares a declared object with a live one: every declared field whose live value differs, in
-/// the order of the declaration. Identity (`apiVersion`, `kind`, name, namespace) and what the
+/// the order of the declaration. A zero that the server does not keep in writing is no difference as
+/// long as a manager owns its field. Identity (`apiVersion`, `kind`, name, namespace) and what the
 /// server alone writes (`status`, resource version, …) are not compared.
 ///
 /// Values of a Secret's `data` and `stringData` are given as `"(secret)"`; a declared
@@ -75,7 +76,19 @@ pub fn differences(declared: &Object, live: &Object) -> Vec<FieldDifference> {
             difference.declared = "(secret)".into();
         }
     }
+    found.retain(|one| one.live.is_some() || one.owners.is_empty() || !is_zero(&one.declared));
     found
+}
+
+/// What Go leaves out of a built-in kind's JSON (`omitempty` in `k8s.io/api`): `hostNetwork: false` is
+/// not there again when it is read. That somebody owns the field tells it from one that was taken away.
+fn is_zero(declared: &Value) -> bool {
+    match declared {
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
 }
 
 /// Fields of `metadata` a declaration may set.
@@ -403,6 +416,22 @@ mod tests {
         assert_eq!(
             (found[0].live.clone(), found[0].declared.clone()),
             (Some(json!("(secret)")), json!("(secret)"))
+        );
+    }
+
+    #[test]
+    fn what_the_server_leaves_out_because_it_says_nothing_is_as_declared() {
+        let declared =
+            json!({"spec": {"hostNetwork": false, "host": "", "grace": 0, "paused": true}});
+        let fields =
+            json!({"f:spec": {"f:hostNetwork": {}, "f:host": {}, "f:grace": {}, "f:paused": {}}});
+        let entry = json!({"manager": "helm", "operation": "Apply", "fieldsV1": fields});
+        let owned = json!({"metadata": {"managedFields": [entry]}, "spec": {}});
+        check(declared.clone(), owned, &["spec.paused"]);
+        check(
+            declared,
+            json!({"spec": {}}),
+            &["spec.grace", "spec.host", "spec.hostNetwork", "spec.paused"],
         );
     }
 
