@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use helm_chart::archive::{read_archive, write_archive};
+use helm_chart::archive::{read_archive, read_chart_yaml, write_archive};
 use helm_chart::{Chart, ChartFile, Profile};
 
 const METADATA: &str = "apiVersion: v2\nname: c\nversion: 1.2.3\nappVersion: 1.20\n";
@@ -291,6 +291,21 @@ fn damaged_archives_are_refused() {
     assert!(Chart::from_archive(b"no archive at all").is_err());
     let archive = write_archive(&chart(&[("Chart.yaml", METADATA)]).unwrap(), 0).unwrap();
     assert!(Chart::from_archive(&archive[..archive.len() / 2]).is_err());
+}
+
+#[test]
+fn chart_yaml_is_read_without_what_follows() {
+    let numbers: Vec<String> = (0..20_000_u32)
+        .map(|number| number.wrapping_mul(2_654_435_761).to_string())
+        .collect();
+    let long = chart(&[("Chart.yaml", METADATA), ("templates/a", &numbers.concat())]).unwrap();
+    let archive = write_archive(&long, 0).unwrap();
+    let cut = &archive[..archive.len() / 2];
+    assert!(read_archive(cut).is_err());
+    let file = read_chart_yaml(cut).unwrap().unwrap();
+    assert_eq!(file.name, "Chart.yaml");
+    assert!(file.text().contains("name:"));
+    assert!(read_chart_yaml(b"no archive at all").is_err());
 }
 
 #[test]

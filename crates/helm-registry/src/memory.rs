@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use helm_chart::archive::read_archive;
+use helm_chart::archive::read_chart_yaml;
 use helm_chart::chart::{ChartError, Metadata};
 
 use crate::resolve::{newest_first, offered};
@@ -71,13 +71,9 @@ pub(crate) fn not_found(source: &str, chart: &ChartRef, versions: &[ChartVersion
     SourceError::new("pull", format!("chart {chart} from {source}"), kind)
 }
 
-/// What an archive says of itself; the error says why it is no chart.
+/// What an archive says of itself at its head; the error says why it is no chart.
 pub(crate) fn describe(bytes: &[u8]) -> Result<(String, ChartVersion), ChartError> {
-    let files = read_archive(bytes)?;
-    let file = files
-        .iter()
-        .find(|file| file.name == "Chart.yaml")
-        .ok_or(ChartError::NoMetadata)?;
+    let file = read_chart_yaml(bytes)?.ok_or(ChartError::NoMetadata)?;
     let metadata = Metadata::parse(&file.text()).map_err(|source| ChartError::Metadata {
         file: file.name.clone(),
         source,

@@ -1,6 +1,6 @@
 //! [`differences`]: which declared fields a live object does not have as declared. It owns what
-//! counts as equal (quantities, numbers as text, empty tables, zeros left out) and how list elements pair up; it
-//! refuses to look at fields nobody declared, so server defaults never show. Pure.
+//! counts as equal (quantities, numbers as text, empty tables, zeros left out) and how list elements
+//! pair up; it refuses to look at fields nobody declared, so server defaults never show. Pure.
 
 use converge::FieldChange;
 use serde_json::{Map, Value};

@@ -11,6 +11,6 @@ pub use pattern::path_matches;
 pub(crate) use read::{Allowance, read_within};
 pub use read::{
     ArchiveError, MAX_CHART_BYTES, MAX_FILE_BYTES, MAX_TREE_BYTES, MAX_TREE_FILES, clean_path,
-    read_archive,
+    read_archive, read_chart_yaml,
 };
 pub use write::{PackageError, write_archive};

@@ -101,6 +101,20 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, ArchiveError> {
     read_within(bytes, &mut Allowance::default())
 }
 
+/// The file `Chart.yaml` of a chart archive, which is read no further than to it: `helm package` writes
+/// it first, and what follows may be megabytes. `None` if the archive holds none.
+///
+/// # Errors
+/// As [`read_archive`], for what comes before the file.
+pub fn read_chart_yaml(bytes: &[u8]) -> Result<Option<ChartFile>, ArchiveError> {
+    let is_it = |file: &ChartFile| file.name == "Chart.yaml";
+    let limit = Allowance::default();
+    let stream = MultiGzDecoder::new(Cursor::new(bytes)).take(limit.bytes);
+    let mut archive = tar::Archive::new(stream);
+    let files = read_files(&mut archive, &mut { limit.files }, is_it)?;
+    Ok(files.into_iter().next_back().filter(is_it))
+}
+
 /// What a chart may still hold, archives within archives included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
@@ -129,7 +143,7 @@ pub(crate) fn read_within(
     let limit = allowance.bytes.min(2 * MAX_CHART_BYTES);
     let stream = MultiGzDecoder::new(Cursor::new(bytes)).take(limit);
     let mut archive = tar::Archive::new(stream);
-    let files = read_files(&mut archive, &mut allowance.files);
+    let files = read_files(&mut archive, &mut allowance.files, |_| false);
     let left = archive.into_inner().limit();
     allowance.bytes -= limit - left;
     if allowance.bytes == 0 {
@@ -138,9 +152,11 @@ pub(crate) fn read_within(
     files
 }
 
+/// Reads files up to the end or to the one that is the last wanted.
 fn read_files(
     archive: &mut tar::Archive<impl Read>,
     allowed: &mut usize,
+    is_last: impl Fn(&ChartFile) -> bool,
 ) -> Result<Vec<ChartFile>, ArchiveError> {
     let mut remaining = MAX_CHART_BYTES;
     let mut files = Vec::new();
@@ -175,7 +191,12 @@ fn read_files(
             return Err(ArchiveError::TooLarge);
         }
         *allowed = allowed.checked_sub(1).ok_or(ArchiveError::TooManyFiles)?;
-        files.push(ChartFile::new(name, &data));
+        let file = ChartFile::new(name, &data);
+        let ends = is_last(&file);
+        files.push(file);
+        if ends {
+            break;
+        }
     }
     if files.is_empty() {
         Err(ArchiveError::Empty)
