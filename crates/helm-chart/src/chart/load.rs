@@ -31,6 +31,10 @@ pub enum ChartError {
     #[error("Chart.yaml file is missing")]
     #[diagnostic(code(aka::chart::not_a_chart))]
     NoMetadata,
+    /// There is none in a whole archive, which Helm 4 looks for first.
+    #[error("unable to detect chart version, no Chart.yaml found")]
+    #[diagnostic(code(aka::chart::not_a_chart))]
+    Undetected,
     /// A metadata file cannot be read.
     #[error("cannot load {file}")]
     #[diagnostic(code(aka::chart::metadata))]
@@ -116,6 +120,10 @@ impl Chart {
     pub fn from_archive_as(bytes: &[u8], profile: Profile) -> Result<Self, ChartError> {
         let mut allowance = Allowance::default();
         let files = read_within(bytes, &mut allowance)?;
+        let has_metadata = files.iter().any(|file| file.name == "Chart.yaml");
+        if profile == Profile::Helm4 && !has_metadata {
+            return Err(ChartError::Undetected);
+        }
         let mut loading = Loading {
             profile,
             allowance: &mut allowance,

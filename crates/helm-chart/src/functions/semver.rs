@@ -18,7 +18,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[Type::String],
         |_, args| {
             let version = Version::parse(&string(args, 0)?).map_err(|error| error.to_string())?;
-            Ok(Value::object(SemanticVersion(version)))
+            Ok(Value::object(SemanticVersion::pointer(version)))
         },
         "The version a text holds.",
     ),
@@ -35,21 +35,48 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
 ];
 
-/// A `*semver.Version`.
+/// A `*semver.Version`, or a `semver.Version`, which lacks the methods of the pointer.
 #[derive(Clone, Debug)]
-struct SemanticVersion(Version);
+struct SemanticVersion {
+    version: Version,
+    is_pointer: bool,
+}
+
+impl SemanticVersion {
+    fn pointer(version: Version) -> Self {
+        Self {
+            version,
+            is_pointer: true,
+        }
+    }
+
+    fn value(version: Version) -> Self {
+        Self {
+            version,
+            is_pointer: false,
+        }
+    }
+}
 
 impl Object for SemanticVersion {
     fn go_type(&self) -> &str {
-        VERSION
+        if self.is_pointer {
+            VERSION
+        } else {
+            VERSION.trim_start_matches('*')
+        }
     }
 
     fn methods(&self) -> &'static [Function] {
-        METHODS
+        if self.is_pointer {
+            METHODS
+        } else {
+            METHODS.split_at(VALUE_METHODS).0
+        }
     }
 
     fn print(&self) -> String {
-        self.0.to_string()
+        self.version.to_string()
     }
 
     fn is_stringer(&self) -> bool {
@@ -58,24 +85,29 @@ impl Object for SemanticVersion {
 
     fn printed_fields(&self) -> Option<Vec<(&str, Value)>> {
         Some(vec![
-            ("major", Value::Uint64(self.0.major())),
-            ("minor", Value::Uint64(self.0.minor())),
-            ("patch", Value::Uint64(self.0.patch())),
-            ("pre", self.0.prerelease().into()),
-            ("metadata", self.0.metadata().into()),
-            ("original", self.0.original().into()),
+            ("major", Value::Uint64(self.version.major())),
+            ("minor", Value::Uint64(self.version.minor())),
+            ("patch", Value::Uint64(self.version.patch())),
+            ("pre", self.version.prerelease().into()),
+            ("metadata", self.version.metadata().into()),
+            ("original", self.version.original().into()),
         ])
     }
 
     fn deep_equal(&self, other: &dyn Object) -> bool {
         let other = (other as &dyn Any).downcast_ref::<Self>();
         other.is_some_and(|other| {
-            self.0.original() == other.0.original() && self.0.to_string() == other.0.to_string()
+            let versions = (&self.version, &other.version);
+            versions.0.original() == versions.1.original()
+                && versions.0.to_string() == versions.1.to_string()
         })
     }
 }
 
 const OTHER: &[Type] = &[Type::Named(VERSION)];
+
+/// How many of the methods, from the first on, a version has that is no pointer.
+const VALUE_METHODS: usize = 14;
 
 const METHODS: &[Function] = &[
     Function::new("Major", &[], |_, args| {
@@ -93,9 +125,6 @@ const METHODS: &[Function] = &[
     Function::new("Metadata", &[], |_, args| {
         Ok(version(args, 0)?.metadata().into())
     }),
-    Function::new("Original", &[], |_, args| {
-        Ok(version(args, 0)?.original().into())
-    }),
     Function::new("String", &[], |_, args| {
         Ok(version(args, 0)?.to_string().into())
     }),
@@ -111,6 +140,17 @@ const METHODS: &[Function] = &[
     Function::new("IncMajor", &[], |_, args| Ok(raised(version(args, 0)?, 0))),
     Function::new("IncMinor", &[], |_, args| Ok(raised(version(args, 0)?, 1))),
     Function::new("IncPatch", &[], |_, args| Ok(raised(version(args, 0)?, 2))),
+    Function::new("SetPrerelease", &[Type::String], |_, args| {
+        let (old, new) = (version(args, 0)?, string(args, 1)?);
+        respelled(old, &new, old.metadata())
+    }),
+    Function::new("SetMetadata", &[Type::String], |_, args| {
+        let (old, new) = (version(args, 0)?, string(args, 1)?);
+        respelled(old, old.prerelease(), &new)
+    }),
+    Function::new("Original", &[], |_, args| {
+        Ok(version(args, 0)?.original().into())
+    }),
     Function::new("Compare", OTHER, |_, args| {
         Ok(Value::Int(compared(args)? as i64))
     }),
@@ -127,19 +167,11 @@ const METHODS: &[Function] = &[
         Ok(compared(args)?.is_ge().into())
     }),
     Function::new("Equal", OTHER, |_, args| Ok(compared(args)?.is_eq().into())),
-    Function::new("SetPrerelease", &[Type::String], |_, args| {
-        let (old, new) = (version(args, 0)?, string(args, 1)?);
-        respelled(old, &new, old.metadata())
-    }),
-    Function::new("SetMetadata", &[Type::String], |_, args| {
-        let (old, new) = (version(args, 0)?, string(args, 1)?);
-        respelled(old, old.prerelease(), &new)
-    }),
 ];
 
 fn version(args: &[Value], index: usize) -> Result<&Version, go_text_template::FunctionError> {
     let held = any(args, index).downcast::<SemanticVersion>();
-    held.map(|held| &held.0)
+    held.map(|held| &held.version)
         .ok_or_else(|| "not a version".into())
 }
 
@@ -154,7 +186,7 @@ fn compared(args: &[Value]) -> Result<std::cmp::Ordering, go_text_template::Func
 /// The next version in the first, second or third number; a pre-release leads up to its own patch.
 fn raised(old: &Version, number: usize) -> Value {
     let (major, minor, patch) = (old.major(), old.minor(), old.patch());
-    Value::object(SemanticVersion(match number {
+    Value::object(SemanticVersion::value(match number {
         0 => Version::new(major.wrapping_add(1), 0, 0),
         1 => Version::new(major, minor.wrapping_add(1), 0),
         _ if !old.prerelease().is_empty() => Version::new(major, minor, patch),
@@ -171,5 +203,5 @@ fn respelled(old: &Version, prerelease: &str, metadata: &str) -> Answer {
         }
     }
     let version = Version::parse(&text).map_err(|error| error.to_string())?;
-    Ok(Value::object(SemanticVersion(version)))
+    Ok(Value::object(SemanticVersion::value(version)))
 }
