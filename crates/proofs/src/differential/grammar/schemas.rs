@@ -67,7 +67,7 @@ fn root(choices: &mut Choices) -> Pair {
     }
     if around.choices.one_in(8) {
         let id = around.choices.pick(&[
-            "https://example.com/root.json",
+            "file:///other/root.json",
             "values.json",
             "urn:example:root",
             "file:///values.schema.json",
