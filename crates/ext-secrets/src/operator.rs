@@ -17,7 +17,7 @@ use helm_release::{
     ReleaseName, ReleasePlan, Releases, Revision,
 };
 use kube_cluster::{
-    Cluster, ClusterError, Object, ObjectRef, Patience, Target, WaitError, WriteOptions, wait_until,
+    ApplyOptions, Cluster, ClusterError, Object, ObjectRef, Patience, Target, WaitError, wait_until,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -334,6 +334,9 @@ impl EnsureOperator {
         self.cluster.get(definition(name)).await
     }
 
+    /// Tries a store in a dry-run, by server-side apply: the API server holds each POST for two seconds
+    /// while a definition is younger than that.
+    /// Source: `pkg/apiserver/customresource_handler.go` of apiextensions-apiserver v0.35.
     async fn webhook_admits(&self, api: StoreApi) -> Result<(), Closed> {
         let probe = SecretStoreSettings {
             name: "aks-airflow-admission-probe".into(),
@@ -343,13 +346,13 @@ impl EnsureOperator {
         let vault = "https://probe.vault.azure.net"
             .parse()
             .expect("a constant URL");
-        let options = WriteOptions {
+        let options = ApplyOptions {
             dry_run: true,
-            ..WriteOptions::default()
+            ..ApplyOptions::default()
         };
         match self
             .cluster
-            .create(probe.manifest(api, &vault), options)
+            .apply(probe.manifest(api, &vault), options)
             .await
         {
             Ok(_) => Ok(()),

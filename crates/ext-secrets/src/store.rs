@@ -12,7 +12,7 @@ use converge::{
 };
 use kube_cluster::{
     Applied, ApplyOptions, Cluster, ClusterError, FieldConflict, Kind, Object, ObjectRef, Query,
-    Target, WaitError, Watches, wait_on,
+    Target, WaitError, Watches, insistence, wait_on,
 };
 use serde_json::Value;
 
@@ -261,7 +261,8 @@ async fn events_of(cluster: &dyn Cluster, object: &Object) -> Vec<String> {
     events.into_iter().map(|(_, message)| message).collect()
 }
 
-/// Declares an object by server-side apply.
+/// Declares an object by server-side apply. Of several API servers one may not know a kind yet that
+/// another has just served.
 pub(crate) async fn declare(
     cluster: &dyn Cluster,
     object: Object,
@@ -272,11 +273,17 @@ pub(crate) async fn declare(
         force: take,
         ..ApplyOptions::default()
     };
-    match cluster
-        .apply(object, options)
-        .await
-        .map_err(StoreError::cluster(&target))?
-    {
+    let mut pauses = insistence();
+    let applied = loop {
+        match cluster.apply(object.clone(), options.clone()).await {
+            Err(error) if error.is_unknown_kind() => match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break Err(error),
+            },
+            other => break other,
+        }
+    };
+    match applied.map_err(StoreError::cluster(&target))? {
         Applied::Done(live) => Ok(live),
         Applied::Conflicts(conflicts) => Err(StoreError::Conflict {
             target: target.to_string(),

@@ -1,6 +1,6 @@
 //! The gate over a mocked cluster with an operator that is there: what opens it and what is said.
 
-use kube_cluster::{ClusterErrorKind, Created, Discovery, Kind, MockCluster, Resource};
+use kube_cluster::{Applied, ClusterErrorKind, Discovery, Kind, MockCluster, Resource};
 use serde_json::json;
 
 use super::*;
@@ -117,11 +117,11 @@ fn webhook_down(message: &str) -> ClusterError {
 async fn an_existing_operator_whose_webhook_admits_is_done() {
     let mut cluster = cluster(true);
     cluster
-        .expect_create()
+        .expect_apply()
         .times(1)
         .returning(|object, options| {
             assert!(options.dry_run);
-            Ok(Created::New(object))
+            Ok(Applied::Done(object))
         });
     let step = step(cluster);
     let observed = step.observe(&StepContext::default()).await.unwrap();
@@ -147,14 +147,14 @@ async fn without_an_operator_the_error_says_what_to_do() {
 async fn a_webhook_without_its_ca_bundle_is_waited_for() {
     let mut cluster = cluster(true);
     let mut tries = 0;
-    cluster.expect_create().returning(move |object, _| {
+    cluster.expect_apply().returning(move |object, _| {
         tries += 1;
         if tries < 3 {
             Err(webhook_down(
                 "x509: certificate signed by unknown authority",
             ))
         } else {
-            Ok(Created::New(object))
+            Ok(Applied::Done(object))
         }
     });
     let step = step(cluster);
@@ -174,7 +174,7 @@ async fn a_webhook_without_its_ca_bundle_is_waited_for() {
 async fn a_webhook_that_stays_down_ends_at_the_deadline_with_its_reason() {
     let mut cluster = cluster(true);
     cluster
-        .expect_create()
+        .expect_apply()
         .returning(|_, _| Err(webhook_down("no endpoints available for service")));
     let step = step(cluster);
     let error = step
