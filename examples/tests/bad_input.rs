@@ -208,19 +208,26 @@ fn archives_that_are_damaged_hostile_or_not_there_are_named() {
     }
     // As the document's charts: the folder that was looked into, and what is wrong with the archive.
     std::fs::create_dir(folder.0.join("charts")).unwrap();
-    for (archive, words) in [
+    for (is_there, words) in [
         (
-            None,
+            false,
             [
                 "chart airflow 1.15.0 from charts",
                 "aka::registry::not_found",
             ],
         ),
-        (Some(&climbs), ["aka::chart::parent_path", "escaped.txt"]),
+        (true, ["aka::chart::parent_path", "escaped.txt"]),
     ] {
-        if let Some(archive) = archive {
-            for name in ["airflow-1.15.0.tgz", "external-secrets-0.10.5.tgz"] {
-                std::fs::write(folder.0.join("charts").join(name), archive).unwrap();
+        for (name, version) in [("airflow", "1.15.0"), ("external-secrets", "0.10.5")] {
+            if is_there {
+                let metadata = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
+                let file = format!("{name}/Chart.yaml");
+                let climbs = archive(&[
+                    (&file, metadata.as_bytes()),
+                    (&format!("{name}/../../escaped.txt"), b"out"),
+                ]);
+                let path = folder.0.join(format!("charts/{name}-{version}.tgz"));
+                std::fs::write(path, climbs).unwrap();
             }
         }
         let up = ["up", "--sandbox", "--charts", "charts", "-f", &guide()];
