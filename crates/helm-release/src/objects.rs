@@ -33,6 +33,11 @@ pub(crate) struct Writer<'a> {
     pub observer: &'a Observer,
 }
 
+/// The wave of what runs.
+const RUNS: u8 = 2;
+/// The wave of what intercepts requests.
+const INTERCEPTS: u8 = 3;
+
 /// When an object of a kind is applied. What runs comes after what it needs to start (accounts,
 /// secrets, configuration, claims, the services its environment names), a binding after its role and
 /// with what runs, which needs it once it has started, what intercepts requests after what answers
@@ -74,10 +79,15 @@ fn wave(kind: &str) -> u8 {
         | "CronJob"
         | "IngressClass"
         | "Ingress"
-        | "APIService" => 2,
-        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => 3,
+        | "APIService" => RUNS,
+        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => INTERCEPTS,
         _ => 4,
     }
+}
+
+/// Whether an object of this kind stays as it was seen while nobody writes it: nothing that runs.
+fn stays(kind: &str) -> bool {
+    wave(kind) < RUNS || kind.ends_with("Binding")
 }
 
 /// What is to be written of these objects, in its waves.
@@ -282,7 +292,7 @@ fn awaited_at_last(objects: &[&Assessed], answers: &Live, manner: &Manner) -> Ve
         return followed;
     }
     let late = objects.iter().filter(|object| {
-        let is_made_last = object.live.is_none() && wave(&object.target.kind.kind) == 3;
+        let is_made_last = object.live.is_none() && wave(&object.target.kind.kind) == INTERCEPTS;
         let known = answers.get(&object.target);
         let known = known.or_else(|| is_made_last.then_some(&object.declared));
         known.is_some_and(|known| !is_ready(known, manner.wait))
@@ -339,7 +349,7 @@ pub(crate) async fn wait(
             let unmoved = object
                 .live
                 .as_ref()
-                .filter(|_| object.kind == ChangeKind::None && wave(&object.target.kind.kind) < 2);
+                .filter(|_| object.kind == ChangeKind::None && stays(&object.target.kind.kind));
             match written.or(unmoved) {
                 Some(live) => target.seen(live.clone()),
                 None => target,
@@ -416,5 +426,20 @@ pub(crate) fn established(crd: &Object) -> Readiness {
     match condition(crd, "Established") {
         Some(condition) if condition.is_true() => Readiness::Current("established".into()),
         _ => readiness(crd),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stays;
+
+    #[test]
+    fn what_runs_is_looked_at_again_and_nothing_else() {
+        for kind in ["Service", "RoleBinding", "ClusterRoleBinding", "ConfigMap"] {
+            assert!(stays(kind), "{kind}");
+        }
+        for kind in ["Deployment", "Job", "ValidatingWebhookConfiguration"] {
+            assert!(!stays(kind), "{kind}");
+        }
     }
 }

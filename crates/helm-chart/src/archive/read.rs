@@ -108,10 +108,7 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, ArchiveError> {
 /// As [`read_archive`], for what comes before the file.
 pub fn read_chart_yaml(bytes: &[u8]) -> Result<Option<ChartFile>, ArchiveError> {
     let is_it = |file: &ChartFile| file.name == "Chart.yaml";
-    let limit = Allowance::default();
-    let stream = MultiGzDecoder::new(Cursor::new(bytes)).take(limit.bytes);
-    let mut archive = tar::Archive::new(stream);
-    let files = read_files(&mut archive, &mut { limit.files }, is_it)?;
+    let files = read_until(bytes, &mut Allowance::default(), is_it)?;
     Ok(files.into_iter().next_back().filter(is_it))
 }
 
@@ -136,6 +133,15 @@ pub(crate) fn read_within(
     bytes: &[u8],
     allowance: &mut Allowance,
 ) -> Result<Vec<ChartFile>, ArchiveError> {
+    read_until(bytes, allowance, |_| false)
+}
+
+/// Unpacks an archive up to its end or to the file that is the last wanted.
+fn read_until(
+    bytes: &[u8],
+    allowance: &mut Allowance,
+    is_last: impl Fn(&ChartFile) -> bool,
+) -> Result<Vec<ChartFile>, ArchiveError> {
     if bytes.len() >= GZIP_HEADER && !bytes.starts_with(&[0x1F, 0x8B, 8]) {
         return Err(ArchiveError::Damaged(Error::other("gzip: invalid header")));
     }
@@ -143,7 +149,7 @@ pub(crate) fn read_within(
     let limit = allowance.bytes.min(2 * MAX_CHART_BYTES);
     let stream = MultiGzDecoder::new(Cursor::new(bytes)).take(limit);
     let mut archive = tar::Archive::new(stream);
-    let files = read_files(&mut archive, &mut allowance.files, |_| false);
+    let files = read_files(&mut archive, &mut allowance.files, is_last);
     let left = archive.into_inner().limit();
     allowance.bytes -= limit - left;
     if allowance.bytes == 0 {
@@ -152,7 +158,6 @@ pub(crate) fn read_within(
     files
 }
 
-/// Reads files up to the end or to the one that is the last wanted.
 fn read_files(
     archive: &mut tar::Archive<impl Read>,
     allowed: &mut usize,

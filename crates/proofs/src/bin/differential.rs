@@ -37,37 +37,14 @@ struct Arguments {
     #[arg(long = "case", value_name = "N", conflicts_with = "charts")]
     only: Vec<usize>,
     /// What random cases are.
-    #[arg(long, value_enum, default_value_t = KindArg::Mixed, conflicts_with = "charts")]
-    kind: KindArg,
+    #[arg(long, value_enum, default_value_t, conflicts_with = "charts")]
+    kind: Kind,
     /// Whose behaviour is meant; by default that of the binary.
     #[arg(long, value_enum)]
     profile: Option<ProfileArg>,
     /// How many differing cases are made small and shown.
     #[arg(long, default_value_t = 20)]
     show: usize,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum KindArg {
-    /// Mostly templates, some charts.
-    Mixed,
-    /// Templates alone.
-    Templates,
-    /// Charts with subcharts.
-    Trees,
-    /// Charts with schemas.
-    Schemas,
-}
-
-impl From<KindArg> for Kind {
-    fn from(kind: KindArg) -> Self {
-        match kind {
-            KindArg::Mixed => Self::Mixed,
-            KindArg::Templates => Self::Templates,
-            KindArg::Trees => Self::Trees,
-            KindArg::Schemas => Self::Schemas,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -213,7 +190,7 @@ fn compare_again(helm: &Helm, profile: Profile, arguments: &Arguments) -> std::i
     let mut different = 0;
     for number in &arguments.only {
         let mut cases = batch::cases(
-            arguments.kind.into(),
+            arguments.kind,
             arguments.seed,
             number / BATCH * BATCH,
             BATCH,
@@ -239,7 +216,7 @@ fn compare_again(helm: &Helm, profile: Profile, arguments: &Arguments) -> std::i
 fn batch_of(profile: Profile, arguments: &Arguments, first: usize) -> std::io::Result<Verdict> {
     let helm = Helm::new(&arguments.helm)?;
     let count = BATCH.min(arguments.cases - first);
-    let cases = batch::cases(arguments.kind.into(), arguments.seed, first, count);
+    let cases = batch::cases(arguments.kind, arguments.seed, first, count);
     batch::compare(&helm, profile, cases)
 }
 

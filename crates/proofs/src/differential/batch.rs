@@ -24,7 +24,7 @@ const RELEASE: Release<'static> = Release {
 const CHARTS: usize = 40;
 
 /// What cases are to be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     /// Mostly templates; one in forty a chart with subcharts, one in forty a chart with schemas.
     #[default]

@@ -53,8 +53,7 @@ fn without(text: &str, value: Span) -> String {
     let behind = after.trim_start().strip_prefix(',');
     match (behind, before.trim_end().strip_suffix(',')) {
         (Some(after), _) => format!("{before}{}", after.trim_start()),
-        (None, Some(before)) => format!("{before}{after}"),
-        (None, None) => format!("{before}{after}"),
+        (None, without_comma) => format!("{}{after}", without_comma.unwrap_or(before)),
     }
 }
 
@@ -89,24 +88,16 @@ fn values(text: &str) -> Vec<Span> {
             name = Some(start);
             continue;
         }
+        let around = open.last().copied();
         if matches!(byte, b'{' | b'[') {
-            let around = open.last().copied();
             open.push(values.len());
-            values.push(Span {
-                start,
-                end: at,
-                member: name.take().unwrap_or(start),
-                around,
-            });
-        } else {
-            let around = open.last().copied();
-            values.push(Span {
-                start,
-                end: at,
-                member: name.take().unwrap_or(start),
-                around,
-            });
         }
+        values.push(Span {
+            start,
+            end: at,
+            member: name.take().unwrap_or(start),
+            around,
+        });
     }
     values
 }
