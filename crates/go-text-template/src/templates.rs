@@ -24,7 +24,7 @@ use crate::unit::Unit;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Templates {
-    functions: Arc<Functions>,
+    functions: Functions,
     pub(crate) units: Vec<Arc<Unit>>,
     names: HashMap<Arc<str>, Place>,
 }
@@ -40,7 +40,7 @@ impl Templates {
     /// An empty set whose templates may call these functions and Go's own.
     pub fn new(functions: Functions) -> Self {
         Self {
-            functions: Arc::new(functions),
+            functions,
             units: Vec::new(),
             names: HashMap::new(),
         }

@@ -64,6 +64,42 @@ fn paths_out_of_the_chart_are_refused() {
 }
 
 #[test]
+fn only_what_go_takes_for_a_folder_is_left_out() {
+    let names = |name: &str, kind: u8, mode: u32| {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, kind, mode, content) in [
+            ("c/Chart.yaml", b'0', 0o644, METADATA.as_bytes()),
+            (name, kind, mode, b""),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            header.as_mut_bytes()[156] = kind;
+            header.set_size(content.len() as u64);
+            header.set_mode(mode);
+            header.set_cksum();
+            builder.append(&header, content).expect("memory");
+        }
+        let files = read_archive(&gzip(&builder.into_inner().expect("memory"))).expect(name);
+        let names = files.into_iter().skip(1).map(|file| file.name);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names("c/notes/", b'0', 0o644), ["notes"]);
+    assert_eq!(names("c/notes/", b'2', 0o644), ["notes"]);
+    assert_eq!(names("c/notes/", 0, 0o644), [""; 0]);
+    assert_eq!(names("c/notes", 0, 0o644), ["notes"]);
+    assert_eq!(names("c/notes", b'5', 0o644), [""; 0]);
+    assert_eq!(names("c/notes", b'0', 0o40_755), [""; 0]);
+    assert_eq!(names("c/notes", b'0', 0o100_644), ["notes"]);
+}
+
+#[test]
+fn a_link_that_declares_content_is_refused() {
+    let archive = archive("c/link", tar::EntryType::Symlink, "Chart.yaml", b"content");
+    let error = read_archive(&archive).expect_err("content of a link");
+    assert!(matches!(error, ArchiveError::TooLarge), "{error:?}");
+}
+
+#[test]
 fn links_are_files_without_content() {
     for kind in [tar::EntryType::Symlink, tar::EntryType::Link] {
         let archive = archive("c/files/passwd", kind, "/etc/passwd", b"");

@@ -82,6 +82,12 @@ impl Printer {
         if let Some(complex) = value.downcast::<Complex>() {
             return self.print_complex(value, *complex, verb);
         }
+        if self.flags.sharp_v
+            && !self.complaining
+            && let Some(text) = object.print_go_syntax()
+        {
+            return self.print_string(value, text.as_bytes(), 's');
+        }
         let asks_text = matches!(verb, 'v' | 's' | 'x' | 'X' | 'q');
         if object.is_stringer() && asks_text && !self.complaining && !self.flags.sharp_v {
             return self.print_string(value, object.print().as_bytes(), verb);

@@ -1,10 +1,12 @@
 //! [`Functions`]: the functions templates of one set may name.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Function;
 
-/// The functions that templates may name, beside Go's own.
+/// The functions that templates may name, beside Go's own. Clones share one table until one of them is
+/// changed.
 ///
 /// ```
 /// use go_text_template::{Function, Functions, Type};
@@ -15,6 +17,11 @@ use super::Function;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Functions {
+    table: Arc<Table>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Table {
     functions: Vec<Function>,
     indices: HashMap<&'static str, u32>,
 }
@@ -37,12 +44,12 @@ impl Functions {
 
     /// Adds or replaces one function.
     pub fn insert(&mut self, function: Function) {
-        if let Some(index) = self.index(function.name()) {
-            self.functions[index as usize] = function;
-        } else {
-            self.indices
-                .insert(function.name(), self.functions.len() as u32);
-            self.functions.push(function);
+        let Table { functions, indices } = Arc::make_mut(&mut self.table);
+        let next = functions.len() as u32;
+        let index = *indices.entry(function.name()).or_insert(next);
+        match functions.get_mut(index as usize) {
+            Some(earlier) => *earlier = function,
+            None => functions.push(function),
         }
     }
 
@@ -53,14 +60,14 @@ impl Functions {
 
     /// All functions, in the order of their registration.
     pub fn iter(&self) -> impl Iterator<Item = &Function> {
-        self.functions.iter()
+        self.table.functions.iter()
     }
 
     pub(crate) fn index(&self, name: &str) -> Option<u32> {
-        self.indices.get(name).copied()
+        self.table.indices.get(name).copied()
     }
 
     pub(crate) fn at(&self, index: u32) -> &Function {
-        &self.functions[index as usize]
+        &self.table.functions[index as usize]
     }
 }

@@ -50,6 +50,11 @@ pub trait Object: Any + Debug {
         None
     }
 
+    /// What `GoString()` returns, which `%#v` prints, if there is such a method.
+    fn print_go_syntax(&self) -> Option<String> {
+        None
+    }
+
     /// The value without its methods, such as the number a `time.Month` is: what verbs print that do
     /// not ask for a text.
     fn underlying(&self) -> Option<Value> {

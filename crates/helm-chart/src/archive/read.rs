@@ -169,9 +169,9 @@ fn read_files(
     for entry in archive.entries().map_err(ArchiveError::Damaged)? {
         let mut entry = entry.map_err(ArchiveError::Damaged)?;
         let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let kind = entry.header().entry_type();
-        if kind.is_dir()
-            || raw.ends_with('/')
+        let header = entry.header();
+        let kind = header.entry_type();
+        if is_folder(header, &raw)
             || kind.is_pax_global_extensions()
             || kind.is_pax_local_extensions()
         {
@@ -179,7 +179,13 @@ fn read_files(
         }
         let name = inner_path(&raw)?;
         let declared = entry.size();
-        if declared > remaining {
+        // Whatever it declares, Go reads nothing of what is no file.
+        let has_content = !(kind.is_hard_link()
+            || kind.is_symlink()
+            || kind.is_character_special()
+            || kind.is_block_special()
+            || kind.is_fifo());
+        if declared > remaining || declared > 0 && !has_content {
             return Err(ArchiveError::TooLarge);
         }
         if declared > MAX_FILE_BYTES {
@@ -208,6 +214,19 @@ fn read_files(
     } else {
         Ok(files)
     }
+}
+
+/// Whether Go takes an entry for a folder: by its kind, by the bits of its mode, or, where the kind is
+/// left empty as in the oldest archives, by the slash at its end.
+fn is_folder(header: &tar::Header, path: &str) -> bool {
+    const KIND_OF_FILE: u32 = !0o7777;
+    const FOLDER: u32 = 0o40_000;
+    let is_oldest = header.as_old().linkflag == [0];
+    header.entry_type().is_dir()
+        || header
+            .mode()
+            .is_ok_and(|mode| mode & KIND_OF_FILE == FOLDER)
+        || is_oldest && path.ends_with('/')
 }
 
 /// The path below the top folder, cleaned and guarded.

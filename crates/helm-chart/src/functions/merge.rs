@@ -8,6 +8,7 @@ use go_text_template::{FunctionError, Kind, Map, MapType, Purity, Type, Value};
 use super::arguments::{Answer, map};
 use super::defaults::is_empty;
 use super::entry::Entry;
+use super::record::Record;
 
 /// Nesting beyond which a merge is refused; maps that contain themselves have no end.
 const MAX_DEPTH: usize = 1_000;
@@ -118,10 +119,8 @@ fn merge_into(
                     continue;
                 }
             }
-            (Some(Value::Object(pointer)), Value::Map(_))
-                if pointer.kind() == Kind::Pointer && !overwrite =>
-            {
-                return Err(Refusal::Returned("src and dst must be of same type"));
+            (Some(old @ Value::Object(_)), Value::Map(_) | Value::Object(_)) => {
+                enterable(old, new, overwrite)?;
             }
             (old, Value::List(_) | Value::Bytes(_)) => assignable_list(target, old.as_ref(), new)?,
             _ => {}
@@ -136,6 +135,25 @@ fn merge_into(
         }
     }
     Ok(())
+}
+
+/// mergo goes into a pointer's struct or a struct's fields with whatever map, struct or pointer is
+/// merged into it, before it knows whether the old value stays. What two structs do to each other is
+/// left out.
+fn enterable(old: &Value, new: &Value, overwrite: bool) -> Result<(), Refusal> {
+    let fields = old.downcast::<Record>().is_some();
+    match (old.kind(), new.kind()) {
+        (Kind::Pointer, Kind::Map | Kind::Struct) if !overwrite => {
+            Err(Refusal::Returned("src and dst must be of same type"))
+        }
+        (Kind::Struct, Kind::Map) if fields => Err(Refusal::Thrown(
+            "reflect: call of reflect.Value.Field on map Value".to_owned(),
+        )),
+        (Kind::Struct, Kind::Pointer) if fields => Err(Refusal::Thrown(
+            "reflect: call of reflect.Value.Field on ptr Value".to_owned(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a value of this type for a map whose values are strings, such as `split` returns.

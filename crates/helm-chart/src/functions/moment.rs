@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use go_text_template::{Function, Kind, Object, Type, Value};
+use go_text_template::{Function, Kind, Object, Type, Value, fmt};
 
 use super::arguments::{any, int, string};
 use super::date_format::{MONTHS, WEEKDAYS, format};
@@ -31,6 +31,10 @@ impl Object for Moment {
 
     fn is_stringer(&self) -> bool {
         true
+    }
+
+    fn print_go_syntax(&self) -> Option<String> {
+        Some(go_syntax(&self.0))
     }
 
     fn deep_equal(&self, other: &dyn Object) -> bool {
@@ -164,6 +168,9 @@ fn span(args: &[Value]) -> i64 {
 
 const METHODS: &[Function] = &[
     STRING,
+    Function::new("GoString", &[], |_, args| {
+        Ok(go_syntax(&instant(args, 0)?).into())
+    }),
     Function::new("Format", &[Type::String], |_, args| {
         Ok(format(&instant(args, 0)?, &string(args, 1)?).into())
     }),
@@ -244,6 +251,26 @@ pub(super) fn instant(
     moment
         .map(|moment| moment.0.clone())
         .ok_or_else(|| "not a time".into())
+}
+
+/// The call of `time.Date` that gives this instant.
+fn go_syntax(instant: &Instant) -> String {
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = instant.civil();
+    let month = MONTHS[month as usize - 1];
+    let zone = match &instant.zone {
+        Zone::Utc => "time.UTC".to_owned(),
+        Zone::Named(_) => "time.Local".to_owned(),
+        Zone::Fixed { name, .. } => format!("time.Location({})", fmt::quote(name.as_bytes())),
+    };
+    let nanos = instant.nanos;
+    format!("time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {nanos}, {zone})")
 }
 
 fn civil(args: &[Value]) -> Result<Civil, go_text_template::FunctionError> {

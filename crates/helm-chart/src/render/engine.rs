@@ -8,9 +8,9 @@ use go_text_template::{Templates, TextCache};
 
 use super::error::RenderError;
 use super::late;
+use crate::Profile;
 use crate::chart::{ChartFile, ResolvedChart};
 use crate::manifest::LastText;
-use crate::{Profile, functions};
 
 /// The parsed templates of one chart tree; `Send + Sync`.
 #[derive(Debug)]
@@ -42,11 +42,7 @@ impl Engine {
         let mut sources = Vec::new();
         collect(root, root.name(), &mut 0, &mut sources);
         sources.sort_by(|(left, _), (right, _)| order(&left.name).cmp(&order(&right.name)));
-        let library = match profile {
-            Profile::Helm4 => functions::helm4(),
-            Profile::Helm3 => functions::helm3(),
-        };
-        let mut templates = Templates::new(library.with(late::FUNCTIONS));
+        let mut templates = Templates::new(late::functions(profile));
         let mut files = Vec::new();
         for (file, source) in sources {
             templates

@@ -4,12 +4,17 @@
 //! Source: Helm's `pkg/engine/engine.go` and `lookup_func.go`.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use go_text_template::{ErrorKind, Function, FunctionError, Purity, Scope, Text, Type, Value, fmt};
+use go_text_template::{
+    ErrorKind, Function, FunctionError, Functions, Purity, Scope, Text, Type, Value, fmt,
+};
 use serde_json::Value as Json;
 
 use super::context::from_json;
 use super::lookup::{Answers, Query};
+use crate::Profile;
+use crate::functions::{helm3, helm4};
 
 /// A template may be included in itself this many times.
 const MAX_NESTING: u32 = 1000;
@@ -17,8 +22,17 @@ const MAX_NESTING: u32 = 1000;
 /// What an action prints for nil; Helm removes it from every output.
 const NO_VALUE: &str = "<no value>";
 
-/// The functions, to be added after the library.
-pub(super) const FUNCTIONS: &[Function] = &[
+/// All that the templates of a chart may call: the library, and what is here. The tables are made once.
+pub(super) fn functions(profile: Profile) -> Functions {
+    static HELM4: LazyLock<Functions> = LazyLock::new(|| helm4().with(FUNCTIONS));
+    static HELM3: LazyLock<Functions> = LazyLock::new(|| helm3().with(FUNCTIONS));
+    match profile {
+        Profile::Helm4 => HELM4.clone(),
+        Profile::Helm3 => HELM3.clone(),
+    }
+}
+
+const FUNCTIONS: &[Function] = &[
     Function::new("include", &[Type::String, Type::Any], include).with_purity(Purity::Runs),
     Function::new("tpl", &[Type::String, Type::Any], tpl).with_purity(Purity::Runs),
     Function::new("required", &[Type::String, Type::Any], required),
