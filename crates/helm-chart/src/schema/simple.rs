@@ -1,16 +1,21 @@
-//! Schemas that use no more than the schemas of charts mostly do: types, properties, items, choices
-//! and references to their own definitions. Whether values fit is told without compiling them.
+//! [`SimpleSchema`]: a schema that uses no more than the schemas of charts mostly do: types,
+//! properties, items, choices, bounds, patterns and references to its own definitions. Whether values
+//! fit is told without compiling it.
 //!
 //! Owns a part of the drafts 7 and 2020-12 in which every schema is sound, and in which "fits" is
-//! what the compiled schema says, too. Refuses all else: another keyword, or values that may not fit, are for the
-//! compiled schema, which words the problems.
+//! what the compiled schema says, too. Refuses all else: another keyword, or values that may not fit,
+//! are for the compiled schema, which words the problems.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+mod read;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use serde_json::{Number, Value};
+
+use self::read::Root;
+use super::equality::{compare, twins};
+use crate::functions::Pattern;
 
 /// Deeper values are for the compiled schema; so are references that lead in a circle.
 const MAX_DEPTH: usize = 64;
@@ -25,7 +30,8 @@ pub(crate) struct SimpleSchema {
 #[derive(Debug)]
 enum Schema {
     Always(bool),
-    /// To a definition of the root. In draft 7 what else is said beside it means nothing.
+    /// To a definition of the root, by its place there. In draft 7 what else is said beside it means
+    /// nothing.
     Reference {
         name: String,
         alone: bool,
@@ -42,11 +48,37 @@ struct Rules {
     required: Vec<String>,
     least_properties: usize,
     items: Option<Schema>,
+    unique_items: bool,
+    bounds: Vec<Bound>,
+    pattern: Option<Pattern>,
     options: Option<Vec<Value>>,
     any_of: Vec<Schema>,
     one_of: Vec<Schema>,
     /// Whether strings must have a form that is not known here.
     formatted: bool,
+}
+
+/// Of a number, in which orders it must not be to another.
+#[derive(Debug)]
+struct Bound {
+    other: Number,
+    refused: &'static [Ordering],
+}
+
+impl Bound {
+    fn named(name: &str, other: Number) -> Self {
+        let refused: &[Ordering] = match name {
+            "minimum" => &[Ordering::Less],
+            "maximum" => &[Ordering::Greater],
+            "exclusiveMinimum" => &[Ordering::Less, Ordering::Equal],
+            _ => &[Ordering::Greater, Ordering::Equal],
+        };
+        Self { other, refused }
+    }
+
+    fn includes(&self, number: &Number) -> bool {
+        !self.refused.contains(&compare(number, &self.other))
+    }
 }
 
 /// The types a value may have, a bit for each.
@@ -105,8 +137,18 @@ impl SimpleSchema {
             also(Some(options.contains(value)));
         }
         match value {
+            Value::Number(number) => {
+                also(Some(
+                    rules.bounds.iter().all(|bound| bound.includes(number)),
+                ));
+            }
             Value::String(_) if rules.formatted => also(None),
+            Value::String(text) => {
+                let found = |pattern: &Pattern| pattern.is_match(text.as_bytes());
+                also(Some(rules.pattern.as_ref().is_none_or(found)));
+            }
             Value::Array(items) => {
+                also(Some(!rules.unique_items || twins(items).is_none()));
                 if let Some(schema) = &rules.items {
                     for item in items {
                         also(self.check(schema, item, depth));
@@ -192,26 +234,6 @@ impl Types {
     }
 }
 
-/// What is read of the outermost schema.
-struct Root {
-    is_draft_7: bool,
-    schema: Schema,
-    definitions: HashMap<String, Schema>,
-}
-
-impl<'de> Deserialize<'de> for Root {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Parts { is_root: true })
-    }
-}
-
-impl<'de> Deserialize<'de> for Schema {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let root = deserializer.deserialize_any(Parts { is_root: false })?;
-        Ok(root.schema)
-    }
-}
-
 impl Schema {
     /// Whether this holds for the name of every reference, and for whether it stands alone.
     fn references_are(&self, sound: &impl Fn(&String, bool) -> bool) -> bool {
@@ -231,223 +253,13 @@ impl Schema {
     }
 }
 
-const DRAFT_7: &str = "http://json-schema.org/draft-07/schema";
-const DRAFT_2020_12: &str = "https://json-schema.org/draft/2020-12/schema";
-/// Is 2020-12 for all who check schemas.
-const LATEST_DRAFT: &str = "http://json-schema.org/schema";
-
-/// What the forms that are made of schemas read (Bitnami's charts); no draft knows these.
-const FORMS: &[&str] = &[
-    "form",
-    "hidden",
-    "render",
-    "sliderMax",
-    "sliderMin",
-    "sliderUnit",
-];
-
-/// Reads a schema keyword by keyword.
-struct Parts {
-    is_root: bool,
-}
-
-impl<'de> Visitor<'de> for Parts {
-    type Value = Root;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a simple schema")
-    }
-
-    fn visit_bool<E>(self, answer: bool) -> Result<Root, E> {
-        Ok(Root {
-            is_draft_7: false,
-            schema: Schema::Always(answer),
-            definitions: HashMap::new(),
-        })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut keywords: A) -> Result<Root, A::Error> {
-        let mut is_draft_7 = false;
-        let mut rules = Rules::default();
-        let mut definitions = HashMap::new();
-        let mut reference = None;
-        let mut seen = HashSet::new();
-        while let Some(keyword) = keywords.next_key::<String>()? {
-            match keyword.as_str() {
-                "description" | "title" | "$comment" => {
-                    keywords.next_value::<String>()?;
-                    continue;
-                }
-                "examples" => {
-                    keywords.next_value::<Vec<IgnoredAny>>()?;
-                    continue;
-                }
-                "default" => {
-                    keywords.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-                name if name.starts_with("x-") || FORMS.contains(&name) => {
-                    keywords.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-                "$schema" if self.is_root => {
-                    let draft = keywords.next_value::<String>()?;
-                    match draft.strip_suffix('#').unwrap_or(&draft) {
-                        DRAFT_7 => is_draft_7 = true,
-                        DRAFT_2020_12 | LATEST_DRAFT => {}
-                        _ => return Err(A::Error::custom("another draft")),
-                    }
-                    continue;
-                }
-                "definitions" if self.is_root => {
-                    definitions = keywords.next_value::<Properties>()?.0.into_iter().collect();
-                    continue;
-                }
-                "$ref" => {
-                    let target = keywords.next_value::<String>()?;
-                    let name = target.strip_prefix("#/definitions/");
-                    let plain = |name: &&str| !name.contains(['/', '~', '%']);
-                    let name = name.filter(plain).map(str::to_owned);
-                    reference = Some(name.ok_or_else(|| A::Error::custom("another document"))?);
-                }
-                "type" => rules.types = Some(keywords.next_value()?),
-                "properties" => rules.properties = keywords.next_value::<Properties>()?.0,
-                "additionalProperties" => rules.additional = Some(keywords.next_value()?),
-                "required" => {
-                    rules.required = keywords.next_value()?;
-                    let names: HashSet<&String> = rules.required.iter().collect();
-                    if names.len() < rules.required.len() {
-                        return Err(A::Error::custom("a name is repeated"));
-                    }
-                }
-                "minProperties" => rules.least_properties = keywords.next_value()?,
-                "items" => rules.items = Some(keywords.next_value()?),
-                "enum" => {
-                    let options: Vec<Value> = keywords.next_value()?;
-                    let plain = |option: &Value| {
-                        matches!(option, Value::Null | Value::Bool(_) | Value::String(_))
-                    };
-                    let is_new =
-                        |(index, option): (usize, &Value)| !options[..index].contains(option);
-                    if options.is_empty() || !options.iter().all(plain) {
-                        return Err(A::Error::custom("an option that is no plain value"));
-                    }
-                    if !options.iter().enumerate().all(is_new) {
-                        return Err(A::Error::custom("an option twice"));
-                    }
-                    rules.options = Some(options);
-                }
-                "anyOf" | "oneOf" => {
-                    let schemas: Vec<Schema> = keywords.next_value()?;
-                    if schemas.is_empty() {
-                        return Err(A::Error::custom("no choice"));
-                    }
-                    if keyword == "anyOf" {
-                        rules.any_of = schemas;
-                    } else {
-                        rules.one_of = schemas;
-                    }
-                }
-                "format" => {
-                    // Those that Kubernetes gives its numbers mean nothing in JSON schemas.
-                    let format = keywords.next_value::<String>()?;
-                    rules.formatted = !matches!(format.as_str(), "int32" | "int64" | "double");
-                }
-                _ => return Err(A::Error::custom("another keyword")),
-            }
-            if !seen.insert(keyword) {
-                return Err(A::Error::custom("a keyword is repeated"));
-            }
-        }
-        let schema = match reference {
-            None => Schema::Rules(Box::new(rules)),
-            Some(name) => Schema::Reference {
-                name,
-                alone: seen.len() == 1,
-            },
-        };
-        Ok(Root {
-            is_draft_7,
-            schema,
-            definitions,
-        })
-    }
-}
-
-/// Schemas by name, in the order of the names.
-struct Properties(Vec<(String, Schema)>);
-
-impl<'de> Deserialize<'de> for Properties {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Properties;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("schemas by name")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
-                let mut entries: Vec<(String, Schema)> = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-                entries.shrink_to_fit();
-                if entries.windows(2).any(|two| two[0].0 == two[1].0) {
-                    return Err(A::Error::custom("a name is repeated"));
-                }
-                Ok(Properties(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Entries)
-    }
-}
-
-impl<'de> Deserialize<'de> for Types {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Clone, Copy)]
-        struct Names;
-
-        impl<'de> Visitor<'de> for Names {
-            type Value = Types;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("names of types")
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<Types, E> {
-                Types::named(name).ok_or_else(|| E::custom("another type"))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Types, A::Error> {
-                let mut all = 0;
-                while let Some(name) = names.next_element::<String>()? {
-                    let Types(one) = self.visit_str(&name)?;
-                    if all & one != 0 {
-                        return Err(A::Error::custom("a type is repeated"));
-                    }
-                    all |= one;
-                }
-                if all == 0 {
-                    return Err(A::Error::custom("no type"));
-                }
-                Ok(Types(all))
-            }
-        }
-
-        deserializer.deserialize_any(Names)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::{DRAFT_7, DRAFT_2020_12, LATEST_DRAFT, SimpleSchema};
+    use super::SimpleSchema;
+    use super::read::{DRAFT_7, DRAFT_2020_12, LATEST_DRAFT};
 
     fn read(schema: &Value) -> Option<SimpleSchema> {
         SimpleSchema::read(schema.to_string().as_bytes())
@@ -462,8 +274,11 @@ mod tests {
                 "l": {"type": "array", "items": {"$ref": "#/definitions/s", "description": "d"}},
                 "o": {"oneOf": [{"type": "string"}, {"type": "boolean"}], "enum": ["a", true]},
                 "t": {"type": "string", "format": "date-time"},
+                "p": {"type": ["string", "integer"], "pattern": "^a+$", "minimum": 0, "exclusiveMaximum": 100},
+                "u": {"uniqueItems": true, "items": {"$ref": "#/$defs/s"}},
             },
             "additionalProperties": false, "required": ["n"], "minProperties": 1,
+            "$defs": {"s": {"type": ["string", "number"]}},
             "definitions": {"s": {"anyOf": [{"type": "string"}, {"$ref": "#/definitions/s"}]}},
         });
         let simple = read(&schema).unwrap();
@@ -476,6 +291,13 @@ mod tests {
             (json!({"n": 1, "l": [1]}), false),
             (json!({"n": 1, "o": "b"}), false),
             (json!({"n": 1, "t": "2020-01-01T00:00:00Z"}), false),
+            (json!({"n": 1, "p": "aa", "u": ["1", 2, "2"]}), true),
+            (json!({"n": 1, "p": "ab"}), false),
+            (json!({"n": 1, "p": 99}), true),
+            (json!({"n": 1, "p": 100}), false),
+            (json!({"n": 1, "p": -1}), false),
+            (json!({"n": 1, "u": ["1", 1.0, 1]}), false),
+            (json!({"n": 1, "u": [true]}), false),
             (json!([]), false),
         ] {
             assert_eq!(simple.accepts(&values), fit, "{values}");
@@ -485,8 +307,10 @@ mod tests {
     #[test]
     fn other_schemas_are_not_simple() {
         for schema in [
-            json!({"pattern": "a"}),
-            json!({"properties": {"a": {"minimum": 1}}}),
+            json!({"pattern": "("}),
+            json!({"minimum": "1"}),
+            json!({"uniqueItems": 1}),
+            json!({"properties": {"a": {"minLength": 1}}}),
             json!({"type": "text"}),
             json!({"type": []}),
             json!({"type": ["string", "string"]}),
@@ -497,6 +321,8 @@ mod tests {
             json!({"enum": ["a", "a"]}),
             json!({"anyOf": []}),
             json!({"$ref": "#/definitions/none"}),
+            json!({"$ref": "#/definitions/a/b", "definitions": {"a": {}, "a/b": {}}}),
+            json!({"$ref": "#/$defs/a", "definitions": {"a": true}}),
             json!({"$ref": "https://example.com/s.json"}),
             json!({"$ref": "#/definitions/a", "type": "string", "definitions": {"a": true}}),
             json!({"$schema": "http://json-schema.org/draft-04/schema#"}),
@@ -509,6 +335,8 @@ mod tests {
             assert!(read(&schema).is_none(), "{schema}");
         }
         assert!(SimpleSchema::read(b"{\"type\": \"null\", \"type\": \"string\"}").is_none());
+        let twice = br##"{"$ref": "#/$defs/a", "$defs": {"a": true}, "$defs": {}}"##;
+        assert!(SimpleSchema::read(twice).is_none());
         assert!(SimpleSchema::read(b"{").is_none());
     }
 
@@ -525,7 +353,7 @@ mod tests {
 
     #[test]
     #[ignore = "needs the official charts in AKS_AIRFLOW_SHARED"]
-    fn the_guides_charts_need_no_compiled_schema() {
+    fn the_official_charts_need_no_compiled_schema() {
         fn check(chart: &crate::chart::ResolvedChart<'_>, values: &Value) -> usize {
             let own = chart.chart().schema().map_or(0, |schema| {
                 let simple = SimpleSchema::read(schema).unwrap();
@@ -538,7 +366,12 @@ mod tests {
                 .sum::<usize>()
         }
         let shared = std::env::var("AKS_AIRFLOW_SHARED").unwrap();
-        for (name, schemas) in [("airflow-1.15.0", 2), ("external-secrets-2.9.0", 1)] {
+        for (name, schemas) in [
+            ("airflow-1.15.0", 2),
+            ("airflow-1.22.0", 2),
+            ("external-secrets-0.10.5", 1),
+            ("external-secrets-2.9.0", 1),
+        ] {
             let archive = std::fs::read(format!("{shared}/charts/{name}.tgz")).unwrap();
             let chart = crate::Chart::from_archive(&archive).unwrap();
             let none = crate::values::Table::new();
@@ -553,7 +386,7 @@ mod tests {
             Just(json!(null)),
             any::<bool>().prop_map(Value::from),
             prop::sample::select(vec![json!(1), json!(1.0), json!(1.5), json!(-2)]),
-            prop::sample::select(vec![json!("a"), json!("b"), json!("")]),
+            prop::sample::select(vec![json!("a"), json!("b"), json!(""), json!("1")]),
         ];
         leaf.prop_recursive(3, 12, 3, |inner| {
             let name = prop::sample::select(vec!["a", "b", "c"]).prop_map(str::to_owned);
@@ -577,6 +410,10 @@ mod tests {
             1 => Just(json!({"required": ["a"], "minProperties": 2})),
             1 => Just(json!({"$ref": "#/definitions/d"})),
             1 => Just(json!({"$ref": "#/definitions/d", "type": "string"})),
+            1 => Just(json!({"$ref": "#/$defs/d"})),
+            1 => Just(json!({"pattern": "^a?$", "uniqueItems": true})),
+            1 => Just(json!({"minimum": 1, "maximum": 1.5})),
+            1 => Just(json!({"exclusiveMinimum": -2.0, "exclusiveMaximum": 1.5})),
             1 => Just(json!({"type": "string", "format": "ipv4"})),
         ];
         leaf.prop_recursive(3, 16, 3, |inner| {
@@ -596,11 +433,11 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_accepted_fits_the_compiled_schema(
-            root in schemas(), definition in schemas(), values in values(),
+            root in schemas(), definition in schemas(), other in schemas(), values in values(),
             draft in prop::sample::select(vec![DRAFT_7, DRAFT_2020_12, LATEST_DRAFT]),
             mark in prop::sample::select(vec!["", "#"]),
         ) {
-            let mut schema = json!({"anyOf": [root], "definitions": {"d": definition}});
+            let mut schema = json!({"anyOf": [root], "definitions": {"d": definition}, "$defs": {"d": other}});
             schema["$schema"] = json!(format!("{draft}{mark}"));
             if let Some(simple) = read(&schema)
                 && simple.accepts(&values)
