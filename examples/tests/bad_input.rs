@@ -244,34 +244,57 @@ fn archives_that_are_damaged_hostile_or_not_there_are_named() {
 
 #[test]
 fn a_template_that_fails_is_shown_with_its_line_whichever_command_renders_it() {
-    let folder = Folder::new("template");
-    std::fs::create_dir(folder.0.join("charts")).unwrap();
-    for (name, version) in [("airflow", "1.15.0"), ("external-secrets", "0.10.5")] {
-        let metadata = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
-        let chart = archive(&[
-            (&format!("{name}/Chart.yaml"), metadata.as_bytes()),
-            (
-                &format!("{name}/templates/a.yaml"),
-                b"{{ $team := dict \"name\" 5 }}\nteam: {{ $team.name.first }}\n",
-            ),
-        ]);
-        let archive = format!("{name}-{version}.tgz");
-        std::fs::write(folder.0.join("charts").join(archive), chart).unwrap();
+    for (expression, code, words) in [
+        (
+            "$team.name.first",
+            "aka::render::execute",
+            "can't evaluate field first in type interface {}",
+        ),
+        (
+            "until 2000000",
+            "aka::render::execute",
+            "a sequence of 2000000 numbers exceeds the limit of 1000000",
+        ),
+        (
+            "repeat 99999999 (toString $team)",
+            "aka::render::execute",
+            "exceeds the limit of 33554432",
+        ),
+        ("fail \"no team\"", "aka::render::refused", "no team"),
+    ] {
+        let line = format!("team: {{{{ {expression} }}}}");
+        let folder = Folder::new("template");
+        std::fs::create_dir(folder.0.join("charts")).unwrap();
+        for (name, version) in [("airflow", "1.15.0"), ("external-secrets", "0.10.5")] {
+            let metadata = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
+            let template = format!("{{{{ $team := dict \"name\" 5 }}}}\n{line}\n");
+            let chart = archive(&[
+                (&format!("{name}/Chart.yaml"), metadata.as_bytes()),
+                (&format!("{name}/templates/a.yaml"), template.as_bytes()),
+            ]);
+            let archive = format!("{name}-{version}.tgz");
+            std::fs::write(folder.0.join("charts").join(archive), chart).unwrap();
+        }
+        is_shown_by_plan_and_up(&folder, &line, code, words);
     }
-    let line = "2 | team: {{ $team.name.first }}";
+}
+
+/// The failure of the second line, whose expression these words refuse, is told with its place.
+fn is_shown_by_plan_and_up(folder: &Folder, line: &str, code: &str, words: &str) {
+    let line = format!("2 | {line}");
     let reach = "$team  map of 1: name";
     for command in ["plan", "up"] {
         let mut arguments = vec![command, "--sandbox", "--charts", "charts", "-f"];
         let guide = guide();
         arguments.push(&guide);
-        let (code, out, error) = folder.says(&arguments);
-        assert_eq!((code, out.as_str()), (Some(1), ""), "{error}");
+        let (exit, out, error) = folder.says(&arguments);
+        assert_eq!((exit, out.as_str()), (Some(1), ""), "{error}");
         for words in [
-            "aka::render::execute",
+            code,
             "nothing was written",
-            "can't evaluate field first in type interface {}",
+            words,
             "templates/a.yaml:2",
-            line,
+            &line,
             "in reach there:",
             reach,
         ] {

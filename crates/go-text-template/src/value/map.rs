@@ -70,6 +70,19 @@ impl Map {
         Self::from_table(self.map_type, self.entries().to_vec(), false)
     }
 
+    /// A new map of the same type and keys; `value` makes each of its values from the one here.
+    ///
+    /// # Errors
+    /// The first one of `value`.
+    pub fn try_map<E>(&self, mut value: impl FnMut(&Value) -> Result<Value, E>) -> Result<Self, E> {
+        let entries = self.entries();
+        let mut made = Vec::with_capacity(entries.len());
+        for (key, old) in entries.iter() {
+            made.push((key.clone(), value(old)?));
+        }
+        Ok(Self::from_table(self.map_type, made, false))
+    }
+
     pub(super) fn identity(&self) -> usize {
         Rc::as_ptr(&self.shared).addr()
     }

@@ -213,19 +213,13 @@ fn deep_copy(value: &Value, depth: usize, left: &mut usize) -> Answer {
         .ok_or("a value holds too many others to be copied")?;
     Ok(match value {
         Value::Map(map) if map.is_nil() => value.clone(),
-        Value::Map(map) => {
-            let copy = Map::with_type(map.map_type());
-            for (key, value) in map.entries().iter() {
-                copy.insert(key, deep_copy(value, depth, left)?);
-            }
-            Value::Map(copy)
-        }
+        Value::Map(map) => Value::Map(map.try_map(|value| deep_copy(value, depth, left))?),
         Value::List(list) if list.is_nil() => value.clone(),
         Value::List(list) => {
-            let copy = list
-                .iter()
-                .map(|item| deep_copy(item, depth, left))
-                .collect::<Result<_, _>>()?;
+            let mut copy = Vec::with_capacity(list.len());
+            for item in list.iter() {
+                copy.push(deep_copy(item, depth, left)?);
+            }
             Value::List(List::with_type(list.list_type(), copy))
         }
         other => match other.downcast::<Record>() {
