@@ -1,5 +1,5 @@
-//! The YAML that charts mostly hold and render: a key or an item a line, scalars on one line or in
-//! a block. It goes from text to values in one pass, without tokens and nodes.
+//! The YAML that charts mostly hold and render: a key or an item a line, scalars on one line, folded
+//! over several, or in a block. It goes from text to values in one pass, without tokens and nodes.
 //!
 //! Owns a part of the language in which it agrees with the full reader to the letter. Refuses, with
 //! `None`, all that is rare, ambiguous or wrong: that is the full reader's, and so is every error.
@@ -163,8 +163,26 @@ impl<'a> Lines<'a> {
         if contains_control(text) || has_other_breaks(text) {
             return None;
         }
-        lines.begin_line(0)?;
+        lines.begin_line(lines.behind_first_border())?;
         Some(lines)
+    }
+
+    /// Where the document begins: behind the border that may be the first line which says something.
+    fn behind_first_border(&self) -> usize {
+        let mut start = 0;
+        loop {
+            let at = self.skip_spaces(start);
+            match self.byte(at) {
+                Some(b'\n') => start = at + 1,
+                Some(b'#') => start = self.line_end(at) + 1,
+                Some(b'-') if at == start && self.bytes[at..].starts_with(b"---") => {
+                    let end = self.skip_spaces(at + 3);
+                    let is_border = matches!(self.byte(end), None | Some(b'\n'));
+                    return if is_border { end } else { 0 };
+                }
+                _ => return 0,
+            }
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -264,6 +282,8 @@ impl<'a> Lines<'a> {
         let column = self.column?;
         if self.is_item() {
             self.sequence(keep, column, false)
+        } else if matches!(self.byte(self.at), Some(b'[' | b'{')) {
+            self.scalar(keep, self.at, column)
         } else {
             let key = self.key()?;
             self.mapping(keep, column, key)
@@ -395,8 +415,15 @@ impl<'a> Lines<'a> {
         let value = match self.byte(at) {
             None => return None,
             Some(b'|' | b'>') => return self.block(keep, at, column),
-            Some(quote @ (b'"' | b'\'')) => {
-                let (text, end) = self.quoted(at, quote)?;
+            Some(b'\'') => {
+                let (text, end) = self
+                    .quoted(at, b'\'')
+                    .or_else(|| self.single_quoted_lines(at + 1))?;
+                self.end_line(end)?;
+                keep.text(|| text)
+            }
+            Some(b'"') => {
+                let (text, end) = self.quoted(at, b'"')?;
                 self.end_line(end)?;
                 keep.text(|| text)
             }
@@ -414,7 +441,12 @@ impl<'a> Lines<'a> {
             Some(_) => {
                 let end = self.plain_end(at)?;
                 self.begin_line(self.line_end(end) + 1)?;
-                keep.plain(&self.text[at..end])?
+                if self.column.is_some_and(|next| next > column) {
+                    let text = self.folded_plain(at, end, column)?;
+                    keep.text(|| Cow::Owned(text))
+                } else {
+                    keep.plain(&self.text[at..end])?
+                }
             }
         };
         // What stands deeper would belong to the scalar.
@@ -480,6 +512,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_folded_is_simple() {
+        let text = "# why\n---\na: one\n  two:three#four  \n\n\n   'five'\nb:\n- 'it''s \n\n  - a'\n-\n  x\n  - y\nc: 1\n  2\nd: ''\n";
+        let wanted = json!({
+            "a": "one two:three#four\n\n'five'", "b": ["it's\n- a", "x - y"], "c": "1 2", "d": "",
+        });
+        assert_eq!(simple(text), Some(wanted.clone()));
+        assert_eq!(parse_whole_language(text, &mut ExactNumbers), Ok(wanted));
+        for (text, wanted) in [
+            ("{}", json!({})),
+            ("---\n[a, b]\n", json!(["a", "b"])),
+            ("---", json!(null)),
+        ] {
+            assert_eq!(simple(text), Some(wanted), "{text}");
+        }
+    }
+
+    #[test]
     #[ignore = "needs the official charts in AKS_AIRFLOW_SHARED"]
     fn nearly_all_that_the_official_charts_render_is_simple() {
         let shared = std::env::var("AKS_AIRFLOW_SHARED").unwrap();
@@ -503,7 +552,10 @@ mod tests {
     fn what_is_rare_or_wrong_is_left_to_the_full_reader() {
         for text in [
             "a",
-            "a: b\n  c",
+            "a: b\n  c: d",
+            "a: b\n  # c\n  d",
+            "a: b # c\n  d",
+            "a: b\n\tc",
             "a: b: c",
             "a: &x 1",
             "a: *x",
@@ -518,10 +570,15 @@ mod tests {
             "a: {b: c}",
             "a: \"b",
             "a: 'b''",
-            "a: 'b\n  c'",
+            "a: \"b\n  c\"",
+            "'a\n  b': c",
+            "a: 'b\n---\nc'",
             "a:\tb",
             "a: b\r\n",
             "a: 1\n---\nb: 1",
+            "--- a: 1",
+            " ---\na: 1",
+            "%YAML 1.1\n---\na: 1",
             "a: 1\n b: 2",
             "- a\nb: 1",
             " a: 1\nb: 1",
@@ -539,7 +596,7 @@ mod tests {
             4 => Just("a:"), 4 => Just("b: "), 2 => Just("- "), 2 => Just("-"), 1 => Just("|"), 1 => Just("|-"),
             1 => Just("|+"), 1 => Just(">"), 1 => Just(">-"), 1 => Just(">+"), 3 => Just("x"), 1 => Just("1"), 1 => Just(" # c"), 1 => Just("#"), 1 => Just("\"q\""),
             1 => Just("'s'"), 1 => Just("'s''t'"), 1 => Just("'\\\\'"), 1 => Just("''"), 1 => Just("—"), 1 => Just("[x, \"y\"]"), 1 => Just("{}"), 1 => Just(" "), 1 => Just("true"),
-            1 => Just(".inf"), 1 => Just("\t"), 1 => Just("\"\\n\\\\\""), 1 => Just("'"), 1 => Just(":"),
+            1 => Just(".inf"), 1 => Just("\t"), 1 => Just("\"\\n\\\\\""), 1 => Just("'"), 1 => Just(":"), 1 => Just("'o "), 1 => Just(" p'"), 1 => Just("[]"),
             1 => Just("---"), 1 => Just("\u{85}"), 1 => Just("é"), 1 => Just("~"), 1 => Just("&x"), 1 => Just("c: d"),
         ];
         (indent, prop::collection::vec(part, 0..4))

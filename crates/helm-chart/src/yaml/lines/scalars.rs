@@ -1,4 +1,5 @@
-//! Scalars on one line, and blocks. Refuses folding outside of blocks, and escapes that are not plain.
+//! Scalars on one line, plain ones and those in single quotes that are folded over several, and blocks.
+//! Refuses folding in double quotes, and escapes that are not plain.
 
 use std::borrow::Cow;
 
@@ -12,9 +13,11 @@ impl<'a> Lines<'a> {
             || matches!(first, b'_' | b'.' | b'/' | b'$' | b'(' | b'<' | b'=' | b'~')
             || matches!(first, b'+' | b'^' | b';' | b'\\' | 0x80..)
             || (first == b'-' && !self.is_blank_or_end(start + 1));
-        if !starts {
-            return None;
-        }
+        starts.then(|| self.plain_line_end(start)).flatten()
+    }
+
+    /// The end of what a line of a plain scalar says, without the blanks after it.
+    fn plain_line_end(&self, start: usize) -> Option<usize> {
         let mut end = start;
         let mut at = start;
         loop {
@@ -27,6 +30,69 @@ impl<'a> Lines<'a> {
                 Some(_) => end = at + 1,
             }
             at += 1;
+        }
+    }
+
+    /// A plain scalar that goes on on the lines that stand deeper than `column`; goes to the line
+    /// after it. One break is a space, further ones stay.
+    pub(super) fn folded_plain(
+        &mut self,
+        start: usize,
+        mut end: usize,
+        column: usize,
+    ) -> Option<String> {
+        let mut text = self.text[start..end].to_owned();
+        while self.column.is_some_and(|next| next > column) {
+            // A comment in between ends the scalar, and so does one behind it.
+            let between = &self.text[end..self.at];
+            if between.contains('#') {
+                return None;
+            }
+            fold_into(
+                &mut text,
+                between.bytes().filter(|byte| *byte == b'\n').count(),
+            );
+            end = self.plain_line_end(self.at)?;
+            text.push_str(&self.text[self.at..end]);
+            self.begin_line(self.line_end(end) + 1)?;
+        }
+        Some(text)
+    }
+
+    /// A scalar in single quotes that is folded over several lines, from behind the first quote, and
+    /// where it ends.
+    pub(super) fn single_quoted_lines(&self, first: usize) -> Option<(Cow<'a, str>, usize)> {
+        let mut text = String::new();
+        let mut from = first;
+        loop {
+            let rest = self.bytes.get(from..)?;
+            let at = from + memchr::memchr2(b'\'', b'\n', rest)?;
+            let piece = &self.text[from..at];
+            if self.bytes[at] == b'\'' {
+                text.push_str(piece);
+                if self.byte(at + 1) != Some(b'\'') {
+                    return Some((Cow::Owned(text), at + 1));
+                }
+                text.push('\'');
+                from = at + 2;
+                continue;
+            }
+            let piece = piece.trim_end_matches(' ');
+            if piece.ends_with('\t') {
+                return None;
+            }
+            text.push_str(piece);
+            let (mut line, mut breaks) = (at + 1, 1);
+            loop {
+                from = self.skip_spaces(line);
+                match self.byte(from)? {
+                    b'\n' => (line, breaks) = (from + 1, breaks + 1),
+                    b'\t' => return None,
+                    _ if from == line && self.is_marker(from) => return None,
+                    _ => break,
+                }
+            }
+            fold_into(&mut text, breaks);
         }
     }
 
@@ -201,6 +267,14 @@ impl<'a> Lines<'a> {
                 _ => return Some((content_end, line)),
             }
         }
+    }
+}
+
+/// What so many breaks between two lines of a scalar are.
+fn fold_into(text: &mut String, breaks: usize) {
+    match breaks {
+        1 => text.push(' '),
+        _ => text.extend(std::iter::repeat_n('\n', breaks.saturating_sub(1))),
     }
 }
 
