@@ -22,8 +22,10 @@ use crate::engine::Clock;
 
 /// How long a Lease lasts without renewal.
 pub(crate) const DURATION: Duration = Duration::from_secs(15);
-/// How often it is renewed.
-pub(crate) const RENEWAL: Duration = Duration::from_secs(5);
+/// How often it is renewed: most releases end sooner and cost no request for it.
+pub(crate) const RENEWAL: Duration = Duration::from_secs(7);
+/// How soon a renewal that had no answer is tried again.
+const RETRY: Duration = Duration::from_secs(2);
 /// How often a stranger's Lease is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -207,13 +209,16 @@ async fn renew(
     lost: watch::Sender<Option<String>>,
 ) {
     let mut renewed = Instant::now();
+    let mut pause = RENEWAL;
     loop {
-        tokio::time::sleep(RENEWAL).await;
+        tokio::time::sleep(pause).await;
+        pause = RETRY;
         let next = lease(&target, Some(&held), &holder, clock());
         match cluster.replace(next, WriteOptions::default()).await {
             Ok(Replaced::Done(lease)) => {
                 held = lease;
                 renewed = Instant::now();
+                pause = RENEWAL;
             }
             Ok(Replaced::Absent) => {
                 let _ = lost.send(Some("the Lease was deleted".into()));

@@ -217,22 +217,18 @@ pub(crate) async fn render(
         lookups: Vec::new(),
     };
     for _ in 0..ROUNDS {
-        match intent.chart.render(&input)? {
-            Rendering::Done(rendered) => {
-                let random_sources = rendered.random_sources.clone();
-                let warnings = rendered.warnings.clone();
-                let mut target = of_content(
-                    Content::of_rendered(rendered, intent),
-                    scopes,
-                    &intent.namespace,
-                )?;
-                target.crds = crds(intent)?;
+        let (intent, asked, scopes) = (intent.clone(), input.clone(), scopes.clone());
+        // Answers that are on their way need not wait for pure work.
+        let working = tokio::task::spawn_blocking(move || round(&intent, &asked, &scopes));
+        let rendered = working
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        match rendered? {
+            Round::Done(mut target) => {
                 target.rendered_with = Some(with);
-                target.random_sources = random_sources;
-                target.warnings = warnings;
-                return Ok(target);
+                return Ok(*target);
             }
-            Rendering::Needs(lookups) => {
+            Round::Needs(lookups) => {
                 for lookup in lookups {
                     let answer = answer(cluster, &lookup).await?;
                     input.lookups.push((lookup, answer));
@@ -241,6 +237,33 @@ pub(crate) async fn render(
         }
     }
     Err(ReleaseErrorKind::Lookups(ROUNDS))
+}
+
+/// What came of rendering with the answers so far.
+enum Round {
+    Done(Box<Target>),
+    Needs(Vec<Lookup>),
+}
+
+fn round(
+    intent: &ReleaseIntent,
+    input: &RenderInput,
+    scopes: &Scopes,
+) -> Result<Round, ReleaseErrorKind> {
+    let rendered = match intent.chart.render(input)? {
+        Rendering::Done(rendered) => rendered,
+        Rendering::Needs(lookups) => return Ok(Round::Needs(lookups)),
+    };
+    let random_sources = rendered.random_sources.clone();
+    let warnings = rendered.warnings.clone();
+    let content = Content::of_rendered(rendered, intent);
+    let target = of_content(content, scopes, &intent.namespace)?;
+    Ok(Round::Done(Box::new(Target {
+        crds: crds(intent)?,
+        random_sources,
+        warnings,
+        ..target
+    })))
 }
 
 /// The target of content that is already there: a stored revision.

@@ -258,9 +258,11 @@ impl Cluster for RunView {
         if let Some(joined) = shared.join() {
             return Ok(joined);
         }
+        // What is watched whole is soon wanted again.
+        let is_whole = query.fields.is_none() && query.labels.is_none();
         let opened = self.inner.watch(query, resource_version).await?;
         let (watch, listener) = SharedWatch::open(opened);
-        *shared = watch;
+        *shared = if is_whole { watch.kept() } else { watch };
         Ok(listener)
     }
 

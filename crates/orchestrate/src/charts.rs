@@ -143,10 +143,14 @@ async fn load(
         // Whatever the source makes of the pin.
         .and_then(|archive| archive.checked(digest, "the document's pin"))
         .map_err(failed)?;
-    Chart::from_archive(&archive.bytes)
-        .map(Arc::new)
-        .map_err(|error| {
-            let kind = SourceErrorKind::NoChart(error);
-            failed(SourceError::new("load", archive.origin, kind))
-        })
+    let origin = archive.origin;
+    // Tens of milliseconds of pure work, which answers on their way need not wait for.
+    let compiling = tokio::task::spawn_blocking(move || Chart::from_archive(&archive.bytes));
+    let chart = compiling
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    chart.map(Arc::new).map_err(|error| {
+        let kind = SourceErrorKind::NoChart(error);
+        failed(SourceError::new("load", origin, kind))
+    })
 }

@@ -2,10 +2,12 @@
 //! them; it refuses to print.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use converge::{ChangeKind, Observer, RequestCount, StepContext, StepError};
+use futures::future::{Either, FusedFuture, FutureExt as _, select};
 use helm_release::objects_of;
 use kube_cluster::{Cluster, Kind, RunView};
 use miette::Diagnostic;
@@ -171,17 +173,17 @@ impl Deployment {
         policy: &Policy,
         observer: &Observer,
     ) -> Result<Plan, PlanError> {
-        let charts = Charts::load(self, world.charts.as_ref())
-            .await
-            .map_err(PlanError::Chart)?;
         let (at, requests) = (Instant::now(), world.requests.count());
         let (seen, view) = world.viewed();
         gather(&view, self);
+        // The way to the server is opened, and what it serves is asked for, while the charts are had
+        // and the first steps look; who needs it waits for it, or learns why it cannot be had.
+        let mut discovery = seen.cluster.discover().fuse();
+        let charts = Charts::load(self, world.charts.as_ref());
+        let charts = beside(charts, &mut discovery).await;
+        let charts = charts.map_err(PlanError::Chart)?;
         let graph = wire(self, &seen, &charts, policy).map_err(PlanError::Wiring)?;
-        // What the server serves is asked for while the first steps look; who needs it waits for it, or
-        // learns why it cannot be had.
-        let discovery = seen.cluster.discover();
-        let (steps, _) = futures::future::join(plan_steps(&graph, observer), discovery).await;
+        let steps = beside(plan_steps(&graph, observer), &mut discovery).await;
         let steps = steps?;
         made_once(&steps)?;
         let traps = adoption::find(self, &seen, &steps)
@@ -208,6 +210,14 @@ impl Deployment {
                 planned: Mutex::new(Some(planned)),
             })),
         })
+    }
+}
+
+/// Waits for a future and moves another one on meanwhile.
+async fn beside<T>(wanted: impl Future<Output = T>, other: &mut (impl FusedFuture + Unpin)) -> T {
+    match select(pin!(wanted), other).await {
+        Either::Left((wanted, _)) => wanted,
+        Either::Right((_, wanted)) => wanted.await,
     }
 }
 

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use tokio::process::Command;
 
 use crate::Failure;
-use crate::waits::{ClusterWork, Span};
+use crate::waits::{ClusterWork, Span, Wait, seconds};
 
 /// Both sides on one cluster.
 pub(crate) struct Sides<'a> {
@@ -154,8 +154,9 @@ impl<'a> Sides<'a> {
         // Watches are written down when they end, which is soon after the client did.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let requests = audit.requests()?;
+        let waits = work.waits(run, &requests);
         if let Some(file) = &self.requests {
-            write_down(&requests, since, user, file)?;
+            write_down(&requests, &waits, since, user, file)?;
         }
         let writes = requests.iter().filter(|one| one.is_write()).count();
         let left = self.pods().await?;
@@ -165,7 +166,7 @@ impl<'a> Sides<'a> {
             writes: count(writes),
             chain: count(longest_chain(&requests, round_trip)),
             kilobytes: count(api.bytes() - before) / 1000.0,
-            waits: work.seconds(run, &requests),
+            waits: seconds(&waits),
             rolled: count(pods.difference(&left).count()),
             memory: count(memory) / 1e6,
         })
@@ -201,20 +202,25 @@ async fn run_to_the_end(command: &mut Command) -> Result<(Output, u64), Failure>
     }
 }
 
-/// Every request with when it came and was answered, in milliseconds.
+/// Every request with when it came and was answered, and every wait, in milliseconds.
 fn write_down(
     requests: &[Audited],
+    waits: &[Wait],
     since: Timestamp,
     user: &str,
     file: &Path,
 ) -> std::io::Result<()> {
     let mut file = File::options().append(true).create(true).open(file)?;
     writeln!(file, "== {user}")?;
+    let after = |moment: Timestamp| moment.duration_since(since).as_millis();
+    for Wait { on, span } in waits {
+        let [from, to] = [span.from, span.to].map(after);
+        writeln!(file, "{from:>7} {to:>7} waited for {on}")?;
+    }
     let mut requests: Vec<_> = requests.iter().collect();
     requests.sort();
     for one in requests {
-        let [came, answered] =
-            [one.received, one.answered].map(|moment| moment.duration_since(since).as_millis());
+        let [came, answered] = [one.received, one.answered].map(after);
         let kind = if one.is_write() { "write" } else { "" };
         writeln!(
             file,

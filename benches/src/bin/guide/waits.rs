@@ -36,11 +36,19 @@ struct Seen {
     waits_for_migrations: bool,
 }
 
-/// A time in which the tool could only wait.
+/// A stretch of time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
-    from: Timestamp,
-    to: Timestamp,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+}
+
+/// A time in which the tool could only wait.
+#[derive(Debug, Clone)]
+pub(crate) struct Wait {
+    /// What for.
+    pub(crate) on: String,
+    pub(crate) span: Span,
 }
 
 impl ClusterWork {
@@ -79,8 +87,8 @@ impl ClusterWork {
         })
     }
 
-    /// The seconds of a run in which the cluster was at work on what the run had asked for.
-    pub(crate) fn seconds(&self, run: Span, requests: &[Audited]) -> f64 {
+    /// When, within a run, the cluster was at work on what the run had asked for, by beginning.
+    pub(crate) fn waits(&self, run: Span, requests: &[Audited]) -> Vec<Wait> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let done = |part: &str| {
             let found = seen.iter().find(|(name, _)| name.contains(part));
@@ -93,22 +101,35 @@ impl ClusterWork {
             .filter(|one| one.is_write() && one.resource == "externalsecrets")
             .map(|one| one.answered)
             .max();
-        let mut spans: Vec<Span> = seen
-            .iter()
-            .filter_map(|(name, seen)| {
-                let from = match name.split('/').next()? {
-                    "Secret" => asked?,
-                    "ValidatingWebhookConfiguration" => certified?,
-                    _ if seen.waits_for_migrations => migrated?.max(seen.made),
-                    _ => seen.made,
-                };
-                let to = seen.done?;
-                Some(Span { from, to })
-            })
+        let works = seen.iter().filter_map(|(name, seen)| {
+            let from = match name.split('/').next()? {
+                "Secret" => asked?,
+                "ValidatingWebhookConfiguration" => certified?,
+                _ if seen.waits_for_migrations => migrated?.max(seen.made),
+                _ => seen.made,
+            };
+            Some(Wait::new(name, Span::new(from, seen.done?)))
+        });
+        let mut waits: Vec<Wait> = works
             .chain(heartbeat(requests))
             .chain(held(requests))
+            .filter_map(|wait| {
+                let (from, to) = (wait.span.from.max(run.from), wait.span.to.min(run.to));
+                let span = Span::new(from, to);
+                (from < to).then_some(Wait { span, ..wait })
+            })
             .collect();
-        union(&mut spans, run)
+        waits.sort_by_key(|wait| wait.span.from);
+        waits
+    }
+}
+
+impl Wait {
+    fn new(on: impl Into<String>, span: Span) -> Self {
+        Self {
+            on: on.into(),
+            span,
+        }
     }
 }
 
@@ -116,6 +137,10 @@ impl Span {
     /// From one moment to another.
     pub(crate) fn new(from: Timestamp, to: Timestamp) -> Self {
         Self { from, to }
+    }
+
+    fn length(self) -> SignedDuration {
+        self.to.duration_since(self.from)
     }
 }
 
@@ -172,42 +197,58 @@ fn is_done(object: &Object) -> bool {
     }
 }
 
-/// The time in which our proof waits for the scheduler's next heartbeat: the forward to Airflow is
-/// open, and nothing else is asked.
-fn heartbeat(requests: &[Audited]) -> Option<Span> {
+/// The time in which our proof waits for the scheduler's next heartbeat: the longest in which the
+/// forward to Airflow is open and nothing else is asked. What comes after it may be answered before the
+/// forward is written down as ended.
+fn heartbeat(requests: &[Audited]) -> Option<Wait> {
     let forward = requests
         .iter()
         .find(|one| one.resource == "pods/portforward")?;
-    let others = requests.iter().filter(|one| {
-        one.verb != "watch"
-            && one.received >= forward.received
-            && one.answered < forward.answered
-            && one.resource != forward.resource
-    });
-    let from = others.map(|one| one.answered).max()?;
-    Some(Span::new(from, forward.answered))
+    let mut others: Vec<&Audited> = requests
+        .iter()
+        .filter(|one| {
+            one.verb != "watch"
+                && one.resource != forward.resource
+                && one.answered >= forward.received
+                && one.received <= forward.answered
+        })
+        .collect();
+    others.sort();
+    let mut longest = Span::new(forward.received, forward.received);
+    let mut idle_since = forward.received;
+    for (from, to) in others
+        .into_iter()
+        .map(|one| (one.received, one.answered))
+        .chain([(forward.answered, forward.answered)])
+    {
+        let idle = Span::new(idle_since, from);
+        if idle.length() > longest.length() {
+            longest = idle;
+        }
+        idle_since = idle_since.max(to);
+    }
+    Some(Wait::new("the scheduler's heartbeat", longest))
 }
 
 /// The times in which the API server held a request, as it holds the first one about an object of the
 /// operator's definitions, which have just changed.
-fn held(requests: &[Audited]) -> impl Iterator<Item = Span> {
+fn held(requests: &[Audited]) -> impl Iterator<Item = Wait> {
     let ends = requests.iter().filter(|one| {
         one.verb != "watch" && !["pods/portforward", "pods/log"].contains(&one.resource.as_str())
     });
     ends.filter(|one| one.answered.duration_since(one.received) >= HELD)
-        .map(|one| Span::new(one.received, one.answered))
+        .map(|one| Wait::new(&one.uri, Span::new(one.received, one.answered)))
 }
 
-/// The seconds that the spans cover of the whole.
-fn union(spans: &mut [Span], whole: Span) -> f64 {
-    spans.sort_by_key(|span| span.from);
+/// The seconds that the waits, sorted by their beginning, cover; overlaps count once.
+pub(crate) fn seconds(waits: &[Wait]) -> f64 {
     let mut covered = 0.0;
-    let mut at = whole.from;
-    for span in spans {
-        let (from, to) = (span.from.max(at), span.to.min(whole.to));
-        if to > from {
-            covered += to.duration_since(from).as_secs_f64();
-            at = to;
+    let mut until = Timestamp::MIN;
+    for Wait { span, .. } in waits {
+        let from = span.from.max(until);
+        if span.to > from {
+            covered += Span::new(from, span.to).length().as_secs_f64();
+            until = span.to;
         }
     }
     covered
@@ -217,15 +258,49 @@ fn union(spans: &mut [Span], whole: Span) -> f64 {
 mod tests {
     use super::*;
 
+    fn asked(resource: &str, received: i64, answered: i64) -> Audited {
+        let at = |millisecond| Timestamp::from_millisecond(millisecond).unwrap();
+        Audited {
+            received: at(received),
+            answered: at(answered),
+            verb: "get".into(),
+            group: String::new(),
+            resource: resource.into(),
+            namespace: String::new(),
+            name: String::new(),
+            code: 200,
+            agent: String::new(),
+            uri: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_heartbeat_is_waited_for_while_the_forward_is_open_and_nothing_else_is_asked() {
+        let mut requests = vec![
+            asked("pods", 5, 12),
+            asked("pods/portforward", 10, 500),
+            asked("pods/log", 11, 20),
+            asked("pods/log", 15, 30),
+            // The proof's record, begun before the forward was written down as ended.
+            asked("secrets", 490, 499),
+        ];
+        let [from, to] = [30, 490].map(|at| Timestamp::from_millisecond(at).unwrap());
+        let found = heartbeat(&requests).unwrap().span;
+        assert_eq!((found.from, found.to), (from, to));
+        requests.pop();
+        assert_eq!(heartbeat(&requests).unwrap().span.from, from);
+        assert!(heartbeat(&requests[..1]).is_none());
+    }
+
     #[test]
     #[expect(clippy::float_cmp, reason = "whole seconds are exact")]
-    fn what_overlaps_counts_once_and_what_is_outside_not_at_all() {
-        let span = |from, to| {
+    fn what_overlaps_counts_once() {
+        let wait = |from, to| {
             let at = |second| Timestamp::from_second(second).unwrap();
-            Span::new(at(from), at(to))
+            Wait::new("it", Span::new(at(from), at(to)))
         };
-        let mut spans = [span(3, 6), span(0, 2), span(4, 5), span(8, 20)];
-        assert_eq!(union(&mut spans, span(1, 10)), 6.0);
-        assert_eq!(union(&mut [], span(1, 10)), 0.0);
+        let waits = [wait(0, 2), wait(3, 6), wait(4, 5), wait(5, 7)];
+        assert_eq!(seconds(&waits), 6.0);
+        assert_eq!(seconds(&[]), 0.0);
     }
 }

@@ -15,9 +15,12 @@ use crate::{ClusterError, Object, ObjectRef, WatchEvent, WatchStream};
 /// from where it was.
 const LAG: usize = 4096;
 
-/// A watch from the start that can be joined while somebody follows it.
+/// A watch from the start that can be joined while somebody follows it, or for as long as it is kept.
 #[derive(Default)]
-pub(super) struct SharedWatch(Weak<Mutex<Shared>>);
+pub(super) struct SharedWatch {
+    shared: Weak<Mutex<Shared>>,
+    kept: Option<Arc<Mutex<Shared>>>,
+}
 
 struct Shared {
     /// `None` once it has ended.
@@ -55,13 +58,25 @@ impl SharedWatch {
             wakers: Arc::default(),
         }));
         let listener = Listener::join(&shared);
-        (Self(Arc::downgrade(&shared)), listener.boxed())
+        let watch = Self {
+            shared: Arc::downgrade(&shared),
+            kept: None,
+        };
+        (watch, listener.boxed())
+    }
+
+    /// The same, open although nobody may follow it for a while: what comes meanwhile waits unread.
+    pub(super) fn kept(self) -> Self {
+        Self {
+            kept: self.shared.upgrade(),
+            ..self
+        }
     }
 
     /// Listens to it as if it were opened now: first what is there, then what changes; `None` once it has
     /// ended or nobody follows it any more.
     pub(super) fn join(&self) -> Option<WatchStream> {
-        let shared = self.0.upgrade()?;
+        let shared = self.kept.clone().or_else(|| self.shared.upgrade())?;
         // What has come and was not heard yet is told first to those who are there.
         lock(&shared).catch_up();
         let is_open = lock(&shared).stream.is_some();
@@ -205,6 +220,25 @@ mod tests {
         assert_eq!(told(&mut second), ["d 6"]);
         drop(second);
         assert!(watch.join().is_none(), "nobody follows it");
+        assert!(tell.is_closed());
+    }
+
+    #[test]
+    fn one_that_is_kept_can_be_joined_though_nobody_followed_it() {
+        let (tell, events) = mpsc::unbounded();
+        let (watch, mut first) = SharedWatch::open(events.boxed());
+        let watch = watch.kept();
+        let applied =
+            |name, version| tell.unbounded_send(Ok(WatchEvent::Applied(at(name, version))));
+        applied("a", "1").unwrap();
+        assert_eq!(told(&mut first), ["a 1"]);
+        drop(first);
+        applied("a", "2").unwrap();
+        applied("b", "3").unwrap();
+        let mut second = watch.join().unwrap();
+        assert_eq!(told(&mut second), ["a 2", "b 3"]);
+        drop(second);
+        drop(watch);
         assert!(tell.is_closed());
     }
 
