@@ -63,9 +63,10 @@ pub struct SyncedSecret {
 /// What was seen.
 #[derive(Debug)]
 pub struct SecretObserved {
+    /// What is wanted, or is expected to be once the store is known.
     wanted: Option<Object>,
-    /// What is expected to be wanted once the store is known.
-    expected: Option<Object>,
+    /// Whether the store was known.
+    after_store: bool,
     live: Option<Object>,
     ready: bool,
     proof: Option<Result<Proof, StoreError>>,
@@ -83,41 +84,43 @@ pub struct SecretAction {
 }
 
 impl EnsureExternalSecret {
+    /// Looks at what is there, also while the store is not known yet or is to change.
     async fn look(&self) -> Result<SecretObserved, StoreError> {
+        let store = self.store.get();
         let mut observed = SecretObserved {
             wanted: None,
-            expected: None,
+            after_store: store.is_some(),
             live: None,
             ready: false,
             proof: None,
         };
-        let Some(store) = self.store.get() else {
-            return self.look_ahead(observed).await;
+        observed.wanted = match &store {
+            Some(store) => Some(self.wanted(store)),
+            None => served_now(&*self.cluster)
+                .await
+                .map(|api| self.settings.manifest(api, &self.expected)),
         };
-        let wanted = self.settings.manifest(store.api, &store.settings);
-        let target = wanted.reference();
-        if !store.fresh {
-            let read = self.cluster.get(target.clone()).await;
-            observed.live = read.map_err(StoreError::cluster(&target))?;
+        let Some(wanted) = &observed.wanted else {
+            return Ok(observed);
+        };
+        if store.is_some_and(|store| store.fresh) {
+            return Ok(observed);
         }
+        let target = wanted.reference();
+        let (read, proof) = futures::join!(
+            self.cluster.get(target.clone()),
+            self.prove(&self.expected.namespace)
+        );
+        observed.live = read.map_err(StoreError::cluster(&target))?;
         if let Some(live) = &observed.live {
             observed.ready = verdict(&*self.cluster, live).await.readiness.is_current();
-            observed.proof = Some(self.prove(&store.settings.namespace).await);
+            observed.proof = Some(proof);
         }
-        observed.wanted = Some(wanted);
         Ok(observed)
     }
 
-    /// What is there is compared even while the store is to change.
-    async fn look_ahead(&self, mut observed: SecretObserved) -> Result<SecretObserved, StoreError> {
-        if let Some(api) = served_now(&*self.cluster).await {
-            let wanted = self.settings.manifest(api, &self.expected);
-            let target = wanted.reference();
-            let live = self.cluster.get(target.clone()).await;
-            observed.live = live.map_err(StoreError::cluster(&target))?;
-            observed.expected = Some(wanted);
-        }
-        Ok(observed)
+    fn wanted(&self, store: &StoreReady) -> Object {
+        self.settings.manifest(store.api, &store.settings)
     }
 
     fn secret_ref(&self, namespace: &str) -> ObjectRef {
@@ -318,24 +321,20 @@ impl Step for EnsureExternalSecret {
 
     /// Once the store is known, only its own object and Secret were looked at.
     fn outlives(&self, observed: &Self::Observed) -> bool {
-        observed.wanted.is_some()
+        observed.after_store
     }
 
     fn decide(
         &self,
         observed: &Self::Observed,
     ) -> Result<Decision<Self::Action, Self::Output>, StepError> {
-        let Some(wanted) = &observed.wanted else {
+        let now = self.store.get().map(|store| self.wanted(&store));
+        let (Some(wanted), true) = (&now, now == observed.wanted) else {
             let namespace = &self.expected.namespace;
             let target = format!("ExternalSecret {namespace}/{}", self.settings.name);
-            let (expected, live) = (observed.expected.as_ref(), observed.live.as_ref());
-            let changes = later(
-                expected,
-                live,
-                target,
-                self.take_fields,
-                "waits for the store",
-            );
+            let (wanted, live) = (observed.wanted.as_ref(), observed.live.as_ref());
+            let why = "waits for the store";
+            let changes = later(wanted, live, target, self.take_fields, why);
             return Ok(Decision::Later { changes });
         };
         let change = row(wanted, observed.live.as_ref(), self.take_fields);

@@ -136,7 +136,7 @@ pub(super) fn wire_secrets(
         service_account: deployment.identity.service_account.clone(),
         environment: environment(deployment.azure.cloud),
     };
-    let after_store = nodes.add(
+    let after_store = nodes.add_looking(
         store.of(EnsureStore {
             cluster: Arc::clone(&world.cluster),
             operator,
@@ -147,9 +147,10 @@ pub(super) fn wire_secrets(
             limit: Duration::from_secs(180),
         }),
         &[after_operator, after_exchange],
+        Some(&[after_operator, after_vault]),
     );
     let synced = Slot::new();
-    let after_secret = nodes.add(
+    let after_secret = nodes.add_looking(
         synced.of(EnsureExternalSecret {
             cluster: Arc::clone(&world.cluster),
             secrets: Arc::clone(&world.vault_secrets),
@@ -176,6 +177,7 @@ pub(super) fn wire_secrets(
             limit: Duration::from_secs(180),
         }),
         &[after_store],
+        Some(&[after_operator, after_vault]),
     );
     Ok(SecretReady {
         synced,
