@@ -18,7 +18,8 @@ use crate::Failure;
 /// The Secret that External Secrets makes.
 const CREDENTIALS: &str = "storage-account-credentials";
 
-/// A request that takes longer is not worked on but held.
+/// What takes longer is not at work but waits: a request that the API server holds, a forward through
+/// which nothing comes.
 const HELD: SignedDuration = SignedDuration::from_secs(1);
 
 /// Follows what the cluster does until it is dropped.
@@ -227,7 +228,8 @@ fn heartbeat(requests: &[Audited]) -> Option<Wait> {
         }
         idle_since = idle_since.max(to);
     }
-    Some(Wait::new("the scheduler's heartbeat", longest))
+    let is_held = longest.length() >= HELD;
+    is_held.then(|| Wait::new("the scheduler's heartbeat", longest))
 }
 
 /// The times in which the API server held a request, as it holds the first one about an object of the
@@ -278,18 +280,20 @@ mod tests {
     fn the_heartbeat_is_waited_for_while_the_forward_is_open_and_nothing_else_is_asked() {
         let mut requests = vec![
             asked("pods", 5, 12),
-            asked("pods/portforward", 10, 500),
+            asked("pods/portforward", 10, 5_000),
             asked("pods/log", 11, 20),
             asked("pods/log", 15, 30),
             // The proof's record, begun before the forward was written down as ended.
-            asked("secrets", 490, 499),
+            asked("secrets", 4_900, 4_999),
         ];
-        let [from, to] = [30, 490].map(|at| Timestamp::from_millisecond(at).unwrap());
+        let [from, to] = [30, 4_900].map(|at| Timestamp::from_millisecond(at).unwrap());
         let found = heartbeat(&requests).unwrap().span;
         assert_eq!((found.from, found.to), (from, to));
         requests.pop();
         assert_eq!(heartbeat(&requests).unwrap().span.from, from);
-        assert!(heartbeat(&requests[..1]).is_none());
+        assert!(heartbeat(&requests[..1]).is_none(), "no forward");
+        requests.push(asked("pods", 900, 4_100));
+        assert!(heartbeat(&requests).is_none(), "the rest is the tool's");
     }
 
     #[test]
