@@ -245,29 +245,35 @@ impl VerifyAirflow {
     }
 }
 
-/// The weakest proof among what is essential, in a sentence for a report.
+/// How each claim was proven, in a sentence for a report.
 fn summary(findings: &[Finding]) -> Proof {
-    let essential: Vec<&Finding> = findings
+    let count = |kind| {
+        let of_kind = findings.iter().filter(|finding| finding.proof.kind == kind);
+        of_kind.count()
+    };
+    let worked: Vec<&Finding> = findings
         .iter()
-        .filter(|finding| finding.essential)
+        .filter(|finding| finding.essential && finding.proof.kind == ProofKind::Effect)
         .collect();
-    let effects = essential
-        .iter()
-        .filter(|finding| finding.proof.kind == ProofKind::Effect)
-        .count();
-    let beats = essential.iter().any(|finding| {
-        finding.name.ends_with(" health") && finding.proof.kind == ProofKind::Effect
-    });
-    let statement = format!(
-        "{} of {} claims by effect{}",
-        effects,
-        essential.len(),
-        if beats { "; heartbeat advanced" } else { "" }
+    let mut statement = format!(
+        "{} by effect, {} observed",
+        count(ProofKind::Effect),
+        count(ProofKind::Observed)
     );
-    if effects > 0 {
-        Proof::effect(statement)
-    } else {
+    let unchecked = count(ProofKind::NotChecked);
+    if unchecked > 0 {
+        statement.push_str(&format!(", {unchecked} not checked"));
+    }
+    if worked
+        .iter()
+        .any(|finding| finding.name.ends_with(" health"))
+    {
+        statement.push_str("; heartbeat advanced");
+    }
+    if worked.is_empty() {
         Proof::observed(statement)
+    } else {
+        Proof::effect(statement)
     }
 }
 

@@ -107,7 +107,7 @@ async fn the_first_run_takes_few_requests() {
     let report = up.succeeded();
     let seen = kubernetes(&guide, 0);
     assert_eq!(report.requests.to(Service::Kubernetes) as usize, seen.len());
-    assert!(seen.len() <= 115, "{}{}", seen.len(), listed(&seen));
+    assert!(seen.len() <= 113, "{}{}", seen.len(), listed(&seen));
 }
 
 #[tokio::test(start_paused = true)]

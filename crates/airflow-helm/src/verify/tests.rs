@@ -242,3 +242,22 @@ async fn where_nothing_was_done_a_look_is_enough() {
         outcome.proof
     );
 }
+
+#[test]
+fn a_report_tells_how_each_claim_was_proven() {
+    let finding = |name: &str, proof| Finding::current(name, "as it should be", proof);
+    let mut findings = vec![
+        finding("pods", Proof::observed("ready")),
+        finding("user", Proof::not_checked("made elsewhere")).not_essential(),
+    ];
+    let of = |findings: &[Finding]| summary(findings).to_string();
+    assert_eq!(
+        of(&findings),
+        "observed: 0 by effect, 1 observed, 1 not checked"
+    );
+    findings.push(finding("scheduler health", Proof::effect("it beats")));
+    assert_eq!(
+        of(&findings),
+        "effect: 1 by effect, 1 observed, 1 not checked; heartbeat advanced"
+    );
+}
