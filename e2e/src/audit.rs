@@ -20,7 +20,7 @@ pub struct Audit {
 }
 
 /// A request and its answer.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Audited {
     /// When it arrived.
     pub received: Timestamp,
@@ -135,13 +135,7 @@ mod tests {
             received: at(received),
             answered: at(answered),
             verb: verb.into(),
-            group: String::new(),
-            resource: "pods".into(),
-            namespace: String::new(),
-            name: String::new(),
-            code: 200,
-            agent: String::new(),
-            uri: String::new(),
+            ..Audited::default()
         }
     }
 

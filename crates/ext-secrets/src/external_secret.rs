@@ -109,7 +109,7 @@ impl EnsureExternalSecret {
         let target = wanted.reference();
         let (read, proof) = futures::join!(
             self.cluster.get(target.clone()),
-            self.prove(&self.expected.namespace)
+            self.prove(wanted.namespace().unwrap_or_default())
         );
         observed.live = read.map_err(StoreError::cluster(&target))?;
         if let Some(live) = &observed.live {

@@ -173,7 +173,7 @@ impl Deployment {
         policy: &Policy,
         observer: &Observer,
     ) -> Result<Plan, PlanError> {
-        let (at, requests) = (Instant::now(), world.requests.count());
+        let requests = world.requests.count();
         let (seen, view) = world.viewed();
         gather(&view, self);
         // The way to the server is opened, and what it serves is asked for, while the charts are had
@@ -182,6 +182,8 @@ impl Deployment {
         let charts = Charts::load(self, world.charts.as_ref());
         let charts = beside(charts, &mut discovery).await;
         let charts = charts.map_err(PlanError::Chart)?;
+        // However long the charts took, nothing that a step acts upon was looked at before.
+        let at = Instant::now();
         let graph = wire(self, &seen, &charts, policy).map_err(PlanError::Wiring)?;
         let steps = beside(plan_steps(&graph, observer), &mut discovery).await;
         let steps = steps?;

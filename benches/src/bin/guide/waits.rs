@@ -115,9 +115,8 @@ impl ClusterWork {
             .chain(heartbeat(requests))
             .chain(held(requests))
             .filter_map(|wait| {
-                let (from, to) = (wait.span.from.max(run.from), wait.span.to.min(run.to));
-                let span = Span::new(from, to);
-                (from < to).then_some(Wait { span, ..wait })
+                let span = wait.span.within(run)?;
+                Some(Wait { span, ..wait })
             })
             .collect();
         waits.sort_by_key(|wait| wait.span.from);
@@ -138,6 +137,12 @@ impl Span {
     /// From one moment to another.
     pub(crate) fn new(from: Timestamp, to: Timestamp) -> Self {
         Self { from, to }
+    }
+
+    /// What of it is in another one, if anything is.
+    fn within(self, whole: Self) -> Option<Self> {
+        let part = Self::new(self.from.max(whole.from), self.to.min(whole.to));
+        (part.from < part.to).then_some(part)
     }
 
     fn length(self) -> SignedDuration {
@@ -265,14 +270,8 @@ mod tests {
         Audited {
             received: at(received),
             answered: at(answered),
-            verb: "get".into(),
-            group: String::new(),
             resource: resource.into(),
-            namespace: String::new(),
-            name: String::new(),
-            code: 200,
-            agent: String::new(),
-            uri: String::new(),
+            ..Audited::default()
         }
     }
 
@@ -298,13 +297,18 @@ mod tests {
 
     #[test]
     #[expect(clippy::float_cmp, reason = "whole seconds are exact")]
-    fn what_overlaps_counts_once() {
-        let wait = |from, to| {
+    fn what_overlaps_counts_once_and_what_is_outside_not_at_all() {
+        let span = |from, to| {
             let at = |second| Timestamp::from_second(second).unwrap();
-            Wait::new("it", Span::new(at(from), at(to)))
+            Span::new(at(from), at(to))
         };
-        let waits = [wait(0, 2), wait(3, 6), wait(4, 5), wait(5, 7)];
-        assert_eq!(seconds(&waits), 6.0);
+        let spans = [span(0, 2), span(3, 6), span(4, 5), span(8, 20)];
+        let waits = |whole: Span| -> Vec<Wait> {
+            let parts = spans.iter().filter_map(|span| span.within(whole));
+            parts.map(|span| Wait::new("it", span)).collect()
+        };
+        assert_eq!(seconds(&waits(span(1, 10))), 6.0);
+        assert_eq!(seconds(&waits(span(20, 30))), 0.0);
         assert_eq!(seconds(&[]), 0.0);
     }
 }

@@ -19,7 +19,8 @@ const LAG: usize = 4096;
 #[derive(Default)]
 pub(super) struct SharedWatch {
     shared: Weak<Mutex<Shared>>,
-    kept: Option<Arc<Mutex<Shared>>>,
+    /// Held, so that it stays open.
+    _kept: Option<Arc<Mutex<Shared>>>,
 }
 
 struct Shared {
@@ -60,7 +61,7 @@ impl SharedWatch {
         let listener = Listener::join(&shared);
         let watch = Self {
             shared: Arc::downgrade(&shared),
-            kept: None,
+            _kept: None,
         };
         (watch, listener.boxed())
     }
@@ -68,15 +69,15 @@ impl SharedWatch {
     /// The same, open although nobody may follow it for a while: what comes meanwhile waits unread.
     pub(super) fn kept(self) -> Self {
         Self {
-            kept: self.shared.upgrade(),
+            _kept: self.shared.upgrade(),
             ..self
         }
     }
 
     /// Listens to it as if it were opened now: first what is there, then what changes; `None` once it has
-    /// ended or nobody follows it any more.
+    /// ended or nobody keeps or follows it any more.
     pub(super) fn join(&self) -> Option<WatchStream> {
-        let shared = self.kept.clone().or_else(|| self.shared.upgrade())?;
+        let shared = self.shared.upgrade()?;
         // What has come and was not heard yet is told first to those who are there.
         lock(&shared).catch_up();
         let is_open = lock(&shared).stream.is_some();
