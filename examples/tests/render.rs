@@ -257,7 +257,7 @@ const WHY: &[(&str, &str)] = &[
 #[test]
 fn why_shows_the_template_line_and_the_values_of_each_line() {
     let chart = Folder::with("why", WHY);
-    let output = output(&["r", chart.path(), "--set", "image.tag=v2", "--why=pod/p"]);
+    let output = output(&["r", chart.path(), "--set", "image.tag=v2", "--why", "pod/p"]);
     let wanted = "\
 ---
 # Source: c/templates/p.yaml

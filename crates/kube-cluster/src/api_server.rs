@@ -17,6 +17,7 @@ mod send;
 pub(crate) mod stable;
 mod token_source;
 mod watch;
+mod wire;
 
 #[cfg(test)]
 mod tests;

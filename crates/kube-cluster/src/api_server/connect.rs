@@ -11,10 +11,12 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use kube::client::{Body, ClientBuilder};
+use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig};
-use tower::service_fn;
+use tower::{ServiceBuilder, service_fn};
+use tower_http::decompression::DecompressionLayer;
 
+use super::wire::Wire;
 use super::{KubeCluster, Limits, TokenSource, request};
 use crate::{ClusterError, ClusterErrorKind};
 
@@ -134,7 +136,11 @@ impl KubeCluster {
         }
         let server = config.cluster_url.to_string();
         let namespace = config.default_namespace.clone();
-        let inner = ClientBuilder::try_from(config).map_err(unusable)?.build();
+        let inner = if config.proxy_url.is_some() {
+            ClientBuilder::try_from(config).map_err(unusable)?.build()
+        } else {
+            direct(&config)?
+        };
         Ok(Self::over(inner, server, &namespace, options))
     }
 
@@ -209,6 +215,19 @@ impl KubeCluster {
             },
         }
     }
+}
+
+/// A client that reaches the server itself, as the configuration's user.
+fn direct(config: &Config) -> Result<kube::Client, ClusterError> {
+    let wire = Wire::new(config).map_err(unusable)?;
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .layer(DecompressionLayer::new().gzip(!config.disable_compression))
+        .option_layer(config.auth_layer().map_err(unusable)?)
+        .layer(config.extra_headers_layer().map_err(unusable)?)
+        .map_err(tower::BoxError::from)
+        .service(wire);
+    Ok(ClientBuilder::new(service, &*config.default_namespace).build())
 }
 
 /// The certificates of a PEM text, in DER.

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod forwarding;
+mod wire;
 
 type Script = dyn Fn(&str, &str, usize) -> (u16, Value) + Send + Sync;
 

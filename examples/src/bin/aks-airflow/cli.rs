@@ -1,7 +1,9 @@
 //! The command line: names, options, help. It owns what a user may type; it refuses to do anything.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Takes an AKS cluster to a proven Apache Airflow, and keeps it there.
@@ -18,6 +20,36 @@ pub(crate) struct Cli {
     /// Options every command takes.
     #[command(flatten)]
     pub(crate) global: Global,
+}
+
+impl Cli {
+    /// What a command line says. `--why` may stand for itself or before the object it asks about, so
+    /// one argument too many is that object.
+    ///
+    /// # Errors
+    /// What clap has to say: usage, help, the version.
+    pub(crate) fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let line: Vec<OsString> = line.into_iter().collect();
+        let read = Self::try_parse_from(&line);
+        match read {
+            Err(error) if error.kind() == ErrorKind::UnknownArgument => with_object_of_why(line)
+                .and_then(|line| Self::try_parse_from(line).ok())
+                .ok_or(error),
+            read => read,
+        }
+    }
+}
+
+/// The line with the argument behind a bare `--why` as its value.
+fn with_object_of_why(mut line: Vec<OsString>) -> Option<Vec<OsString>> {
+    let at = line.iter().position(|argument| argument == "--why")?;
+    if at + 1 == line.len() {
+        return None;
+    }
+    let object = line.remove(at + 1);
+    line[at].push("=");
+    line[at].push(object);
+    Some(line)
 }
 
 /// Options every command takes.
@@ -327,7 +359,7 @@ pub(crate) struct RenderArgs {
     #[arg(long)]
     pub(crate) explain_random: bool,
     /// Print beside each line of output the template line that wrote it and the values it read,
-    /// with who set them; of one object, or of all. Write `--why=KIND/NAME`.
+    /// with who set them; of one object, or of all.
     #[arg(
         long,
         value_name = "KIND/NAME",
@@ -429,10 +461,32 @@ pub(crate) struct SandboxFaultArgs {
 mod tests {
     use clap::CommandFactory;
 
-    use super::Cli;
+    use super::{Cli, Command};
 
     #[test]
     fn no_option_is_declared_twice() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn why_takes_an_object_or_none_in_any_place() {
+        for (line, why) in [
+            ("render r c --why", ""),
+            ("render --why r c", ""),
+            ("render r --why ./c", ""),
+            ("render r c --why=Pod/p", "Pod/p"),
+            ("render r c --why Pod/p", "Pod/p"),
+            ("render --why Pod/p r c", "Pod/p"),
+            ("render r --why Pod/p ./c --set a=b", "Pod/p"),
+        ] {
+            let words = ["aks-airflow"].into_iter().chain(line.split(' '));
+            let cli = Cli::read(words.map(Into::into)).unwrap();
+            let Command::Render(args) = cli.command else {
+                panic!("{line}");
+            };
+            assert_eq!((args.name.as_str(), args.why.as_deref()), ("r", Some(why)));
+        }
+        let too_many = "aks-airflow render r c --why Pod/p other";
+        assert!(Cli::read(too_many.split(' ').map(Into::into)).is_err());
     }
 }
