@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A running child.
 #[derive(Debug)]
@@ -252,14 +254,27 @@ impl Drop for Process {
     }
 }
 
-/// A port that was free a moment ago.
+/// Ports that the system gives to nobody who does not ask for one by number: below what Linux takes
+/// for outgoing connections (`ip_local_port_range`).
+const PORTS: Range<u32> = 20_000..30_000;
+
+/// A port that was free a moment ago, never the same twice.
 ///
 /// # Errors
 /// When loopback has none.
 pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Processes that start at the same time begin at different places.
+    let first = std::process::id().wrapping_mul(97);
+    for _ in PORTS {
+        let next = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + next % (PORTS.end - PORTS.start);
+        let port = u16::try_from(port).map_err(io::Error::other)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other("loopback has no free port"))
 }
 
 #[cfg(test)]
@@ -272,6 +287,13 @@ mod tests {
         assert!(!is_loopback("00000000"));
         assert!(is_loopback("00000000000000000000000001000000"));
         assert!(!is_loopback("00000000000000000000000000000000"));
+    }
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let given: std::collections::BTreeSet<u16> =
+            (0..100).map(|_| free_port().unwrap()).collect();
+        assert_eq!(given.len(), 100);
     }
 
     #[test]

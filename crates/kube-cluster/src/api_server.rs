@@ -12,6 +12,7 @@ mod discovery;
 mod forward;
 mod logs;
 mod objects;
+mod outage;
 mod request;
 mod send;
 pub(crate) mod stable;
@@ -33,6 +34,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use converge::RequestLog;
 use tokio::sync::Mutex;
+
+use outage::Outage;
 
 use crate::{
     AccessDecision, AccessQuestion, Applied, ApplyOptions, Cluster, ClusterError, Created,
@@ -65,6 +68,7 @@ pub struct KubeCluster {
     /// Group versions that are being asked for: whoever else needs one waits for the answer.
     asking: Arc<Mutex<HashMap<String, Arc<Mutex<()>>>>>,
     requests: RequestLog,
+    outage: Outage,
     limits: Limits,
 }
 

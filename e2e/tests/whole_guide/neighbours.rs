@@ -115,13 +115,17 @@ fn is_named(said: &str) -> Result<(), Failed> {
 }
 
 /// The API server is killed and comes back in the middle, with every watch cut: the run ends well,
-/// or with an error that says so, and the next one finishes it.
+/// or with an error that says so, and the next one finishes it. Early, while the operator is being
+/// installed, and late, while the store is.
 pub(crate) async fn the_api_server_may_go_away(ground: &Ground) -> Result<(), Failed> {
-    disturbed(ground, Duration::from_millis(2500), || {
-        let restarted = ground.aks.plane.restart_api_server();
-        restarted.map_err(|error| words(&error))
-    })
-    .await
+    for after in [2500, 6500] {
+        disturbed(ground, Duration::from_millis(after), || {
+            let restarted = ground.aks.plane.restart_api_server();
+            restarted.map_err(|error| words(&error))
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// etcd stands still for five seconds in the middle.

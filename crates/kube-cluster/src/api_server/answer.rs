@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use crate::{ClusterErrorKind, FieldConflict};
 
+/// How a role of every cluster begins in a refusal.
+const ROLE: &str = "clusterrole.rbac.authorization.k8s.io \"system:";
+
 /// `metav1.Status`, as much of it as decides anything.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -106,6 +109,17 @@ impl Refusal {
             500 => !is_webhook_failure(&self.status.message),
             _ => false,
         }
+    }
+
+    /// Whether the server refused because it has not read its roles yet: the sentence names one that
+    /// every cluster has and everybody is bound to. Source: `RBACAuthorizer.Authorize`
+    /// in `plugin/pkg/auth/authorizer/rbac/rbac.go`, which appends the errors of its lookups.
+    pub(super) fn knows_no_role(&self) -> bool {
+        let mut missing = self.status.message.split(ROLE).skip(1);
+        missing.any(|role| {
+            let name = role.split_once('"');
+            name.is_some_and(|(_, rest)| rest.starts_with(" not found"))
+        })
     }
 
     /// The fields other managers own, of a server-side apply that was not forced.

@@ -16,6 +16,7 @@ use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig};
 use tower::{ServiceBuilder, service_fn};
 use tower_http::decompression::DecompressionLayer;
 
+use super::outage::Outage;
 use super::wire::Wire;
 use super::{KubeCluster, Limits, TokenSource, request};
 use crate::{ClusterError, ClusterErrorKind};
@@ -208,6 +209,7 @@ impl KubeCluster {
             served: Arc::default(),
             asking: Arc::default(),
             requests: options.requests,
+            outage: Outage::default(),
             limits: Limits {
                 request: options.request_timeout,
                 retries: options.retry_limit,

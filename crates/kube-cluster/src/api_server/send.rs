@@ -50,7 +50,11 @@ impl KubeCluster {
         let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, self.limits.seed);
         loop {
             let outcome = once().await;
+            if matches!(&outcome, Err(failure) if failure.is_cut()) {
+                self.outage.note();
+            }
             let wish = match &outcome {
+                Ok(Err(refusal)) if self.is_premature(refusal) => Some(Duration::ZERO),
                 Ok(Err(refusal)) if refusal.code == 429 || ask.repeatable => refusal
                     .is_transient()
                     .then_some(refusal.retry_after.unwrap_or_default()),
@@ -68,6 +72,12 @@ impl KubeCluster {
                 _ => return outcome.map_err(|failure| failure.kind),
             }
         }
+    }
+
+    /// Whether a server that has just started refused what it cannot judge yet: it did nothing, and
+    /// answers otherwise once it has read its roles and bindings.
+    fn is_premature(&self, refusal: &Refusal) -> bool {
+        refusal.code == 403 && (refusal.knows_no_role() || self.outage.is_recent())
     }
 
     async fn ask_once(&self, ask: &Ask) -> Result<Answered, Failure> {
@@ -159,6 +169,11 @@ impl Failure {
             kind: client_error(error),
             never_sent,
         }
+    }
+
+    /// Whether the server was lost, or is not there.
+    fn is_cut(&self) -> bool {
+        matches!(self.kind, ClusterErrorKind::Unreachable(_))
     }
 
     fn is_transient(&self) -> bool {

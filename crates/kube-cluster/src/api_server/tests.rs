@@ -203,6 +203,58 @@ async fn creates_are_not_repeated_after_a_server_error_and_applies_are() {
     assert!(server.seen().len() > 3, "{:?}", server.seen());
 }
 
+const NO_ROLE: &str = "configmaps is forbidden: User \"u\" cannot create resource: RBAC: \
+    clusterrole.rbac.authorization.k8s.io \"system:basic-user\" not found";
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_not_read_its_roles_is_asked_again_and_a_missing_right_is_told() {
+    let server = Server::answering(|_, _, before| match before {
+        0 | 1 => refused(403, NO_ROLE, json!({})),
+        _ => (201, json!({"kind": "ConfigMap"})),
+    });
+    let object = Object::named(&target());
+    let created = server.cluster.create(object, WriteOptions::default());
+    assert!(matches!(created.await, Ok(Created::New(_))));
+    assert_eq!(server.seen().len(), 3);
+
+    let server = Server::answering(|_, _, _| refused(403, "Forbidden", json!({})));
+    let error = server.cluster.get(target()).await.unwrap_err();
+    assert!(error.is_denied(), "{error:?}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_by_a_server_that_was_just_away_is_asked_again_for_a_while() {
+    let server = Server::answering(|_, _, before| match before {
+        0 | 1 => refused(403, "Forbidden", json!({})),
+        _ => (200, json!({"kind": "ConfigMap"})),
+    });
+    server.cluster.outage.note();
+    assert!(server.cluster.get(target()).await.unwrap().is_some());
+    assert_eq!(server.seen().len(), 3);
+
+    let never = Server::answering(|_, _, _| refused(403, "Forbidden", json!({})));
+    never.cluster.outage.note();
+    let started = tokio::time::Instant::now();
+    assert!(never.cluster.get(target()).await.unwrap_err().is_denied());
+    assert!(started.elapsed() < Duration::from_secs(16));
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_come_about_is_an_outage() {
+    let nobody = tower::service_fn(|_: http::Uri| {
+        std::future::ready(Err::<Pipe, _>(std::io::Error::other("nobody listens")))
+    });
+    let options = ConnectOptions {
+        retry_limit: Duration::ZERO,
+        ..ConnectOptions::default()
+    };
+    let cluster = KubeCluster::with_connector(nobody, "http://server.invalid", options).unwrap();
+    assert!(!cluster.outage.is_recent());
+    assert!(cluster.get(target()).await.is_err());
+    assert!(cluster.outage.is_recent());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_is_a_probe_and_says_so_to_the_server() {
     let server = Server::answering(|_, _, _| (201, json!({"kind": "ConfigMap"})));

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::KubeCluster;
 use super::answer::Refusal;
 use super::objects::{described, object};
+use super::outage::Outage;
 use super::request::{Ask, collection_path, query_parameters};
 use crate::{ClusterError, ClusterErrorKind, Query, WatchEvent, WatchStream};
 
@@ -44,6 +45,7 @@ impl KubeCluster {
             Ok(response) => Ok(events(
                 lines(response.into_body().into_data_stream()),
                 target,
+                self.outage.clone(),
             )),
             Err(refusal) if refusal.is_expired() => {
                 Ok(futures::stream::iter([Ok(WatchEvent::Expired)]).boxed())
@@ -112,15 +114,21 @@ where
 fn events<E: Send + 'static>(
     lines: BoxStream<'static, Result<Vec<u8>, E>>,
     target: String,
+    outage: Outage,
 ) -> WatchStream {
     futures::stream::unfold(Some(lines), move |open| {
-        let target = target.clone();
+        let (target, outage) = (target.clone(), outage.clone());
         async move {
             let mut lines = open?;
             loop {
                 // The connection was cut, or is dead: the position is kept, the stream ends.
-                let Ok(Some(Ok(line))) = tokio::time::timeout(SILENCE, lines.next()).await else {
-                    return None;
+                let line = match tokio::time::timeout(SILENCE, lines.next()).await {
+                    Ok(Some(Ok(line))) => line,
+                    Ok(None) => return None,
+                    Ok(Some(Err(_))) | Err(_) => {
+                        outage.note();
+                        return None;
+                    }
                 };
                 if line.iter().all(u8::is_ascii_whitespace) {
                     continue;
@@ -188,7 +196,9 @@ mod tests {
             "{\"type\":\"ADDED\",\"object\":{\"kind\":\"P",
             "od\",\"metadata\":{\"name\":\"a\"}}}\n{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"7\"}}}\n{\"type\":\"DEL",
         ];
-        let seen: Vec<_> = events(stream(&chunks), "Pod".into()).collect().await;
+        let seen: Vec<_> = events(stream(&chunks), "Pod".into(), Outage::default())
+            .collect()
+            .await;
         assert!(matches!(&seen[0], Ok(WatchEvent::Applied(object)) if object.name() == "a"));
         assert!(matches!(&seen[1], Ok(WatchEvent::Bookmark(at)) if at == "7"));
         assert_eq!(seen.len(), 2);
@@ -199,7 +209,9 @@ mod tests {
         let chunks = [
             "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,\"reason\":\"Expired\"}}\n{\"type\":\"ADDED\",\"object\":{}}\n",
         ];
-        let seen: Vec<_> = events(stream(&chunks), "Pod".into()).collect().await;
+        let seen: Vec<_> = events(stream(&chunks), "Pod".into(), Outage::default())
+            .collect()
+            .await;
         assert!(matches!(seen[..], [Ok(WatchEvent::Expired)]));
     }
 }
