@@ -16,6 +16,7 @@ mod outage;
 mod request;
 mod send;
 pub(crate) mod stable;
+mod stream;
 mod token_source;
 mod watch;
 mod wire;

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -95,6 +96,42 @@ impl RunView {
     /// selectors leave out must not be asked for. Without the right to list, each object is read.
     pub fn gather(&self, list: Query) {
         self.known().gathered.push(list);
+    }
+
+    /// Asks for the lists that gather, before anybody needs them: those of a namespace as soon as it is
+    /// known to be there. Whoever needs one meanwhile waits for the same answer; one that cannot be had
+    /// is asked for again by whoever needs it.
+    ///
+    /// # Cancellation
+    /// What is under way is asked for again by whoever needs it. Nobody must wait for what this asks
+    /// for while it is not polled.
+    pub async fn look_ahead(&self) {
+        if self.acts() {
+            return;
+        }
+        let lists = {
+            let known = self.known();
+            let wholes = known.parts.values().map(|(whole, ..)| whole);
+            let lists: HashSet<Query> = known.gathered.iter().chain(wholes).cloned().collect();
+            lists
+        };
+        let ask = |list: Query| async move {
+            if let Some(namespace) = &list.namespace {
+                let namespace = ObjectRef::cluster_wide("v1", "Namespace", namespace);
+                if !matches!(self.get(namespace).await, Ok(Some(_))) {
+                    return;
+                }
+            }
+            // Another error is told to whoever asks again.
+            if self
+                .listed(list.clone())
+                .await
+                .is_err_and(|error| error.is_denied())
+            {
+                self.known().gathered.retain(|one| *one != list);
+            }
+        };
+        join_all(lists.into_iter().map(ask)).await;
     }
 
     /// The list that answers for an object.

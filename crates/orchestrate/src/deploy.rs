@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use converge::{ChangeKind, Observer, RequestCount, StepContext, StepError};
-use futures::future::{Either, FusedFuture, FutureExt as _, select};
+use futures::future::{Either, FusedFuture, FutureExt as _, join, select};
 use helm_release::objects_of;
 use kube_cluster::{Cluster, Kind, RunView};
 use miette::Diagnostic;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::adoption;
 use crate::charts::{ChartError, Charts};
-use crate::document::Deployment;
+use crate::document::{Deployment, Operator};
 use crate::graph::{Fate, Graph, Node};
 use crate::plan::{Deviation, PLAN_FORMAT, Plan, StepPlan};
 use crate::policy::Policy;
@@ -176,21 +176,22 @@ impl Deployment {
         let requests = world.requests.count();
         let (seen, view) = world.viewed();
         gather(&view, self);
-        // The way to the server is opened, and what it serves is asked for, while the charts are had
-        // and the first steps look; who needs it waits for it, or learns why it cannot be had.
-        let mut discovery = seen.cluster.discover().fuse();
-        let charts = Charts::load(self, world.charts.as_ref());
-        let charts = beside(charts, &mut discovery).await;
-        let charts = charts.map_err(PlanError::Chart)?;
-        // However long the charts took, nothing that a step acts upon was looked at before.
         let at = Instant::now();
+        // The way to the server is opened, and what it serves and holds is asked for, while the charts
+        // are had and the first steps look; who needs it waits for it, or learns why it cannot be had.
+        let ahead = join(seen.cluster.discover(), view.look_ahead());
+        let mut ahead = Box::pin(ahead).fuse();
+        let charts = Charts::load(self, world.charts.as_ref());
+        let charts = beside(charts, &mut ahead).await;
+        let charts = charts.map_err(PlanError::Chart)?;
         let graph = wire(self, &seen, &charts, policy).map_err(PlanError::Wiring)?;
-        let steps = beside(plan_steps(&graph, observer), &mut discovery).await;
+        let steps = beside(plan_steps(&graph, observer), &mut ahead).await;
         let steps = steps?;
         made_once(&steps)?;
-        let traps = adoption::find(self, &seen, &steps)
+        let traps = beside(adoption::find(self, &seen, &steps), &mut ahead)
             .await
             .map_err(|failure| PlanError::Steps(vec![failure]))?;
+        drop(ahead);
         let planned = Planned {
             graph,
             view,
@@ -223,8 +224,8 @@ async fn beside<T>(wanted: impl Future<Output = T>, other: &mut (impl FusedFutur
     }
 }
 
-/// The kinds of which both releases and our own steps have objects in the namespace: a list of each
-/// is enough for all of them; and the records of both releases.
+/// The kinds of which both releases and our own steps have objects: a list of each is enough for all
+/// of them; and the records of both releases.
 fn gather(view: &RunView, deployment: &Deployment) {
     let namespace = deployment.namespace.as_str();
     let releases = [
@@ -252,6 +253,21 @@ fn gather(view: &RunView, deployment: &Deployment) {
     for (api_version, kind) in kinds {
         let kind = Kind::new(api_version, kind);
         view.gather(objects_of(kind, Some(namespace.to_owned())));
+    }
+    let mut cluster_wide = vec![("v1", "PersistentVolume")];
+    if deployment.external_secrets.operator == Operator::Install {
+        cluster_wide.extend([
+            ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+            ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+            ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+            (
+                "admissionregistration.k8s.io/v1",
+                "ValidatingWebhookConfiguration",
+            ),
+        ]);
+    }
+    for (api_version, kind) in cluster_wide {
+        view.gather(objects_of(Kind::new(api_version, kind), None));
     }
 }
 

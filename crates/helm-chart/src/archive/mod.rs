@@ -1,6 +1,7 @@
 //! Packaged charts: reading an archive within Helm's limits, writing one, and the rules of
 //! `.helmignore`. Works on bytes in memory; nothing here touches a file system.
 
+mod header;
 mod ignore;
 mod pattern;
 mod read;

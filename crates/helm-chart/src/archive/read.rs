@@ -4,6 +4,7 @@ use std::io::{Cursor, Error, ErrorKind, Read};
 
 use flate2::read::MultiGzDecoder;
 
+use super::header::is_readable;
 use crate::chart::ChartFile;
 
 /// The most a chart may hold, unpacked.
@@ -170,6 +171,10 @@ fn read_files(
         let mut entry = entry.map_err(ArchiveError::Damaged)?;
         let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let header = entry.header();
+        if !is_readable(header) {
+            let error = Error::other("archive/tar: invalid tar header");
+            return Err(ArchiveError::Damaged(error));
+        }
         let kind = header.entry_type();
         if is_folder(header, &raw)
             || kind.is_pax_global_extensions()

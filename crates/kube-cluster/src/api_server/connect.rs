@@ -125,10 +125,7 @@ impl KubeCluster {
     }
 
     fn from_config(mut config: Config, mut options: ConnectOptions) -> Result<Self, ClusterError> {
-        config.default_retry = false;
         config.connect_timeout = Some(options.connect_timeout);
-        // Hyper's read timeout would end quiet watches; ours is per answer.
-        config.read_timeout = None;
         if options.prefer_own_user && is_user_of_its_own(&config.auth_info) {
             options.token = None;
         }
@@ -137,12 +134,7 @@ impl KubeCluster {
         }
         let server = config.cluster_url.to_string();
         let namespace = config.default_namespace.clone();
-        let inner = if config.proxy_url.is_some() {
-            ClientBuilder::try_from(config).map_err(unusable)?.build()
-        } else {
-            direct(&config)?
-        };
-        Ok(Self::over(inner, server, &namespace, options))
+        Ok(Self::over(client(&config)?, server, &namespace, options))
     }
 
     /// Connects through any connector, without TLS or login of its own: an in-process server over
@@ -219,8 +211,8 @@ impl KubeCluster {
     }
 }
 
-/// A client that reaches the server itself, as the configuration's user.
-fn direct(config: &Config) -> Result<kube::Client, ClusterError> {
+/// A client of the configuration's server, as its user.
+fn client(config: &Config) -> Result<kube::Client, ClusterError> {
     let wire = Wire::new(config).map_err(unusable)?;
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())

@@ -133,6 +133,47 @@ async fn without_the_right_to_list_each_object_is_read() {
 }
 
 #[tokio::test]
+async fn what_is_looked_for_ahead_is_not_asked_for_again() {
+    let volumes = || Query::all(Kind::new("v1", "PersistentVolume"), None);
+    let secrets = || Query::all(Kind::new("v1", "Secret"), Some("airflow".into()));
+    for is_there in [true, false] {
+        let mut cluster = MockCluster::new();
+        let found = is_there.then(|| Object::named(&namespace()));
+        cluster
+            .expect_get()
+            .times(1)
+            .returning(move |_| Ok(found.clone()));
+        let lists = if is_there { 2 } else { 1 };
+        cluster
+            .expect_list()
+            .times(lists)
+            .returning(|_| Ok(ObjectList::default()));
+        let view = RunView::new(Arc::new(cluster));
+        view.gather(volumes());
+        view.gather(secrets());
+        view.look_ahead().await;
+        assert!(view.get(secret()).await.unwrap().is_none());
+        assert!(view.list(volumes()).await.is_ok());
+        assert!(view.list(secrets()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_was_refused_ahead_is_not_asked_for_again() {
+    let mut cluster = MockCluster::new();
+    cluster.expect_list().times(1).returning(|_| {
+        let kind = ClusterErrorKind::Forbidden("no".into());
+        Err(ClusterError::new("list", "volumes", kind))
+    });
+    cluster.expect_get().times(1).returning(|_| Ok(None));
+    let view = RunView::new(Arc::new(cluster));
+    view.gather(Query::all(Kind::new("v1", "PersistentVolume"), None));
+    view.look_ahead().await;
+    let volume = ObjectRef::cluster_wide("v1", "PersistentVolume", "v");
+    assert!(view.get(volume).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn once_a_run_acts_a_missing_namespace_is_asked_about_again() {
     let mut cluster = MockCluster::new();
     cluster.expect_get().times(2).returning(|_| Ok(None));
