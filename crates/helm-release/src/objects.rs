@@ -97,10 +97,33 @@ pub(crate) fn waves<'a>(objects: &[&'a Assessed]) -> Vec<Vec<&'a Assessed>> {
         .copied()
         .filter(|object| object.kind != ChangeKind::None)
         .collect();
-    let rank = |object: &Assessed| wave(&object.target.kind.kind);
+    let rank = |object: &Assessed| match wave(&object.target.kind.kind) {
+        INTERCEPTS if is_of_no_concern(&object.declared, objects) => RUNS,
+        wave => wave,
+    };
     wanted.sort_by_key(|object| rank(object));
     let waves = wanted.chunk_by(|a, b| rank(a) == rank(b));
     waves.map(<[_]>::to_vec).collect()
+}
+
+/// Whether a webhook configuration intercepts none of these objects, nor what controllers make of them:
+/// only custom resources of groups that none of them is of. It may be written beside what answers it.
+fn is_of_no_concern(configuration: &Object, objects: &[&Assessed]) -> bool {
+    let hooks = configuration
+        .at("/webhooks")
+        .and_then(serde_json::Value::as_array);
+    let rules = hooks.into_iter().flatten().map(|hook| &hook["rules"]);
+    let mut rules = rules.flat_map(|rules| rules.as_array().into_iter().flatten());
+    rules.all(|rule| {
+        let groups = rule["apiGroups"].as_array();
+        groups.is_some_and(|groups| {
+            let mut groups = groups.iter().map(|group| group.as_str().unwrap_or("*"));
+            groups.all(|group| {
+                let is_custom = group.contains('.') && !group.ends_with(".k8s.io");
+                is_custom && objects.iter().all(|one| one.target.kind.group() != group)
+            })
+        })
+    })
 }
 
 /// Applies objects wave by wave, waits for nothing between. Stops after the first wave with a failure.
@@ -431,7 +454,75 @@ pub(crate) fn established(crd: &Object) -> Readiness {
 
 #[cfg(test)]
 mod tests {
-    use super::stays;
+    use converge::Verification;
+    use serde_json::json;
+
+    use super::*;
+
+    fn new(object: Object) -> Assessed {
+        Assessed {
+            target: object.reference(),
+            declared: object,
+            live: None,
+            kind: ChangeKind::Create,
+            fields: Vec::new(),
+            force: false,
+            adopts: false,
+            verification: Verification::Predicted,
+            note: None,
+        }
+    }
+
+    fn object(api_version: &str, kind: &str) -> Assessed {
+        new(Object::named(&ObjectRef::cluster_wide(
+            api_version,
+            kind,
+            "o",
+        )))
+    }
+
+    /// A webhook that judges objects of these groups.
+    fn webhook(groups: &[&str]) -> Assessed {
+        let kind = "ValidatingWebhookConfiguration";
+        let mut webhook = object("admissionregistration.k8s.io/v1", kind).declared;
+        let hooks = json!([{"rules": [{"apiGroups": groups}]}]);
+        webhook.as_map_mut().insert("webhooks".into(), hooks);
+        new(webhook)
+    }
+
+    #[test]
+    fn a_webhook_comes_after_what_answers_it_unless_nothing_here_concerns_it() {
+        let deployment = object("apps/v1", "Deployment");
+        let account = object("v1", "ServiceAccount");
+        let custom = object("example.com/v1", "Widget");
+        let waves = |groups: &[&str], others: &[&Assessed]| {
+            let webhook = webhook(groups);
+            let all: Vec<&Assessed> = others.iter().copied().chain([&webhook]).collect();
+            let lines = super::waves(&all).into_iter().map(|wave| {
+                let kinds = wave.iter().map(|one| one.target.kind.kind.as_str());
+                kinds.collect::<Vec<_>>().join(" ")
+            });
+            lines.collect::<Vec<_>>().join(", ")
+        };
+        let others = [&account, &deployment];
+        let beside = "ServiceAccount, Deployment ValidatingWebhookConfiguration";
+        assert_eq!(waves(&["external-secrets.io"], &others), beside);
+        let after = "ServiceAccount, Deployment, ValidatingWebhookConfiguration";
+        for groups in [
+            &["*"][..],
+            &["apps"],
+            &[""],
+            &["policy.k8s.io"],
+            &["a.io", "*"],
+        ] {
+            assert_eq!(waves(groups, &others), after, "{groups:?}");
+        }
+        let judged = "ServiceAccount, Deployment, ValidatingWebhookConfiguration, Widget";
+        let others = [&account, &deployment, &custom];
+        assert_eq!(waves(&["example.com"], &others), judged);
+        let other = "ServiceAccount, Deployment ValidatingWebhookConfiguration, Widget";
+        assert_eq!(waves(&["example.org"], &others), other);
+    }
 
     #[test]
     fn what_runs_is_looked_at_again_and_nothing_else() {

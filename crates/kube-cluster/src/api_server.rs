@@ -1,9 +1,10 @@
 //! [`KubeCluster`]: the seams over a real API server. It owns one HTTP client, the cache of what
 //! is served, retries and the count of requests; it refuses to decide what anything is for.
 //!
-//! Retries are ours, those of `kube` are off (it also repeats creates). Reads, probes and
-//! server-side apply are repeated after a broken connection, a timeout, 429 and 5xx; every other
-//! write only where the server certainly did nothing: 429, or no connection at all.
+//! Retries are ours, not those of `kube` (it also repeats creates). Reads, probes and server-side
+//! apply are repeated after a broken connection, a timeout, 429 and 5xx; every other write only where
+//! the server certainly did nothing: 429, no connection at all, or 403 by a server that has just
+//! started and not read its roles yet.
 
 mod access;
 mod answer;
