@@ -29,7 +29,7 @@ fn is_number(field: &[u8]) -> bool {
         let mut bytes = rest.iter().map(|byte| byte ^ sign).rev();
         let low: Vec<u8> = bytes.by_ref().take(8).collect();
         let is_small = low.get(7).is_none_or(|top| top & 0x80 == 0);
-        return is_small && (first ^ sign) & 0x7F == 0 && bytes.all(|byte| byte == 0);
+        return is_small && matches!(first ^ sign, 0 | 0x80) && bytes.all(|byte| byte == 0);
     }
     let is_padding = |byte: &u8| matches!(byte, b' ' | 0);
     let from = field.iter().position(|byte| !is_padding(byte));
@@ -52,7 +52,7 @@ mod tests {
             b"0000644\0",
             b"   644 \0",
             b"0644\0xyz",
-            b"\0\0\0\0\0644",
+            b"\x00\x00\x00\x00\x00644",
             b"        ",
             b"\0\0\0\0\0\0\0\0",
             b"\x80\0\0\0\0\0\x01\x01",
