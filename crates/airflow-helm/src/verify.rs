@@ -12,7 +12,8 @@ use converge::{
     Decision, Observer, Planned, Proof, ProofKind, Readiness, Step, StepContext, StepError,
     StepOutcome,
 };
-use kube_cluster::{Cluster, Patience, PodLogs};
+use futures::FutureExt;
+use kube_cluster::{Cluster, Kind, Object, Patience, PodLogs, RunView};
 use serde::Serialize;
 
 use crate::api::{ApiError, Health, ImportError};
@@ -29,6 +30,8 @@ const BEAT: Duration = Duration::from_secs(1);
 pub struct VerifyAirflow {
     /// The cluster.
     pub cluster: Arc<dyn Cluster>,
+    /// A run's view of it, whose open watches know the pods to ask before they are listed.
+    pub view: Option<Arc<RunView>>,
     /// Logs, to learn which commit git-sync has; without them that stays unchecked.
     pub logs: Option<Arc<dyn PodLogs>>,
     /// Airflow itself, logged in if there is a user.
@@ -130,13 +133,30 @@ impl VerifyAirflow {
                 self.api.import_errors().await,
             )
         };
-        let running = checks::running(&*self.cluster, &self.settings).await;
-        self.api.has_seen(running.pods());
-        let (mut findings, commit, (health, version, errors)) = futures::join!(
-            checks::cluster_findings(&*self.cluster, &running, &self.settings, &self.pair),
-            self.commit(&running),
-            airflow,
-        );
+        let listing = checks::running(&*self.cluster, &self.settings);
+        // Whom to ask is told by an open watch, where there is one; what counts is what is listed.
+        let (pods, listing) = match self.told() {
+            Some(pods) => (pods, listing.left_future()),
+            None => {
+                let running = listing.await;
+                let pods = running.pods().to_vec();
+                (pods, futures::future::ready(running).right_future())
+            }
+        };
+        self.api.has_seen(&pods);
+        let parser = self.parser(&pods);
+        let cluster = async {
+            let running = listing.await;
+            let findings =
+                checks::cluster_findings(&*self.cluster, &running, &self.settings, &self.pair)
+                    .await;
+            (findings, self.parser(running.pods()))
+        };
+        let ((mut findings, parser_now), mut commit, (health, version, errors)) =
+            futures::join!(cluster, self.commit(parser.as_deref()), airflow);
+        if parser_now != parser {
+            commit = self.commit(parser_now.as_deref()).await;
+        }
         findings.extend(checks::health(health.as_ref(), &self.settings, &self.pair));
         findings.push(checks::version(version, &self.pair));
         findings.extend(self.dags(&errors, commit.as_deref()));
@@ -201,14 +221,23 @@ impl VerifyAirflow {
         }
     }
 
-    /// Which commit git-sync has, as far as it is known.
-    async fn commit(&self, running: &checks::Running) -> Option<String> {
-        match (&self.logs, &self.settings.dags.git_sync) {
-            (Some(logs), Some(_)) => {
-                checks::commit(running, &**logs, &self.settings, &self.pair).await
-            }
-            _ => None,
-        }
+    /// The pods that an open watch of the run knows.
+    fn told(&self) -> Option<Vec<Object>> {
+        let view = self.view.as_ref()?;
+        view.told(&Kind::new("v1", "Pod"), &self.settings.namespace)
+    }
+
+    /// The pod that parses DAGs, where its git-sync can be asked.
+    fn parser(&self, pods: &[Object]) -> Option<String> {
+        self.settings.dags.git_sync.as_ref()?;
+        self.logs.as_ref()?;
+        checks::parser(pods, &self.settings, &self.pair)
+    }
+
+    /// Which commit git-sync has in this pod, as far as it is known.
+    async fn commit(&self, parser: Option<&str>) -> Option<String> {
+        let logs = self.logs.as_ref()?;
+        checks::commit(parser?, &**logs, &self.settings).await
     }
 
     /// What Airflow says of DAGs, and which commit git-sync has.

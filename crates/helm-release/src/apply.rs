@@ -13,6 +13,7 @@ use crate::decide::Step;
 use crate::earlier::newest;
 use crate::engine::ClusterReleases;
 use crate::error::ReleaseErrorKind;
+use crate::lease;
 use crate::live::{CONCURRENCY, Live};
 use crate::manifest::Declared;
 use crate::objects::{self, Writer};
@@ -238,6 +239,8 @@ async fn begin_first(
         Ok(Some(stored)) => Run::begun(start, record, stored, waited).await,
         Ok(None) => {
             start.hold.release().await?;
+            // Whose it is may be waiting for the Lease.
+            tokio::time::sleep(lease::YIELD).await;
             Err(ReleaseErrorKind::AlreadyExists(record.revision))
         }
         Err(kind) => {

@@ -221,16 +221,17 @@ impl Subject {
             panic!("the record cannot be read");
         };
         record.info.status = status;
-        let swapped = crate::storage::swap(
-            self.cluster.as_ref(),
+        let Ok(next) = crate::storage::next_state(
             &stored,
             &crate::codec::Packer::default(),
             &record,
             &marks,
             crate::Profile::default(),
             (releases.clock)(),
-        )
-        .await;
+        ) else {
+            panic!("the record cannot be packed");
+        };
+        let swapped = crate::storage::swap(self.cluster.as_ref(), next).await;
         assert!(matches!(swapped, Ok(crate::storage::Swapped::Done(_))));
     }
 }

@@ -53,8 +53,10 @@ pub(crate) struct Objects<'a> {
 }
 
 /// Runs hooks in order. Each hook is noted in the record before anything is done for it, which makes
-/// sure that the release is still ours; the next one is noted with the success of the one before.
-/// What became superfluous goes while the run goes on: [`Run::settle`] waits for it.
+/// sure that the release is still ours; the next one is noted with the success of the one before, and
+/// where another write has made sure a moment ago, it begins beside that note: a run that finds its
+/// object without the note goes on with it. What became superfluous goes while the run goes on, after
+/// its success is stored: [`Run::settle`] waits for it.
 ///
 /// # Errors
 /// [`ReleaseErrorKind::Hook`] for the first that fails; the ones after it do not run.
@@ -100,6 +102,10 @@ pub(crate) async fn run_all(
         match run_one(run, event, *index, object, is_absent, next).await {
             Ok(live) => lives[position] = live,
             Err(error) => {
+                // What is not known to be stored as having succeeded stays.
+                if run.stored().await.is_err() {
+                    return Err(error);
+                }
                 for (earlier, live) in hooks[..position].iter().zip(&lives) {
                     let object = &objects.declared[*earlier];
                     discard(run, *earlier, object, live.as_ref(), "hook-succeeded").await?;
@@ -178,8 +184,10 @@ async fn run_one(
             set_running(run, hook);
             run.noted_hook = Some(hook);
         }
+        run.store_beside().await?;
+    } else {
+        run.store().await?;
     }
-    run.store().await?;
     match outcome {
         Ok(last) => {
             if wants_log(&run.record.hooks[index], "hook-succeeded") {

@@ -28,6 +28,8 @@ pub(crate) const RENEWAL: Duration = Duration::from_secs(7);
 const RETRY: Duration = Duration::from_secs(2);
 /// How often a stranger's Lease is looked at.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long whoever waits for a Lease that was given back may take to have it.
+pub(crate) const YIELD: Duration = Duration::from_secs(3);
 
 /// A Lease of ours, renewed in the background until it is given back or dropped.
 #[derive(Debug)]

@@ -90,6 +90,7 @@ async fn run_each(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorK
     }
     let mut applied = vec![false; plan.objects.len()];
     let mut answers = Live::default();
+    let deletes = |position: usize| Some(position) == last_objects && !plan.deletions.is_empty();
     for (position, stage) in stages.iter().enumerate() {
         match stage {
             Stage::Hooks { name, event, hooks } => {
@@ -132,10 +133,15 @@ async fn run_each(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorK
                     manner: &manner,
                     observer: run.observer,
                 };
-                let next = stages.get(position + 1).filter(|_| !run.is_resumed);
+                let next = stages.get(position + 1).filter(|next| {
+                    !run.is_resumed && (writes(next, &applied) || deletes(position + 1))
+                });
                 let waves = objects::waves(&fresh);
                 if waves.is_empty() {
-                    run.checkpoint(name).await?;
+                    match deletes(position) {
+                        true => run.checkpoint(name).await?,
+                        false => run.enter(name)?,
+                    }
                 }
                 for (number, wave) in waves.iter().enumerate() {
                     run.pass(wave.iter().map(|object| &object.declared)).await?;
@@ -156,7 +162,7 @@ async fn run_each(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorK
                     run.watches = watches;
                     noted.and(applied)?;
                 }
-                if Some(position) == last_objects {
+                if deletes(position) {
                     delete_undeclared(run, plan).await?;
                 }
                 if *wait {
@@ -168,8 +174,16 @@ async fn run_each(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorK
     Ok(())
 }
 
+/// Whether a stage writes, given which objects are applied: one that only waits needs no note.
+fn writes(stage: &Stage, applied: &[bool]) -> bool {
+    match stage {
+        Stage::Hooks { .. } => true,
+        Stage::Objects { objects, .. } => objects.iter().any(|index| !applied[*index]),
+    }
+}
+
 /// Notes the stage that comes after the last writes of this one, while they are under way: what starts
-/// it then needs no write of its own.
+/// it then needs no write of its own. Where none comes, a write under way is answered meanwhile.
 async fn note_ahead(
     run: &mut Run<'_>,
     plan: Plan<'_>,
@@ -182,7 +196,7 @@ async fn note_ahead(
             hooks::note_ahead(run, name, hook).await
         }
         Some(Stage::Objects { name, .. }) => hooks::note_ahead(run, name, None).await,
-        None => Ok(()),
+        None => run.stored().await,
     }
 }
 

@@ -1,11 +1,13 @@
 //! [`Run`]: a revision being brought about. It owns the record from pending to its end, the Lease,
 //! and the check before each stage that both are still ours; it refuses to know what the stages do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use converge::Observer;
 use kube_cluster::{Created, Object, ObjectRef, Watches, insist};
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::codec::Packer;
@@ -49,8 +51,14 @@ pub(crate) struct Run<'a> {
     pub noted_hook: Option<usize>,
     going: Vec<ObjectRef>,
     goings: JoinSet<Result<(), ReleaseErrorKind>>,
+    /// Who hears that the write under way has been done; dropped where it was not.
+    on_stored: Vec<oneshot::Sender<()>>,
     stored: Stored,
     stored_at: Instant,
+    /// The write under way, if there is one.
+    storing: JoinSet<Result<Swapped, ReleaseErrorKind>>,
+    /// The stage that the newest write notes.
+    noted_stage: Option<String>,
     packer: Packer,
     marks: Marks,
     final_digest: Option<String>,
@@ -190,6 +198,9 @@ impl<'a> Run<'a> {
             noted_hook: None,
             going: Vec::new(),
             goings: JoinSet::new(),
+            on_stored: Vec::new(),
+            storing: JoinSet::new(),
+            noted_stage: stored.marks.phase.clone(),
             stored,
             stored_at: Instant::now(),
             final_digest: start.marks.digest.clone(),
@@ -208,7 +219,7 @@ impl<'a> Run<'a> {
     /// where the last one noted it.
     pub(crate) async fn checkpoint(&mut self, stage: &str) -> Result<(), ReleaseErrorKind> {
         self.enter(stage)?;
-        let is_noted = self.stored.marks.phase.as_deref() == Some(stage);
+        let is_noted = self.noted_stage.as_deref() == Some(stage);
         if is_noted && !self.is_resumed && self.was_ours_just_now() {
             return Ok(());
         }
@@ -245,7 +256,7 @@ impl<'a> Run<'a> {
 
     /// Lends the watches out, so that the record can be stored beside what they follow.
     pub(crate) fn lend_watches(&mut self) -> Watches {
-        let none = Watches::new(std::sync::Arc::clone(&self.engine.cluster));
+        let none = Watches::new(Arc::clone(&self.engine.cluster));
         std::mem::replace(&mut self.watches, none)
     }
 
@@ -259,14 +270,26 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Deletes an object while the run goes on; until it [settles](Self::settle).
+    /// Deletes an object while the run goes on, once what [is being stored](Self::store_beside) is
+    /// stored; until it [settles](Self::settle).
     pub(crate) fn let_go(
         &mut self,
         target: ObjectRef,
         going: impl Future<Output = Result<(), ReleaseErrorKind>> + Send + 'static,
     ) {
         self.going.push(target);
-        self.goings.spawn(going);
+        if self.storing.is_empty() {
+            self.goings.spawn(going);
+            return;
+        }
+        let (on_stored, is_stored) = oneshot::channel();
+        self.on_stored.push(on_stored);
+        self.goings.spawn(async move {
+            match is_stored.await {
+                Ok(()) => going.await,
+                Err(_) => Ok(()),
+            }
+        });
     }
 
     /// Whether an object is being deleted meanwhile.
@@ -276,11 +299,9 @@ impl<'a> Run<'a> {
 
     /// Waits until everything that was let go is gone. All of it is waited for, also after a failure.
     pub(crate) async fn settle(&mut self) -> Result<(), ReleaseErrorKind> {
-        let mut settled = Ok(());
+        let mut settled = self.stored().await;
         while let Some(gone) = self.goings.join_next().await {
-            // Nobody aborts a deletion while the run lives.
-            let gone = gone.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-            settled = settled.and(gone);
+            settled = settled.and(joined(gone));
         }
         self.going.clear();
         settled
@@ -298,21 +319,60 @@ impl<'a> Run<'a> {
 
     /// Stores the record as it is now, if it is still ours.
     pub(crate) async fn store(&mut self) -> Result<(), ReleaseErrorKind> {
-        let engine = self.engine;
-        let swapped = storage::swap(
-            engine.cluster.as_ref(),
+        self.stored().await?;
+        let secret = self.next_state()?;
+        let swapped = storage::swap(self.engine.cluster.as_ref(), secret).await;
+        self.answered(swapped)
+    }
+
+    /// Stores the record as it is now beside what comes next. For this a write must have shown a
+    /// moment ago that the revision is ours; otherwise it is as [`store`](Self::store). The answer is
+    /// taken in by [`stored`](Self::stored), at the latest before the next write.
+    pub(crate) async fn store_beside(&mut self) -> Result<(), ReleaseErrorKind> {
+        self.stored().await?;
+        if !self.was_ours_just_now() {
+            return self.store().await;
+        }
+        let secret = self.next_state()?;
+        let cluster = Arc::clone(&self.engine.cluster);
+        self.storing
+            .spawn(async move { storage::swap(cluster.as_ref(), secret).await });
+        Ok(())
+    }
+
+    /// Waits for the write under way, if there is one; what was to go after it begins to.
+    pub(crate) async fn stored(&mut self) -> Result<(), ReleaseErrorKind> {
+        match self.storing.join_next().await {
+            Some(swapped) => self.answered(joined(swapped)),
+            None => Ok(()),
+        }
+    }
+
+    fn next_state(&mut self) -> Result<Object, ReleaseErrorKind> {
+        self.noted_stage.clone_from(&self.marks.phase);
+        storage::next_state(
             &self.stored,
             &self.packer,
             &self.record,
             &self.marks,
             self.manner.profile,
-            (engine.clock)(),
+            (self.engine.clock)(),
         )
-        .await?;
-        match swapped {
+    }
+
+    fn answered(
+        &mut self,
+        swapped: Result<Swapped, ReleaseErrorKind>,
+    ) -> Result<(), ReleaseErrorKind> {
+        let on_stored = std::mem::take(&mut self.on_stored);
+        match swapped? {
             Swapped::Done(stored) => {
                 self.stored = stored;
                 self.stored_at = Instant::now();
+                for waiting in on_stored {
+                    // Nobody hears it where the deletion was aborted with the run.
+                    let _ = waiting.send(());
+                }
                 Ok(())
             }
             Swapped::Lost => Err(ReleaseErrorKind::Lost(self.record.revision)),
@@ -405,6 +465,7 @@ impl<'a> Run<'a> {
     /// Ends an uninstall that keeps nothing. The Lease goes first: nobody would clean up after the
     /// last record is gone.
     pub(crate) async fn purge(mut self) -> Result<(), ReleaseErrorKind> {
+        self.stored().await?;
         self.give_back().await?;
         storage::delete(self.engine.cluster.as_ref(), &self.stored).await?;
         Ok(())
@@ -423,6 +484,11 @@ impl<'a> Run<'a> {
         self.marks = self.marks.settled();
         self.store().await
     }
+}
+
+/// What a task of the run came to. Nobody aborts one while the run lives.
+fn joined<T>(ended: Result<T, JoinError>) -> T {
+    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 fn done(event: &str, hook: &ObjectRef) -> String {
@@ -487,17 +553,9 @@ pub(crate) async fn rewrite(
     let marks = stored.marks.settled();
     let cluster = engine.cluster.as_ref();
     let now = (engine.clock)();
-    match storage::swap(
-        cluster,
-        stored,
-        &Packer::default(),
-        record,
-        &marks,
-        profile,
-        now,
-    )
-    .await?
-    {
+    let packer = Packer::default();
+    let secret = storage::next_state(stored, &packer, record, &marks, profile, now)?;
+    match storage::swap(cluster, secret).await? {
         Swapped::Done(_) => Ok(()),
         Swapped::Lost => Err(ReleaseErrorKind::Lost(record.revision)),
     }

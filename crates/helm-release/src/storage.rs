@@ -327,20 +327,27 @@ pub(crate) async fn create(
     Ok(stored.and_then(Stored::read))
 }
 
-/// Stores a revision's next state if nobody changed it since `stored` was read.
-pub(crate) async fn swap(
-    cluster: &dyn Cluster,
+/// A revision's next state, as [`swap`] stores it.
+pub(crate) fn next_state(
     stored: &Stored,
     packer: &Packer,
     record: &Record,
     marks: &Marks,
     profile: Profile,
     now: Timestamp,
-) -> Result<Swapped, ReleaseErrorKind> {
+) -> Result<Object, ReleaseErrorKind> {
     let mut secret = stored.secret.clone();
     fill(&mut secret, packer, record, marks, profile)?;
     secret.set_label("modifiedAt", now.as_second().to_string());
     secret.metadata().remove("managedFields");
+    Ok(secret)
+}
+
+/// Stores a revision's next state if nobody changed it since it was read.
+pub(crate) async fn swap(
+    cluster: &dyn Cluster,
+    secret: Object,
+) -> Result<Swapped, ReleaseErrorKind> {
     let replaced = insist(|| cluster.replace(secret.clone(), as_helm())).await?;
     let stored = match replaced {
         Replaced::Done(stored) => Some(stored),

@@ -222,6 +222,23 @@ async fn templates_see_what_they_look_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_the_lease_but_not_the_first_revision_leaves_it_to_who_has_that() {
+    let (memory, cluster) = cluster();
+    let by = Duration::from_millis;
+    let client = |memory: Memory| Arc::new(memory) as Arc<dyn Cluster>;
+    let revision_first = client(memory.clone().late("Secret", by(20)).late("Lease", by(50)));
+    let lease_first = client(memory.late("Secret", by(30)));
+    let (one, two) = tokio::join!(
+        apply(&revision_first, json!({"tag": "one"})),
+        apply(&lease_first, json!({"tag": "two"})),
+    );
+    assert_eq!(one.expect("the first").did, "installed, revision 1");
+    assert_eq!(two.expect("the second").did, "upgraded, revision 2");
+    let statuses: Vec<Status> = story(&cluster).await.into_iter().map(|one| one.1).collect();
+    assert_eq!(statuses, [Status::Superseded, Status::Deployed]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_living_client_is_respected_and_a_dead_one_replaced() {
     let (_, cluster) = cluster();
     // Requests 7 and on never come back, but the Lease is renewed: the client lives and is slow.

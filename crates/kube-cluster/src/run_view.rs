@@ -134,6 +134,16 @@ impl RunView {
         join_all(lists.into_iter().map(ask)).await;
     }
 
+    /// What an open watch of all objects of a kind has told so far, without a question; `None` where
+    /// none is open. It is a hint: a list that is asked for now would be newer.
+    pub fn told(&self, kind: &Kind, namespace: &str) -> Option<Vec<Object>> {
+        let query = Query::all(kind.clone(), Some(namespace.to_owned()));
+        let watch = self.known().watches.get(&query).cloned()?;
+        // One that is being opened has told nothing.
+        let watch = watch.try_lock().ok()?;
+        watch.told()
+    }
+
     /// The list that answers for an object.
     fn gathering(&self, target: &ObjectRef) -> Option<Query> {
         let known = self.known();

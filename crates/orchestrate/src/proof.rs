@@ -10,12 +10,13 @@ use airflow_helm::{
 };
 use async_trait::async_trait;
 use converge::{Decision, Slot, Step, StepContext, StepError, StepOutcome};
-use kube_cluster::{Cluster, PodLogs, PortForward};
+use kube_cluster::{Cluster, PodLogs, PortForward, RunView};
 
 /// Proves that Airflow works; never a row of a plan.
 #[derive(Debug)]
 pub(crate) struct ProveAirflow {
     pub(crate) cluster: Arc<dyn Cluster>,
+    pub(crate) view: Option<Arc<RunView>>,
     pub(crate) forward: Arc<dyn PortForward>,
     pub(crate) logs: Arc<dyn PodLogs>,
     pub(crate) settings: AirflowSettings,
@@ -28,6 +29,7 @@ impl ProveAirflow {
     fn checks(&self, pair: Pair) -> VerifyAirflow {
         VerifyAirflow {
             cluster: Arc::clone(&self.cluster),
+            view: self.view.clone(),
             logs: Some(Arc::clone(&self.logs)),
             api: api(
                 &self.cluster,

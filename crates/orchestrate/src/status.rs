@@ -227,6 +227,7 @@ impl Deployment {
         let (pair, keys) = self.keys(world).await?;
         Ok(VerifyAirflow {
             cluster: Arc::clone(&world.cluster),
+            view: world.view.clone(),
             logs: Some(Arc::clone(&world.logs)),
             api: api(
                 &world.cluster,

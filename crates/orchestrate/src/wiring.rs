@@ -478,6 +478,7 @@ fn wire_airflow(
 fn prove_airflow(world: &World, settings: AirflowSettings, keys: Slot<KeysReady>) -> ProveAirflow {
     ProveAirflow {
         cluster: Arc::clone(&world.cluster),
+        view: world.view.clone(),
         forward: Arc::clone(&world.forward),
         logs: Arc::clone(&world.logs),
         settings,

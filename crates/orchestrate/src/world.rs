@@ -32,6 +32,9 @@ pub struct World {
     /// it its view of the cluster.
     #[doc(hidden)]
     pub engine: Option<(Arc<dyn Releases>, ClusterReleases)>,
+    /// The run's view of the cluster, where [`cluster`](Self::cluster) is one.
+    #[doc(hidden)]
+    pub view: Option<Arc<RunView>>,
     /// Azure Resource Manager.
     pub arm: Arc<dyn Arm>,
     /// Entra's federation.
@@ -142,6 +145,7 @@ impl World {
         Self {
             engine: Some((Arc::clone(&releases), engine)),
             releases,
+            view: None,
             forward: cluster,
             cluster: seam,
             logs,
@@ -197,6 +201,7 @@ impl World {
         let view = Arc::new(RunView::new(Arc::clone(&self.cluster)));
         let mut world = Self {
             cluster: Arc::clone(&view) as Arc<dyn Cluster>,
+            view: Some(Arc::clone(&view)),
             ..self.clone()
         };
         if let Some((releases, engine)) = &self.engine

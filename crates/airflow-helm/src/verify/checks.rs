@@ -314,13 +314,8 @@ pub(super) fn version(found: Result<String, ApiError>, pair: &Pair) -> Finding {
     }
 }
 
-/// The commit git-sync says it has, from the pod that parses DAGs.
-pub(super) async fn commit(
-    running: &Running,
-    logs: &dyn PodLogs,
-    settings: &AirflowSettings,
-    pair: &Pair,
-) -> Option<String> {
+/// A ready pod that parses DAGs.
+pub(super) fn parser(pods: &[Object], settings: &AirflowSettings, pair: &Pair) -> Option<String> {
     let component = if pair.airflow.is_three() || settings.dag_processor.enabled == Some(true) {
         "dag-processor"
     } else {
@@ -332,9 +327,17 @@ pub(super) async fn commit(
         component: component.into(),
         port: 0,
     };
-    let pod = crate::pods::ready_among(running.pods(), &target)?;
+    crate::pods::ready_among(pods, &target)
+}
+
+/// The commit git-sync says it has, from the pod that parses DAGs.
+pub(super) async fn commit(
+    parser: &str,
+    logs: &dyn PodLogs,
+    settings: &AirflowSettings,
+) -> Option<String> {
     let synced = |container: &str| {
-        let query = LogQuery::of(settings.namespace.clone(), pod.clone()).container(container);
+        let query = LogQuery::of(settings.namespace.clone(), parser).container(container);
         async move {
             // Logs are a courtesy here: without them the claim is weaker, not wrong.
             let lines = last_lines(logs, query, 400).await;

@@ -1,6 +1,7 @@
 //! Verification over mocks, on a paused clock: a ready pod is not believed, a moving heartbeat is.
 
-use kube_cluster::{MockCluster, Object, ObjectList, ObjectRef};
+use futures::StreamExt;
+use kube_cluster::{MockCluster, Object, ObjectList, ObjectRef, Query, WatchEvent};
 use serde_json::json;
 
 use super::*;
@@ -72,6 +73,7 @@ fn step(api: MockAirflowApi) -> VerifyAirflow {
     let settings = AirflowSettings::default();
     VerifyAirflow {
         cluster: Arc::new(cluster()),
+        view: None,
         logs: None,
         api: Arc::new(api),
         pair: settings.validate().unwrap(),
@@ -139,6 +141,37 @@ async fn everything_of_the_guide_is_claimed_with_its_proof() {
         finding(&findings, "scheduler health").proof.to_string(),
         "effect: heartbeat advanced"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_to_ask_is_known_by_an_open_watch_before_the_pods_are_listed() {
+    let there = || ObjectRef::namespaced("v1", "Pod", "airflow", "watched");
+    let mut inner = cluster();
+    inner.expect_watch().times(1).returning(move |_, _| {
+        let pod = WatchEvent::Applied(Object::named(&there()));
+        let told = futures::stream::iter([Ok(pod)]);
+        Ok(told.chain(futures::stream::pending()).boxed())
+    });
+    let view = Arc::new(RunView::new(Arc::new(inner)));
+    view.act();
+    let pods = Query::all(Kind::new("v1", "Pod"), Some("airflow".into()));
+    drop(view.watch(pods, String::new()).await.unwrap());
+    let mut api = MockAirflowApi::new();
+    api.expect_has_seen()
+        .withf(|pods| pods.iter().map(Object::name).eq(["watched"]))
+        .times(1)
+        .returning(|_| ());
+    api.expect_health().returning(|| Ok(healthy(1)));
+    api.expect_version().returning(|| Ok("2.9.3".into()));
+    api.expect_import_errors().returning(|| Ok(Vec::new()));
+    let step = VerifyAirflow {
+        cluster: Arc::clone(&view) as Arc<dyn Cluster>,
+        view: Some(view),
+        ..step(api)
+    };
+    // What is claimed is claimed of what is listed.
+    let findings = step.look().await;
+    assert!(finding(&findings, "migrations").readiness.is_current());
 }
 
 #[tokio::test(start_paused = true)]

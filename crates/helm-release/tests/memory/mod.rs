@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -38,7 +39,11 @@ struct World {
 
 /// The cluster; clones are the same cluster.
 #[derive(Clone, Default)]
-pub(crate) struct Memory(Arc<Mutex<World>>);
+pub(crate) struct Memory {
+    world: Arc<Mutex<World>>,
+    /// How long what this clone creates of a kind is under way.
+    late: BTreeMap<&'static str, Duration>,
+}
 
 impl std::fmt::Debug for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,6 +84,13 @@ impl Memory {
     #[allow(dead_code, reason = "not every test binary needs it")]
     pub(crate) fn mend_job(&self, name: &str) {
         self.world().failing_jobs.remove(name);
+    }
+
+    /// The same cluster, for a client whose objects of this kind are under way for this long.
+    #[allow(dead_code, reason = "not every test binary needs it")]
+    pub(crate) fn late(mut self, kind: &'static str, by: Duration) -> Self {
+        self.late.insert(kind, by);
+        self
     }
 
     /// How often an object of this name was created.
@@ -128,7 +140,7 @@ impl Memory {
     }
 
     fn world(&self) -> std::sync::MutexGuard<'_, World> {
-        self.0
+        self.world
             .lock()
             .expect("no test panics while it holds the world")
     }
@@ -416,6 +428,9 @@ impl Cluster for Memory {
 
     async fn create(&self, object: Object, options: WriteOptions) -> Result<Created, ClusterError> {
         let target = object.reference();
+        if let Some(late) = self.late.get(target.kind.kind.as_str()) {
+            tokio::time::sleep(*late).await;
+        }
         let mut world = self.world();
         world.check("create", &target)?;
         if world.objects.contains_key(&target) {

@@ -83,6 +83,15 @@ impl SharedWatch {
         let is_open = lock(&shared).stream.is_some();
         is_open.then(|| Listener::join(&shared).boxed())
     }
+
+    /// What is there, as far as it has told; `None` as for [`join`](Self::join).
+    pub(super) fn told(&self) -> Option<Vec<Object>> {
+        let shared = self.shared.upgrade()?;
+        let mut shared = lock(&shared);
+        shared.catch_up();
+        let is_open = shared.stream.is_some();
+        is_open.then(|| shared.objects.values().cloned().collect())
+    }
 }
 
 impl Shared {
@@ -239,6 +248,10 @@ mod tests {
         let mut second = watch.join().unwrap();
         assert_eq!(told(&mut second), ["a 2", "b 3"]);
         drop(second);
+        applied("c", "4").unwrap();
+        let names = |told: Vec<Object>| told.iter().map(|one| one.name().to_owned()).collect();
+        let names: Option<Vec<String>> = watch.told().map(names);
+        assert_eq!(names.unwrap(), ["a", "b", "c"]);
         drop(watch);
         assert!(tell.is_closed());
     }
