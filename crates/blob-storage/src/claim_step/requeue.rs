@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 /// The annotation that is changed: the version of the claim it was changed at.
 const MARK: &str = "aks-airflow.io/requeued";
-/// How long the controller may take by itself: some hundredths of a second, and some tenths while the
-/// API server takes in the operator's definitions. What mounts the claim comes later than that.
-const FIRST: Duration = Duration::from_secs(1);
+/// How long the controller may take by itself: some hundredths of a second, and a few tenths while the
+/// API server takes in the operator's definitions. A wait that lasts half a second asks for reasons.
+const FIRST: Duration = Duration::from_millis(450);
 /// The longest pause.
 const CEILING: Duration = Duration::from_secs(5);
 /// After as many times its own next round has come.
@@ -109,7 +109,7 @@ mod tests {
     async fn the_first_change_keeps_what_is_there_and_is_made_to_the_version_that_was_seen() {
         let bare = sent(MockCluster::new(), Some(claim("7", Value::Null)), 0).await;
         assert!(bare.is_empty(), "the controller has its time: {bare:?}");
-        let bare = sent(MockCluster::new(), Some(claim("7", Value::Null)), 4).await;
+        let bare = sent(MockCluster::new(), Some(claim("7", Value::Null)), 2).await;
         let version =
             |version| json!({"op": "test", "path": "/metadata/resourceVersion", "value": version});
         let path = "/metadata/annotations/aks-airflow.io~1requeued";
