@@ -138,9 +138,10 @@ async fn run_each(run: &mut Run<'_>, plan: Plan<'_>) -> Result<(), ReleaseErrorK
                 });
                 let waves = objects::waves(&fresh);
                 if waves.is_empty() {
-                    match deletes(position) {
-                        true => run.checkpoint(name).await?,
-                        false => run.enter(name)?,
+                    if deletes(position) {
+                        run.checkpoint(name).await?;
+                    } else {
+                        run.enter(name)?;
                     }
                 }
                 for (number, wave) in waves.iter().enumerate() {
