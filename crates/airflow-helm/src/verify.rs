@@ -135,13 +135,12 @@ impl VerifyAirflow {
         };
         let listing = checks::running(&*self.cluster, &self.settings);
         // Whom to ask is told by an open watch, where there is one; what counts is what is listed.
-        let (pods, listing) = match self.told() {
-            Some(pods) => (pods, listing.left_future()),
-            None => {
-                let running = listing.await;
-                let pods = running.pods().to_vec();
-                (pods, futures::future::ready(running).right_future())
-            }
+        let (pods, listing) = if let Some(pods) = self.told() {
+            (pods, listing.left_future())
+        } else {
+            let running = listing.await;
+            let pods = running.pods().to_vec();
+            (pods, futures::future::ready(running).right_future())
         };
         self.api.has_seen(&pods);
         let parser = self.parser(&pods);
