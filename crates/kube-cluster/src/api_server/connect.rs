@@ -134,7 +134,12 @@ impl KubeCluster {
         }
         let server = config.cluster_url.to_string();
         let namespace = config.default_namespace.clone();
-        Ok(Self::over(client(&config)?, server, &namespace, options))
+        let outage = Outage::default();
+        let client = client(&config, &outage)?;
+        Ok(Self {
+            outage,
+            ..Self::over(client, server, &namespace, options)
+        })
     }
 
     /// Connects through any connector, without TLS or login of its own: an in-process server over
@@ -212,8 +217,8 @@ impl KubeCluster {
 }
 
 /// A client of the configuration's server, as its user.
-fn client(config: &Config) -> Result<kube::Client, ClusterError> {
-    let wire = Wire::new(config).map_err(unusable)?;
+fn client(config: &Config, outage: &Outage) -> Result<kube::Client, ClusterError> {
+    let wire = Wire::new(config, outage).map_err(unusable)?;
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .layer(DecompressionLayer::new().gzip(!config.disable_compression))

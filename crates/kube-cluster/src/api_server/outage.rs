@@ -10,7 +10,8 @@ use tokio::time::Instant;
 /// seconds on a busy machine.
 const STARTING: Duration = Duration::from_secs(10);
 
-/// When a connection was last cut or did not come about. Clones share it.
+/// When a connection was last cut, did not come about, or was made in place of one that was lost. Clones
+/// share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outage(Arc<Mutex<Option<Instant>>>);
 

@@ -15,6 +15,8 @@ use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceExt as _, service_fn};
 
+use super::outage::Outage;
+
 /// Makes connections.
 pub(super) type Connector = BoxCloneSyncService<Uri, Stream, BoxError>;
 
@@ -44,11 +46,13 @@ pub(super) fn within(limit: Duration, connector: Connector) -> Connector {
 }
 
 /// The same, but one at a time while the server offers HTTP/2: whoever asked for a connection before
-/// one came about has that one, from the client's pool.
-pub(super) fn shared(connector: Connector) -> Connector {
+/// one came about has that one, from the client's pool. That another is needed is noted as an outage:
+/// the one before may have been lost while nobody asked.
+pub(super) fn shared(connector: Connector, outage: Outage) -> Connector {
     let last = Arc::new(Mutex::new(Last::None));
     BoxCloneSyncService::new(service_fn(move |address: Uri| {
         let (last, connector) = (Arc::clone(&last), connector.clone());
+        let outage = outage.clone();
         let asked = Instant::now();
         async move {
             let mut turn = last.lock().await;
@@ -62,8 +66,11 @@ pub(super) fn shared(connector: Connector) -> Connector {
                     drop(turn);
                     connector.oneshot(address).await
                 }
-                Last::None | Last::Shared(_) => {
+                before @ (Last::None | Last::Shared(_)) => {
                     let stream = connector.oneshot(address).await?;
+                    if let Last::Shared(_) = before {
+                        outage.note();
+                    }
                     *turn = if stream.connected().is_negotiated_h2() {
                         Last::Shared(Instant::now())
                     } else {

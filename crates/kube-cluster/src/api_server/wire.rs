@@ -26,6 +26,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tower::{BoxError, Service};
 
+use super::outage::Outage;
 use super::stream::{Connector, connector, shared, within};
 
 /// What a stream of an API server's HTTP/2 takes at first, in bytes: `resourceBody99Percentile` in
@@ -49,11 +50,12 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// What a configuration's proxy, certificates and server name ask for. Nothing is sent yet.
+    /// What a configuration's proxy, certificates and server name ask for. Nothing is sent yet. Where the
+    /// shared connection was lost, that is noted.
     ///
     /// # Errors
     /// When one of them cannot be used.
-    pub(super) fn new(config: &Config) -> Result<Self, BoxError> {
+    pub(super) fn new(config: &Config, outage: &Outage) -> Result<Self, BoxError> {
         let tls = config.rustls_client_config()?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -72,7 +74,7 @@ impl Wire {
             let secured = secured(way.clone(), &tls, name.clone(), protocols);
             let made = match protocols {
                 Protocols::Http1 => secured,
-                Protocols::Both => shared(secured),
+                Protocols::Both => shared(secured, outage.clone()),
             };
             // Who waits for another's connection waits no longer than for one of its own.
             let made = match config.connect_timeout {

@@ -13,6 +13,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
@@ -24,6 +25,7 @@ struct Spoken {
     /// Each request: its protocol, and whether it asked for an upgrade.
     seen: Arc<Mutex<Vec<(Version, bool)>>>,
     connections: Arc<AtomicUsize>,
+    serving: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl Spoken {
@@ -52,19 +54,28 @@ impl Spoken {
             certificate_authority: Some(certificate.pem().into_bytes()),
         };
         let (seen, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
+        let serving = Arc::<Mutex<JoinSet<()>>>::default();
+        let tasks = Arc::clone(&serving);
         let (log, count) = (Arc::clone(&seen), Arc::clone(&connections));
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(serve(stream, acceptor.clone(), Arc::clone(&log)));
+                let serve = serve(stream, acceptor.clone(), Arc::clone(&log));
+                tasks.lock().unwrap().spawn(serve);
             }
         });
         Self {
             address,
             seen,
             connections,
+            serving,
         }
+    }
+
+    /// Cuts every connection.
+    fn cut(&self) {
+        self.serving.lock().unwrap().abort_all();
     }
 
     fn cluster(&self) -> KubeCluster {
@@ -141,6 +152,23 @@ async fn a_burst_of_requests_shares_one_connection() {
     // The first two open what upgrades and large bodies take.
     assert_eq!(server.protocols(), (2, 0, 19));
     assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_shared_connection_that_is_made_anew_is_an_outage() {
+    let server = Spoken::offering(&["h2", "http/1.1"]).await;
+    let options = ConnectOptions {
+        retry_limit: Duration::ZERO,
+        ..ConnectOptions::default()
+    };
+    let cluster = KubeCluster::from_address(&server.address, options).unwrap();
+    burst(&cluster, 5).await;
+    assert!(!cluster.outage.is_recent());
+    server.cut();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!cluster.outage.is_recent(), "nobody has asked");
+    assert!(cluster.get(target()).await.unwrap().is_some());
+    assert!(cluster.outage.is_recent());
 }
 
 #[tokio::test]
