@@ -465,7 +465,6 @@ impl<'a> Run<'a> {
     /// Ends an uninstall that keeps nothing. The Lease goes first: nobody would clean up after the
     /// last record is gone.
     pub(crate) async fn purge(mut self) -> Result<(), ReleaseErrorKind> {
-        self.stored().await?;
         self.give_back().await?;
         storage::delete(self.engine.cluster.as_ref(), &self.stored).await?;
         Ok(())

@@ -163,7 +163,7 @@ async fn a_claim_waits_for_no_round_of_the_volume_controller() {
         let started = tokio::time::Instant::now();
         bind.run(&context).await.unwrap();
         let took = started.elapsed();
-        assert!(took < Duration::from_secs(2), "{made_before}: {took:?}");
+        assert!(took < Duration::from_secs(1), "{made_before}: {took:?}");
 
         // What is left on the claim is nobody's declaration.
         let writes = scene.writes();
