@@ -41,7 +41,7 @@ fn chart() -> Arc<Chart> {
         ),
         file(
             "templates/migrate.yaml",
-            "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, annotations: {helm.sh/hook: \"post-install,post-upgrade\"}}\nspec: {template: {spec: {containers: [{name: migrate, image: app}]}}}\n",
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, annotations: {helm.sh/hook: \"post-install,post-upgrade\", helm.sh/hook-delete-policy: {{ .Values.goes | default \"before-hook-creation\" }}}}\nspec: {template: {spec: {containers: [{name: migrate, image: app}]}}}\n",
         ),
     ];
     Arc::new(Chart::from_files(files).expect("a chart"))
@@ -236,6 +236,28 @@ async fn who_has_the_lease_but_not_the_first_revision_leaves_it_to_who_has_that(
     assert_eq!(two.expect("the second").did, "upgraded, revision 2");
     let statuses: Vec<Status> = story(&cluster).await.into_iter().map(|one| one.1).collect();
     assert_eq!(statuses, [Status::Superseded, Status::Deployed]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_goes_only_once_its_success_is_stored() {
+    let (memory, cluster) = cluster();
+    let slow: Arc<dyn Cluster> = Arc::new(memory.clone().late("Secret", Duration::from_secs(1)));
+    let job = ObjectRef::namespaced("batch/v1", "Job", NAMESPACE, "migrate");
+    let values = json!({"goes": "hook-succeeded"});
+    // The client dies as soon as the hook is gone.
+    let gone = async {
+        while memory.creations("migrate") == 0 || cluster.get(job.clone()).await.unwrap().is_some()
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = gone => {}
+        outcome = apply(&slow, values.clone()) => panic!("it ended before: {outcome:?}"),
+    }
+    apply(&cluster, values).await.expect("the next run");
+    assert_eq!(memory.creations("migrate"), 1, "the hook ran twice");
 }
 
 #[tokio::test(start_paused = true)]

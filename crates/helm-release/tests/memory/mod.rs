@@ -41,7 +41,7 @@ struct World {
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
     world: Arc<Mutex<World>>,
-    /// How long what this clone creates of a kind is under way.
+    /// How long what this clone creates or replaces of a kind is under way.
     late: BTreeMap<&'static str, Duration>,
 }
 
@@ -137,6 +137,12 @@ impl Memory {
                 (target.to_string(), object)
             })
             .collect()
+    }
+
+    async fn under_way(&self, target: &ObjectRef) {
+        if let Some(late) = self.late.get(target.kind.kind.as_str()) {
+            tokio::time::sleep(*late).await;
+        }
     }
 
     fn world(&self) -> std::sync::MutexGuard<'_, World> {
@@ -428,9 +434,7 @@ impl Cluster for Memory {
 
     async fn create(&self, object: Object, options: WriteOptions) -> Result<Created, ClusterError> {
         let target = object.reference();
-        if let Some(late) = self.late.get(target.kind.kind.as_str()) {
-            tokio::time::sleep(*late).await;
-        }
+        self.under_way(&target).await;
         let mut world = self.world();
         world.check("create", &target)?;
         if world.objects.contains_key(&target) {
@@ -451,6 +455,7 @@ impl Cluster for Memory {
         options: WriteOptions,
     ) -> Result<Replaced, ClusterError> {
         let target = object.reference();
+        self.under_way(&target).await;
         let mut world = self.world();
         let Some(kept) = world.objects.get(&target).cloned() else {
             return Ok(Replaced::Absent);
